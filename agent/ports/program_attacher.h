@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// The seam to eBPF: attaches the node's one shared program set to pod cgroups by pinned links, adopts the pins after a
+// restart, counts and reports. A refused hook is a row in the report, not an Error: whether the pod may run is policy.
+// Thread rule: any thread; calls for one pod are serial by the caller. Event callbacks come on the attacher's own thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ebpf.h"
+#include "ports/cgroup_tree.h"
+
+namespace pintle::ports {
+
+struct PodIdentity {
+  PodUid uid;
+  std::string namespace_, name;
+};
+
+class ProgramAttacher {
+ public:
+  virtual ~ProgramAttacher() = default;
+
+  // Ensures every hook of `hooks` on the pod's cgroup, pinned. Adopts a live pin, replaces a dead one (facts/ebpf 4.3–4.4).
+  // Idempotent. Error only when nothing could be tried (kUnsupported: no eBPF here, with the reason).
+  [[nodiscard]] virtual Result<model::AttachReport> attach(const PodIdentity& pod, const PodCgroup& cgroup, const std::vector<model::Hook>& hooks) = 0;
+  // Unpins and frees the pod's slot. Absent is success.
+  [[nodiscard]] virtual Status detach(const PodUid& uid) = 0;
+  // Pods that have pins under our folder, attached by this or an earlier run.
+  [[nodiscard]] virtual Result<std::vector<PodUid>> list_pinned() = 0;
+
+  // Reads each link back from the kernel: state kDead when the cgroup went away under it. kNotFound: nothing attached.
+  [[nodiscard]] virtual Result<model::AttachReport> inspect(const PodUid& uid) = 0;
+  [[nodiscard]] virtual Result<model::PodCounters> counters(const PodUid& uid) = 0;
+  [[nodiscard]] virtual std::vector<model::FeatureProbe> features() = 0;
+
+  // At most one observer each; null to clear. Exit events are a hint to look at a container, never a state.
+  virtual void on_event(std::function<void(const model::ProgramEvent&)> observer) = 0;
+  // Global events lost before user space saw them (all pods and no pod).
+  [[nodiscard]] virtual uint64_t events_lost() = 0;
+};
+
+}  // namespace pintle::ports
