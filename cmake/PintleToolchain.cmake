@@ -10,7 +10,7 @@ if(MOLD)
 endif()
 
 add_library(pintle_options INTERFACE)
-target_compile_options(pintle_options INTERFACE -Wall -Wextra -Wshadow -Werror $<$<COMPILE_LANGUAGE:CXX>:-Wpedantic>)
+target_compile_options(pintle_options INTERFACE -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers $<$<COMPILE_LANGUAGE:CXX>:-Wpedantic>)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   target_compile_options(pintle_options INTERFACE -Werror=thread-safety)
 else()

@@ -77,14 +77,14 @@ Status write_file_at(const DirFd& dir, const std::string& name, std::string_view
   return write_all(fd, name, content);
 }
 
-Status write_file_atomic(const std::string& path, std::string_view content, unsigned mode) {
+Status write_file_atomic(const std::string& path, std::string_view content, unsigned mode, Durability durability) {
   const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
   {
     UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
     if (!fd.valid()) return fail_errno(errno, fmt::format("create '{}'", temporary));
     if (::fchmod(fd.get(), mode) != 0) return fail_errno(errno, fmt::format("chmod '{}'", temporary));
     PINTLE_TRY(write_all(fd, temporary, content));
-    if (::fsync(fd.get()) != 0) return fail_errno(errno, fmt::format("fsync '{}'", temporary));
+    if (durability == Durability::kSynced && ::fsync(fd.get()) != 0) return fail_errno(errno, fmt::format("fsync '{}'", temporary));
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     const int err = errno;

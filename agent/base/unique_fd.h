@@ -57,6 +57,8 @@ class DirFd {
 [[nodiscard]] Result<std::string> read_file_at(const DirFd& dir, const std::string& name);
 [[nodiscard]] Status write_file_at(const DirFd& dir, const std::string& name, std::string_view content);
 // Writes to a temporary name beside `path`, then renames: readers see the old or the new content, never a part.
-[[nodiscard]] Status write_file_atomic(const std::string& path, std::string_view content, unsigned mode);
+// kSynced survives a power cut; kCached is for files that are made anew after one.
+enum class Durability { kSynced, kCached };
+[[nodiscard]] Status write_file_atomic(const std::string& path, std::string_view content, unsigned mode, Durability durability = Durability::kSynced);
 
 }  // namespace pintle

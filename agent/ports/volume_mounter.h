@@ -27,6 +27,7 @@ struct VolumeContext {
   std::string node_name;
   std::vector<std::string> host_ips, pod_ips;
   model::ResourceList allocatable;
+  std::string hosts_file;  // content of the pod's /etc/hosts; empty: none is made
 };
 
 class VolumeMounter {
@@ -36,8 +37,8 @@ class VolumeMounter {
   // Makes the pod's directory and every volume of the spec. Idempotent; refreshes configMap, secret, projected and downward files.
   [[nodiscard]] virtual Result<PreparedVolumes> mount(const model::Pod& pod, const VolumeContext& context, std::stop_token stop) = 0;
   // The mounts of one container, in the order of facts row 17.10: volumes (subPath resolved), /etc/hosts, termination log.
-  // Creates the termination-message file of this attempt. `envs` expands subPathExpr.
-  [[nodiscard]] virtual Result<std::vector<model::Mount>> container_mounts(const model::Pod& pod, const model::Container& container,
+  // Creates the termination-message file of this attempt (0666, row 9.18). `envs` expands subPathExpr.
+  [[nodiscard]] virtual Result<std::vector<model::Mount>> container_mounts(const model::Pod& pod, const model::Container& container, uint32_t attempt,
                                                                            const VolumeContext& context, const PreparedVolumes& volumes,
                                                                            const std::vector<std::pair<std::string, std::string>>& envs) = 0;
   // The text a container left (row 6.16); empty if none. `log_path` is absolute.
