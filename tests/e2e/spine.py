@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Pintle Authors
+"""What a node agent must do with real pods, whichever API they come from. Subclassed by the two suites."""
+import json
+import os
+import signal
+import subprocess
+
+from harness import NODE, busybox_pod, condition, wait_until
+
+SLEEP = "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done"
+
+
+def running_ids(pod):
+    return {status["name"]: status["containerID"] for status in pod["status"]["containerStatuses"]}
+
+
+def restarts(pod):
+    return {status["name"]: status["restartCount"] for status in pod["status"]["containerStatuses"]}
+
+
+class SpineCases:
+    node = None  # set by the suite
+
+    def tearDown(self):
+        for name in self.node.kubectl("get", "pods", "-o", "name", check=False).stdout.split():
+            self.node.kubectl("delete", name, "--grace-period=0", "--force", "--wait=false", check=False)
+        wait_until(lambda: not self.node.kubectl("get", "pods", "-o", "name").strip(), 60, "all pods gone")
+
+    def test_a_pod_runs_with_its_programs_attached(self):
+        self.node.apply(busybox_pod("web", SLEEP, "while true; do echo tick; sleep 1; done", init=["echo prepared"]))
+        pod = self.node.wait_ready("web")
+        self.assertEqual(pod["status"]["phase"], "Running")
+        self.assertTrue(pod["status"]["podIP"])
+        self.assertEqual(pod["status"]["qosClass"], "BestEffort")
+        self.assertEqual(pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"], 0)
+        hooks = self.node.ebpf("web")["pods"][0]["hooks"]
+        self.assertEqual({hook["state"] for hook in hooks}, {"Attached"}, hooks)
+        self.assertEqual(condition(pod, "pintle.dev/ProgramsAttached"), "True")
+        reasons = wait_until(lambda: (found := self._event_reasons("web")) >= {"Created", "Started"} and found, 10, "events of web")
+        self.assertIn("Pulled", reasons)
+
+    def _event_reasons(self, name):
+        events = json.loads(self.node.kubectl("get", "events", "-o", "json"))["items"]
+        return {event["reason"] for event in events if event["involvedObject"].get("name") == name}
+
+    def test_kubectl_sees_what_it_expects(self):
+        self.node.apply(busybox_pod("seen", "echo first line; " + SLEEP))
+        self.node.wait_ready("seen")
+        table = self.node.kubectl("get", "pods", "-o", "wide")
+        self.assertRegex(table, r"seen\s+1/1\s+Running\s+0")
+        described = self.node.kubectl("describe", "pod", "seen")
+        self.assertIn("Started", described)
+
+    def test_a_job_like_pod_succeeds_and_another_fails(self):
+        self.node.apply(busybox_pod("good", "true", restart="Never"), busybox_pod("bad", "echo dying > /dev/termination-log; exit 3", restart="Never"))
+        self.node.wait_phase("good", "Succeeded")
+        bad = self.node.wait_phase("bad", "Failed")
+        terminated = bad["status"]["containerStatuses"][0]["state"]["terminated"]
+        self.assertEqual((terminated["exitCode"], terminated["reason"], terminated["message"]), (3, "Error", "dying\n"))
+
+    def test_a_crash_is_restarted_and_backs_off(self):
+        self.node.apply(busybox_pod("crash", "exit 1"))
+        pod = self.node.wait_pod("crash", lambda p: p["status"].get("containerStatuses", [{}])[0].get("state", {}).get("waiting", {}).get("reason") ==
+                                 "CrashLoopBackOff", 40, "CrashLoopBackOff")
+        status = pod["status"]["containerStatuses"][0]
+        self.assertGreaterEqual(status["restartCount"], 1)
+        self.assertEqual(status["lastState"]["terminated"]["exitCode"], 1)
+        self.assertEqual(pod["status"]["phase"], "Running")
+
+    def test_init_containers_run_in_order_and_a_failing_one_holds_the_pod(self):
+        self.node.apply(busybox_pod("held", SLEEP, init=["true", "exit 2"], restart="Never"))
+        pod = self.node.wait_phase("held", "Failed")
+        states = [status["state"]["terminated"]["exitCode"] for status in pod["status"]["initContainerStatuses"]]
+        self.assertEqual(states, [0, 2])
+        self.assertNotIn("running", pod["status"]["containerStatuses"][0]["state"])
+
+    def test_deletion_is_graceful_and_leaves_nothing(self):
+        before = self.node.containers()
+        self.node.apply(busybox_pod("brief", SLEEP))
+        pod = self.node.wait_ready("brief")
+        uid = pod["metadata"]["uid"]
+        self.node.delete("brief")
+        self.node.wait_gone("brief")
+        wait_until(lambda: self.node.containers() == before, 20, "containers removed")
+        self.assertEqual(self._traces_of(uid), [])
+
+    def _traces_of(self, uid):
+        found = subprocess.run(["find", "/sys/fs/cgroup", str(self.node.dir / "root" / "pods"), "-name", f"*{uid}*"], capture_output=True, text=True).stdout
+        return found.split()
+
+    def test_killing_the_daemon_disturbs_no_pod(self):
+        self.node.apply(busybox_pod("steady", SLEEP), busybox_pod("other", SLEEP))
+        before = {name: self.node.wait_ready(name) for name in ("steady", "other")}
+        links = [hook["linkId"] for hook in self.node.ebpf("steady")["pods"][0]["hooks"]]
+        transitions = {name: {c["type"]: c["lastTransitionTime"] for c in pod["status"]["conditions"]} for name, pod in before.items()}
+        for _ in range(3):
+            self.node.kill_daemon(signal.SIGKILL)
+            self.node.start_daemon()
+        for name, pod in before.items():
+            now = self.node.wait_ready(name)
+            self.assertEqual(running_ids(now), running_ids(pod))
+            self.assertEqual(restarts(now), restarts(pod))
+            self.assertEqual({c["type"]: c["lastTransitionTime"] for c in now["status"]["conditions"]}, transitions[name])
+        hooks = wait_until(lambda: (h := self.node.ebpf("steady")["pods"][0]["hooks"]) and h, 10, "adopted hooks")
+        self.assertEqual([hook["linkId"] for hook in hooks], links)
+        self.assertEqual({hook["state"] for hook in hooks}, {"Adopted"})
+
+    def test_what_was_deleted_while_the_daemon_was_dead_is_ended(self):
+        self.node.apply(busybox_pod("gone", SLEEP))
+        pod = self.node.wait_ready("gone")
+        if not self.node.real_api:
+            self.skipTest("the embedded API stops with the daemon")
+        self.node.kill_daemon(signal.SIGKILL)
+        self.node.kubectl("delete", "pod", "gone", "--grace-period=0", "--force")
+        self.node.start_daemon()
+        wait_until(lambda: not self._traces_of(pod["metadata"]["uid"]), 40, "orphan cleaned up")
+
+    def test_a_killed_container_comes_back(self):
+        self.node.apply(busybox_pod("phoenix", SLEEP))
+        pod = self.node.wait_ready("phoenix")
+        socket = str(self.node.dir / "containerd" / "containerd.sock")
+        container = running_ids(pod)["c0"].split("//")[1]
+        subprocess.run(["ctr", "-a", socket, "-n", "k8s.io", "task", "kill", "-s", "SIGKILL", container], check=True, capture_output=True)
+        pod = self.node.wait_pod("phoenix", lambda p: restarts(p)["c0"] == 1 and condition(p, "Ready") == "True", 40, "one restart and Ready")
+        self.assertEqual(pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"], 137)
+
+    def test_the_node_says_when_the_runtime_is_down_and_pods_resume(self):
+        self.node.apply(busybox_pod("lasting", SLEEP))
+        before = self.node.wait_ready("lasting")
+        os.kill(self.node.containerd_pid(), signal.SIGKILL)
+        wait_until(lambda: self._node_ready() == "False", 60, "node NotReady")
+        self.node.apply(busybox_pod("waiting", SLEEP))
+        self.node.start_containerd()
+        wait_until(lambda: self._node_ready() == "True", 60, "node Ready again")
+        self.node.wait_ready("waiting")
+        self.assertEqual(running_ids(self.node.wait_ready("lasting")), running_ids(before))
+
+    def _node_ready(self):
+        node = json.loads(self.node.kubectl("get", "node", NODE, "-o", "json"))
+        return next(c["status"] for c in node["status"]["conditions"] if c["type"] == "Ready")
+
+    def test_the_node_is_registered_and_its_lease_renewed(self):
+        node = json.loads(self.node.kubectl("get", "node", NODE, "-o", "json"))
+        self.assertEqual(node["metadata"]["labels"]["kubernetes.io/hostname"], NODE)
+        self.assertIn("pods", node["status"]["capacity"])
+        read = lambda: json.loads(self.node.kubectl("get", "lease", NODE, "-n", "kube-node-lease", "-o", "json"))["spec"]["renewTime"]
+        first = wait_until(read, 20, "lease")
+        wait_until(lambda: read() != first, 30, "lease renewed")
+
+    def test_a_config_map_reaches_env_and_file(self):
+        self.node.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "default"}, "data": {"colour": "blue"}})
+        pod = busybox_pod("reads", "test \"$COLOUR\" = blue && test \"$(cat /settings/colour)\" = blue && test \"$NAME\" = reads", restart="Never",
+                          volumes=[{"name": "s", "configMap": {"name": "settings"}}])
+        pod["spec"]["containers"][0].update(volumeMounts=[{"name": "s", "mountPath": "/settings"}],
+                                            env=[{"name": "COLOUR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "colour"}}},
+                                                 {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}])
+        self.node.apply(pod)
+        self.node.wait_phase("reads", "Succeeded")
+
+    def test_an_image_that_is_not_there_is_explained(self):
+        pod = busybox_pod("noimage", SLEEP)
+        pod["spec"]["containers"][0]["image"] = "registry.invalid/none:1"
+        self.node.apply(pod)
+        waiting = lambda p: p["status"].get("containerStatuses", [{}])[0].get("state", {}).get("waiting", {})
+        self.node.wait_pod("noimage", lambda p: waiting(p).get("reason") in ("ErrImagePull", "ImagePullBackOff"), 60, "image pull error")
+        self.assertIn("registry.invalid/none:1", self.node.ctl("explain", "pod/noimage", check=False).stdout)
+
+    def test_a_readiness_probe_decides(self):
+        pod = busybox_pod("probed", "httpd -p 8080 -h /www; while true; do sleep 1; done", volumes=[{"name": "www", "emptyDir": {}}])
+        pod["spec"]["containers"][0].update(
+            volumeMounts=[{"name": "www", "mountPath": "/www"}],
+            command=["sh", "-c", "httpd -p 8080 -h /www; sleep 3; echo ok > /www/ready; while true; do sleep 1; done"],
+            readinessProbe={"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1})
+        self.node.apply(pod)
+        self.node.wait_pod("probed", lambda p: p["status"].get("phase") == "Running" and condition(p, "Ready") == "False", 40, "Running, not Ready")
+        self.node.wait_ready("probed", 40)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The Pintle Authors
+"""The spine against the embedded API endpoint, and what only standalone mode has."""
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+import results
+from harness import *  # noqa: F403
+from spine import SLEEP, SpineCases
+
+OPTIONS = None
+
+
+class EmbeddedApi(SpineCases, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        try:
+            cls.node = Node(OPTIONS.build, real_api=False, keep=OPTIONS.keep)
+        except NotHere as missing:
+            raise unittest.SkipTest(str(missing))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.node.close()
+
+    def test_a_manifest_in_the_folder_runs_and_a_bad_one_stops_nobody(self):
+        good = busybox_pod("static", SLEEP)
+        del good["spec"]["nodeName"]
+        (self.node.manifests / "good.json").write_text(json.dumps(good))
+        (self.node.manifests / "bad.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata:\n  name: bad\nspec:\n  containers:\n  - name: c\n    imag: x\n")
+        name = f"static-{NODE}"
+        wait_until(lambda: f'"{name}"' in self.node.ctl("get", "pods", "-o", "json"), 20, "static pod known")
+        wait_until(lambda: "Running" in self.node.ctl("get", "pods", name, check=False).stdout, 30, "static pod Running")
+        status = self.node.ctl("status", check=False).stdout
+        self.assertIn("bad.yaml:8", status)
+        self.assertIn("image", status)
+        (self.node.manifests / "good.json").rename(self.node.manifests / "renamed.json")
+        (self.node.manifests / "bad.yaml").unlink()
+        (self.node.manifests / "renamed.json").unlink()
+        wait_until(lambda: f'"{name}"' not in self.node.ctl("get", "pods", "-o", "json"), 30, "static pod gone")
+        wait_until(lambda: "bad.yaml" not in self.node.ctl("status", check=False).stdout, 10, "problem cleared")
+
+    def test_run_follows_a_pod_and_its_exit_code_says_how_it_went(self):
+        done = self.node.ctl("run", "-f", str(ROOT / "deploy/examples/web.yaml"), "--timeout", "60s", check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("Running", done.stdout + done.stderr)
+        traffic = lambda: self.node.ebpf("web")["pods"][0]["counters"]
+        wait_until(lambda: int(traffic()["rxBytes"]) > 0 and int(traffic()["connects"]) > 0, 20, "counted traffic")
+        self.assertIn("web", self.node.ctl("get", "pods", "-o", "wide"))
+        refused = self.node.ctl("run", "-f", "-", stdin="kind: Pod\n", check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("apiVersion", refused.stderr + refused.stdout)
+
+    def test_logs_by_kubectl_and_by_our_own_command(self):
+        self.node.apply(busybox_pod("talks", "echo hello from $HOSTNAME; " + SLEEP))
+        self.node.wait_ready("talks")
+        wait_until(lambda: "hello from talks" in self.node.kubectl("logs", "talks"), 10, "log line")
+        self.assertIn("hello from talks", self.node.ctl("logs", "talks"))
+
+    def test_a_required_program_that_is_refused_holds_the_pod_and_says_why(self):
+        parent = f"/sys/fs/cgroup/unified{self.node.cgroup_root}/kubepods"
+        if not os.path.isdir(parent):
+            parent = f"/sys/fs/cgroup{self.node.cgroup_root}/kubepods"
+        shown = json.loads(subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, text=True, check=True).stdout)
+        ours = next(prog["id"] for prog in shown if prog["type"] == "cgroup_skb")
+        # Without "multi" the program is exclusive: nothing may be attached below it.
+        subprocess.run(["bpftool", "cgroup", "attach", parent, "ingress", "id", str(ours)], check=True)
+        try:
+            self.node.apply(busybox_pod("strict", SLEEP, annotations={"pintle.dev/ebpf": "required"}),
+                            busybox_pod("lenient", SLEEP, annotations={"pintle.dev/ebpf": "best-effort"}))
+            self.node.wait_ready("lenient")
+            held = self.node.wait_pod("strict", lambda p: condition(p, "pintle.dev/ProgramsAttached") == "False", 20, "held")
+            self.assertEqual(held["status"]["phase"], "Pending")
+            message = next(c["message"] for c in held["status"]["conditions"] if c["type"] == "pintle.dev/ProgramsAttached")
+            self.assertIn("ingress", message)
+            self.assertIn("exclusive", message)
+        finally:
+            subprocess.run(["bpftool", "cgroup", "detach", parent, "ingress", "id", str(ours)], check=True)
+        self.node.wait_ready("strict")
+
+
+if __name__ == "__main__":
+    enter_namespaces()
+    OPTIONS = arguments()
+    sys.exit(results.run(sys.modules["__main__"], OPTIONS.junit))
