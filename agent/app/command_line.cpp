@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "app/command_line.h"
+
+#include <optional>
+
+#include <CLI/CLI.hpp>
+
+#include <fmt/format.h>
+
+namespace pintle::app {
+namespace {
+
+// Settings that a command line may give on top of the file.
+struct Overrides {
+  std::optional<std::string> mode, node_name, node_ip, kubeconfig, root_dir, run_dir, control_socket, listen, runtime, manifests, cgroup_root, bpffs,
+      ebpf_policy, log_level;
+};
+
+// Each override is one line of YAML, so that the file's own checks hold for it too.
+std::string overlay(const Overrides& given) {
+  std::string top, own;
+  const auto line = [](std::string& out, const char* indent, const char* key, const std::optional<std::string>& value) {
+    if (!value) return;
+    std::string quoted;
+    for (const char c : *value) quoted += c == '\'' ? std::string("''") : std::string(1, c);
+    out += fmt::format("{}{}: '{}'\n", indent, key, quoted);
+  };
+  line(top, "", "containerRuntimeEndpoint", given.runtime);
+  line(top, "", "staticPodPath", given.manifests);
+  line(top, "", "cgroupRoot", given.cgroup_root);
+  line(own, "  ", "mode", given.mode);
+  line(own, "  ", "nodeName", given.node_name);
+  line(own, "  ", "nodeIP", given.node_ip);
+  line(own, "  ", "kubeconfig", given.kubeconfig);
+  line(own, "  ", "rootDir", given.root_dir);
+  line(own, "  ", "runDir", given.run_dir);
+  line(own, "  ", "controlSocket", given.control_socket);
+  line(own, "  ", "listen", given.listen);
+  line(own, "  ", "logLevel", given.log_level);
+  std::string ebpf;
+  line(ebpf, "    ", "bpffs", given.bpffs);
+  line(ebpf, "    ", "policy", given.ebpf_policy);
+  if (!ebpf.empty()) own += "  ebpf:\n" + ebpf;
+  return "apiVersion: pintle.dev/v1\nkind: PintleConfiguration\n" + top + (own.empty() ? "" : "pintle:\n" + own);
+}
+
+void merge(config::AgentConfig& config, const config::AgentConfig& flags, const Overrides& given) {
+  if (given.runtime) config.container_runtime_endpoint = flags.container_runtime_endpoint;
+  if (given.manifests) config.static_pod_path = flags.static_pod_path;
+  if (given.cgroup_root) config.cgroup_root = flags.cgroup_root;
+  if (given.mode) config.pintle.mode = flags.pintle.mode;
+  if (given.node_name) config.pintle.node_name = flags.pintle.node_name;
+  if (given.node_ip) config.pintle.node_ip = flags.pintle.node_ip;
+  if (given.kubeconfig) config.pintle.kubeconfig = flags.pintle.kubeconfig;
+  if (given.root_dir) config.pintle.root_dir = flags.pintle.root_dir;
+  if (given.run_dir) {
+    config.pintle.run_dir = flags.pintle.run_dir;
+    if (!given.control_socket) config.pintle.control_socket = flags.pintle.control_socket;
+  }
+  if (given.control_socket) config.pintle.control_socket = flags.pintle.control_socket;
+  if (given.listen) config.pintle.listen = flags.pintle.listen;
+  if (given.log_level) config.log_level = flags.log_level;
+  if (given.bpffs) config.pintle.ebpf.bpffs = flags.pintle.ebpf.bpffs;
+  if (given.ebpf_policy) config.pintle.ebpf.policy = flags.pintle.ebpf.policy;
+}
+
+}  // namespace
+
+Result<CommandLine> parse_command_line(int argc, char** argv) {
+  CLI::App cli("Pintle, a Kubernetes node agent with eBPF on every pod.\nRuns in standalone mode unless the configuration says otherwise.", "pintled");
+  cli.footer("Examples:\n  pintled --config /etc/pintle/pintled.yaml\n  pintled --manifests ./pods --root-dir /tmp/pintle\n  pintled --mode node --kubeconfig /etc/kubernetes/kubelet.conf");
+  std::string config_path;
+  Overrides given;
+  bool version = false;
+  cli.add_option("--config", config_path, "KubeletConfiguration or PintleConfiguration file");
+  cli.add_option("--mode", given.mode, "standalone or node");
+  cli.add_option("--node-name", given.node_name, "name of the node (default: the host's)");
+  cli.add_option("--node-ip", given.node_ip, "address of the node (default: that of the default route)");
+  cli.add_option("--kubeconfig", given.kubeconfig, "kubeconfig of the API server, in node mode");
+  cli.add_option("--root-dir", given.root_dir, "state: volumes, stores, the embedded API's keys");
+  cli.add_option("--run-dir", given.run_dir, "the control socket's folder");
+  cli.add_option("--control-socket", given.control_socket, "path of the control socket");
+  cli.add_option("--listen", given.listen, "loopback address of the embedded API");
+  cli.add_option("--container-runtime-endpoint", given.runtime, "unix:// socket of the CRI runtime");
+  cli.add_option("--manifests", given.manifests, "folder (or file) of static pods");
+  cli.add_option("--cgroup-root", given.cgroup_root, "cgroup below which kubepods is made");
+  cli.add_option("--bpffs", given.bpffs, "bpf file system for pins");
+  cli.add_option("--ebpf", given.ebpf_policy, "required, best-effort or off");
+  cli.add_option("--log-level", given.log_level, "debug, info, warning or error");
+  cli.add_flag("--version", version, "print the version and stop");
+  auto* cleanup = cli.add_subcommand("cleanup", "remove the pins and empty cgroups of a Pintle that no longer runs");
+  auto* print = cli.add_subcommand("config", "print the effective configuration");
+  cli.fallthrough();
+
+  CommandLine result;
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    result.command = Command::kHelp;
+    result.help = cli.help();
+    return result;
+  } catch (const CLI::ParseError& error) {
+    return fail(Code::kInvalid, fmt::format("{} (pintled --help shows what there is)", error.what()));
+  }
+  if (version) {
+    result.command = Command::kVersion;
+    return result;
+  }
+  if (cleanup->parsed()) result.command = Command::kCleanup;
+  if (print->parsed()) result.command = Command::kPrintConfig;
+  if (config_path.empty()) {
+    result.config = config::default_config();
+    if (result.config.pintle.node_name.empty()) {
+      PINTLE_ASSIGN_OR_RETURN(result.config.pintle.node_name, config::host_name());
+    }
+  } else {
+    PINTLE_ASSIGN_OR_RETURN(result.config, config::load(config_path));
+  }
+  PINTLE_ASSIGN_OR_RETURN(const auto flags, config::parse(overlay(given), "command line"));
+  merge(result.config, flags, given);
+  if (result.config.pintle.mode == config::Mode::kNode && result.config.pintle.kubeconfig.empty())
+    return fail(Code::kInvalid, "mode node needs a kubeconfig: set pintle.kubeconfig or --kubeconfig");
+  return result;
+}
+
+}  // namespace pintle::app

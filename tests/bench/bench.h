@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// What the benchmarks share: a stop-watch, percentiles and the table of results they fill. Times are of this machine, at this
+// moment; only ratios measured in one run compare.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace pintle::bench {
+
+using Figures = std::map<std::string, double>;
+
+class StopWatch {
+ public:
+  [[nodiscard]] double seconds() const { return std::chrono::duration<double>(clock_.steady() - begun_).count(); }
+
+ private:
+  SystemClock clock_;
+  SteadyTime begun_ = clock_.steady();
+};
+
+// The value below which `fraction` of the samples lie. REQUIRES: not empty.
+[[nodiscard]] inline double percentile(std::vector<double> samples, double fraction) {
+  std::ranges::sort(samples);
+  return samples[std::min(samples.size() - 1, static_cast<size_t>(fraction * static_cast<double>(samples.size())))];
+}
+
+[[nodiscard]] Result<Figures> decide_bench();
+[[nodiscard]] Result<Figures> watch_bench();
+[[nodiscard]] Result<Figures> ebpf_load_bench();
+[[nodiscard]] Result<Figures> ebpf_attach_bench();
+// One pod by raw CRI calls against the runtime at `endpoint`, in the cgroup `parent`; the calls that a pod start takes.
+[[nodiscard]] Result<Figures> cri_pod_bench(const std::string& endpoint, const std::string& parent, const std::string& image, const std::string& name);
+
+}  // namespace pintle::bench

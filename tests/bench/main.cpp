@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "bench/bench.h"
+
+using namespace pintle;
+
+int main(int argc, char** argv) {
+  const std::string which = argc > 1 ? argv[1] : "";
+  const std::map<std::string, std::function<Result<bench::Figures>()>> benches{
+      {"decide", bench::decide_bench},
+      {"watch", bench::watch_bench},
+      {"ebpf-load", bench::ebpf_load_bench},
+      {"ebpf-attach", bench::ebpf_attach_bench},
+      {"cri-pod", [&]() -> Result<bench::Figures> {
+         if (argc != 6) return fail(Code::kInvalid, "cri-pod takes ENDPOINT CGROUP-PARENT IMAGE NAME");
+         return bench::cri_pod_bench(argv[2], argv[3], argv[4], argv[5]);
+       }}};
+  const auto found = benches.find(which);
+  if (found == benches.end()) {
+    fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-attach|cri-pod …\n");
+    return 2;
+  }
+  const auto figures = found->second();
+  if (!figures) {
+    fmt::print(stderr, "{}\n", figures.error().message());
+    return 1;
+  }
+  std::string json;
+  for (const auto& [name, value] : *figures) json += fmt::format("{}\"{}\": {:.4f}", json.empty() ? "" : ", ", name, value);
+  fmt::print("{{{}}}\n", json);
+  return 0;
+}

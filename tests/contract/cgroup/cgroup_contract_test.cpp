@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// What every CgroupTree does, asked of the fake and of this host's own hierarchies (in a cgroup of the test's own).
+#include <catch2/catch_test_macros.hpp>
+
+#include <csignal>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "cgroup/cgroup_fs_tree.h"
+#include "fakes/cgroup/fake_cgroup_tree.h"
+
+using namespace pintle;
+
+namespace {
+
+void check_contract(ports::CgroupTree& tree) {
+  const PodUid uid("0f1e2d3c-0000-4000-8000-000000000001");
+  REQUIRE(tree.ensure_root({}));
+  REQUIRE(tree.ensure_root({}));
+  CHECK(tree.list_pods()->empty());
+  CHECK(tree.remove_pod(uid));  // absent is success
+
+  const auto first = tree.ensure_pod(uid, model::QosClass::kBurstable, {.cpu_shares = 102});
+  REQUIRE(first);
+  CHECK(first->runtime_parent.ends_with("/pod" + uid.value()));
+  CHECK(first->path.ends_with(first->runtime_parent));
+  const auto again = tree.ensure_pod(uid, model::QosClass::kBurstable, {.cpu_shares = 204});
+  REQUIRE(again);
+  CHECK(again->id == first->id);  // idempotent: the same cgroup
+  CHECK(*tree.list_pods() == std::vector<PodUid>{uid});
+  CHECK(tree.list_pids(uid)->empty());
+  const auto below = tree.list_descendants(uid);
+  REQUIRE(below);
+  CHECK(std::ranges::find(*below, first->id) != below->end());
+
+  REQUIRE(tree.remove_pod(uid));
+  CHECK(tree.list_pods()->empty());
+  const auto fresh = tree.ensure_pod(uid, model::QosClass::kBurstable, {});
+  REQUIRE(fresh);
+  CHECK(fresh->id != first->id);  // a new cgroup at the same path is another cgroup
+  REQUIRE(tree.remove_pod(uid));
+}
+
+class RealTree {
+ public:
+  RealTree() : layout(*cgroup::probe_layout()), tree(layout, fmt::format("/pintle-test-{}", ::getpid())) {}
+  ~RealTree() {
+    if (const auto pods = tree.list_pods())
+      for (const auto& uid : *pods) (void)tree.remove_pod(uid);
+    (void)tree.remove_root();
+  }
+  cgroup::Layout layout;
+  cgroup::CgroupFsTree tree;
+};
+
+}  // namespace
+
+TEST_CASE("the fake keeps the contract") {
+  fakes::FakeCgroupTree tree;
+  check_contract(tree);
+}
+
+TEST_CASE("this host's tree keeps the contract") {
+  if (::geteuid() != 0) SKIP("needs root to make cgroups");
+  RealTree real;
+  check_contract(real.tree);
+}
+
+TEST_CASE("limits are what the kernel then has") {
+  if (::geteuid() != 0) SKIP("needs root to make cgroups");
+  RealTree real;
+  const PodUid uid("limits");
+  const auto pod = real.tree.ensure_pod(uid, model::QosClass::kGuaranteed, {.cpu_shares = 512, .memory_bytes = 64 << 20});
+  REQUIRE(pod);
+  if (real.layout.unified()) {
+    CHECK(*read_file(pod->path + "/memory.max") == "67108864\n");
+    CHECK(*read_file(pod->path + "/cpu.weight") == "20\n");
+  } else {
+    CHECK(*read_file(real.layout.v1.at("memory") + pod->runtime_parent + "/memory.limit_in_bytes") == "67108864\n");
+    CHECK(*read_file(real.layout.v1.at("cpu") + pod->runtime_parent + "/cpu.shares") == "512\n");
+  }
+}
+
+TEST_CASE("row 15.16: what still runs inside is killed when the pod's cgroup goes") {
+  if (::geteuid() != 0) SKIP("needs root to make cgroups");
+  RealTree real;
+  if (real.layout.v2.empty()) SKIP("this host has no cgroup2 hierarchy");
+  const PodUid uid("leftover");
+  const auto pod = real.tree.ensure_pod(uid, model::QosClass::kBestEffort, {});
+  REQUIRE(pod);
+  REQUIRE(::mkdir((pod->path + "/container").c_str(), 0755) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  const std::string pid = std::to_string(child);
+  const int procs = ::open((pod->path + "/container/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
+  REQUIRE(procs >= 0);
+  REQUIRE(::write(procs, pid.data(), pid.size()) > 0);
+  (void)::close(procs);
+  CHECK(*real.tree.list_pids(uid) == std::vector<int>{child});
+  CHECK(real.tree.remove_pod(uid));
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(real.tree.list_pods()->empty());
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// Pins and links in memory: outlives an agent that is restarted on it, keeps link ids over an adoption, and knows at any moment
+// which pod has which hooks. No thread, no clock. Held to the same contract suite as LibbpfAttacher.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "fakes/fault_plan.h"
+#include "ports/program_attacher.h"
+
+namespace pintle::fakes {
+
+class FakeProgramAttacher final : public ports::ProgramAttacher {
+ public:
+  FaultPlan faults;           // attach, detach, list_pinned
+  std::set<model::Hook> refused;  // hooks that no pod gets until they are taken out again
+
+  // A new agent: links found from now on count as adopted.
+  void restart() { this_run_.clear(); }
+  // The pod's cgroup went away under its links.
+  void kill_links(const PodUid& uid) {
+    if (const auto found = pods_.find(uid); found != pods_.end()) found->second.dead = true;
+  }
+  void emit(const model::ProgramEvent& event) {
+    if (observer_) observer_(event);
+  }
+  [[nodiscard]] bool has(const PodUid& uid, model::Hook hook) const {
+    const auto found = pods_.find(uid);
+    return found != pods_.end() && !found->second.dead && found->second.links.contains(hook);
+  }
+  [[nodiscard]] bool has_any(const PodUid& uid) const { return pods_.contains(uid); }
+
+  Result<model::AttachReport> attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup, const std::vector<model::Hook>& hooks) override {
+    if (auto error = faults.next("attach", pod.uid.value())) return std::unexpected(*error);
+    auto& held = pods_[pod.uid];
+    if (held.dead || held.cgroup != cgroup.id) held = {.cgroup = cgroup.id, .path = cgroup.path};
+    model::AttachReport report{.uid = pod.uid, .cgroup_id = cgroup.id, .cgroup_path = cgroup.path};
+    for (const auto hook : hooks) {
+      model::HookStatus status{.hook = hook, .program_tag = "0011223344556677", .program_id = 7};
+      if (refused.contains(hook) && !held.links.contains(hook)) {
+        status.state = model::HookState::kRefused;
+        status.sys_errno = EPERM;
+        status.error = "attach '" + std::string(model::to_string(hook)) + "' to '" + cgroup.path + "': refused by the test";
+      } else {
+        auto [link, made] = held.links.try_emplace(hook, LinkId(0));
+        if (made) {
+          link->second = LinkId(++last_link_);
+          this_run_.insert(link->second);
+        }
+        status.link_id = link->second;
+        status.state = this_run_.contains(link->second) ? model::HookState::kAttached : model::HookState::kAdopted;
+      }
+      report.hooks.push_back(std::move(status));
+    }
+    held.report = report;
+    return report;
+  }
+  Status detach(const PodUid& uid) override {
+    if (auto error = faults.next("detach", uid.value())) return std::unexpected(*error);
+    pods_.erase(uid);
+    return {};
+  }
+  Result<std::vector<PodUid>> list_pinned() override {
+    if (auto error = faults.next("list_pinned")) return std::unexpected(*error);
+    std::vector<PodUid> uids;
+    for (const auto& [uid, held] : pods_) uids.push_back(uid);
+    return uids;
+  }
+  Result<model::AttachReport> inspect(const PodUid& uid) override {
+    const auto found = pods_.find(uid);
+    if (found == pods_.end()) return fail(Code::kNotFound, "nothing is attached for pod '" + uid.value() + "'");
+    model::AttachReport report = found->second.report;
+    if (found->second.dead)
+      for (auto& hook : report.hooks) hook.state = model::HookState::kDead;
+    return report;
+  }
+  Result<model::PodCounters> counters(const PodUid& uid) override {
+    if (!pods_.contains(uid)) return fail(Code::kNotFound, "nothing is attached for pod '" + uid.value() + "'");
+    return model::PodCounters{};
+  }
+  std::vector<model::FeatureProbe> features() override { return {{.name = "fake", .available = true}}; }
+  void on_event(std::function<void(const model::ProgramEvent&)> observer) override { observer_ = std::move(observer); }
+  uint64_t events_lost() override { return 0; }
+
+ private:
+  struct Held {
+    CgroupId cgroup;
+    std::string path;
+    std::map<model::Hook, LinkId> links;
+    model::AttachReport report;
+    bool dead = false;
+  };
+  std::map<PodUid, Held> pods_;
+  std::set<LinkId> this_run_;
+  uint32_t last_link_ = 100;
+  std::function<void(const model::ProgramEvent&)> observer_;
+};
+
+}  // namespace pintle::fakes
