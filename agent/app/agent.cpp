@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "app/agent.h"
+
+#include <filesystem>
+#include <set>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "app/api_side.h"
+#include "app/event_ring.h"
+#include "app/node_facts.h"
+#include "app/pod_feed.h"
+#include "app/view.h"
+#include "base/log.h"
+#include "bpf/libbpf_attacher.h"
+#include "bpf/uninstall.h"
+#include "cgroup/cgroup_fs_tree.h"
+#include "cri/cri_runtime.h"
+#include "kube/pod_watcher.h"
+#include "node/lease_keeper.h"
+#include "node/machine_info.h"
+#include "node/node_agent.h"
+#include "observe/runtime_observer.h"
+#include "probes/network_prober.h"
+#include "reconcile/executor.h"
+#include "reconcile/loop_thread.h"
+#include "reconcile/pooled_runner.h"
+#include "reconcile/status_writer.h"
+#include "server/control_service.h"
+#include "server/control_socket.h"
+#include "server/log_reader.h"
+#include "sources/file_source.h"
+#include "standalone/endpoint.h"
+#include "store/sqlite_object_log.h"
+#include "volumes/fs_volume_mounter.h"
+
+namespace pintle::app {
+namespace {
+
+Status make_private_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return fail_errno(error.value(), fmt::format("make directory '{}'", path));
+  return {};
+}
+
+// Agents below different cgroup roots keep different pins, so that none takes another's pods for left-overs.
+std::string pin_folder(const std::string& cgroup_root) {
+  std::string name = "pintle";
+  for (const char c : cgroup_root)
+    if (c != '/' || name.back() != '_') name += (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-') ? c : '_';
+  while (name.back() == '_') name.pop_back();
+  return name;
+}
+
+bpf::LibbpfAttacher::Options attacher_options(const config::AgentConfig& config) {
+  bpf::LibbpfAttacher::Options options;
+  options.folder = pin_folder(config.cgroup_root);
+  options.bpffs = config.pintle.ebpf.bpffs;
+  options.own_bpffs = config.pintle.run_dir + "/bpf";
+  return options;
+}
+
+// kubepods gets what the node has for pods (row 15.3).
+ports::CgroupLimits kubepods_limits(const model::ResourceList& allocatable) {
+  ports::CgroupLimits limits;
+  if (const auto cpu = allocatable.find("cpu"); cpu != allocatable.end())
+    limits.cpu_shares = static_cast<uint64_t>(std::max<int64_t>(2, cpu->second.milli() * 1024 / 1000));
+  return limits;
+}
+
+}  // namespace
+
+class Agent::Parts {
+ public:
+  explicit Parts(const config::AgentConfig& configuration) : config(configuration) {}
+  ~Parts() { stop(); }
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+
+  [[nodiscard]] Status build() {
+    PINTLE_TRY(make_private_folder(config.pintle.root_dir));
+    PINTLE_TRY(make_private_folder(config.pintle.run_dir));
+    log_reader = std::make_unique<server::CriLogReader>(config.pod_logs_dir);
+    PINTLE_TRY(build_api());
+    PINTLE_TRY(build_node());
+    build_core();
+    return {};
+  }
+
+  [[nodiscard]] Status start() {
+    loop->start({*actions, *probe_runner, *status_writer, events, loop.get()});
+    push_facts({});
+    PINTLE_TRY(observer->start());
+    attacher->on_event([this](const model::ProgramEvent& event) {
+      if (event.kind == model::ProgramEventKind::kExit) observer->process_exited(event.pid);
+      view->ebpf_events().tell(event);
+    });
+    std::set<std::string> expected;
+    for (const auto& source : sources) expected.insert(source->name());
+    merge = std::make_unique<sources::Merge>(clock, std::move(expected), [this](sources::PodChanges changes) { feed->take(std::move(changes)); });
+    for (const auto& source : sources) PINTLE_TRY(source->start(*merge));
+    if (node_agent) node_agent->start();
+    if (lease_keeper) lease_keeper->start();
+    PINTLE_ASSIGN_OR_RETURN(control, server::ControlService::start(*view, *log_reader, {.socket_path = config.pintle.control_socket}));
+    return {};
+  }
+
+  void stop() {
+    if (stopped) return;
+    stopped = true;
+    if (control) control->stop();
+    for (const auto& source : sources) source->stop();
+    if (node_agent) node_agent->stop();
+    if (lease_keeper) lease_keeper->stop();
+    if (attacher) attacher->on_event(nullptr);
+    if (runtime) runtime->cancel_all();
+    if (observer) observer->stop();
+    if (loop) loop->stop();
+    if (status_writer) status_writer->stop();
+    if (workers) workers->shut_down();
+    events.forward_to(nullptr);
+    api.reset();
+    if (endpoint) endpoint->stop();
+  }
+
+  // --- building, in order of dependence ---
+
+  [[nodiscard]] Status build_api() {
+    kube::Kubeconfig kubeconfig;
+    if (config.pintle.mode == config::Mode::kStandalone) {
+      PINTLE_ASSIGN_OR_RETURN(object_log, store::SqliteObjectLog::open(config.pintle.root_dir + "/api.sqlite"));
+      if (!object_log->recovery_note().empty()) PINTLE_LOG(kWarning, "store", "{}", object_log->recovery_note());
+      PINTLE_ASSIGN_OR_RETURN(endpoint, standalone::ApiEndpoint::create({.root_dir = config.pintle.root_dir, .listen = config.pintle.listen,
+                                                                        .node_name = config.pintle.node_name, .kubeconfig_path = {},
+                                                                        .object_log = object_log.get(), .log_reader = log_reader.get(),
+                                                                        .clock = &clock}));
+      for (const auto& warning : endpoint->warnings()) PINTLE_LOG(kWarning, "standalone", "{}", warning);
+      kubeconfig_path = endpoint->kubeconfig_path();
+    } else {
+      kubeconfig_path = config.pintle.kubeconfig;
+    }
+    PINTLE_ASSIGN_OR_RETURN(kubeconfig, kube::Kubeconfig::load(kubeconfig_path));
+    PINTLE_ASSIGN_OR_RETURN(api, ApiSide::create(kubeconfig, config, clock));
+    events.forward_to(&api->events());
+    return {};
+  }
+
+  [[nodiscard]] Status build_node() {
+    if (config.cgroup_driver == config::CgroupDriver::kSystemd)
+      return fail(Code::kUnsupported, "cgroupDriver systemd is not built yet: set cgroupDriver: cgroupfs here and SystemdCgroup = false in the runtime");
+    PINTLE_ASSIGN_OR_RETURN(cgroup::Layout layout, cgroup::probe_layout());
+    PINTLE_LOG(kInfo, "cgroup", "{}", layout.describe());
+    cgroups = std::make_unique<cgroup::CgroupFsTree>(std::move(layout), config.cgroup_root);
+    attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
+    if (attacher->unsupported()) PINTLE_LOG(kWarning, "bpf", "no eBPF on this node: {}", attacher->unsupported()->message());
+    PINTLE_ASSIGN_OR_RETURN(runtime, cri::CriRuntime::create({.runtime_endpoint = config.container_runtime_endpoint,
+                                                             .image_endpoint = config.image_service_endpoint,
+                                                             .request_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(config.runtime_request_timeout)}));
+    volumes = std::make_unique<volumes::FsVolumeMounter>(config.pintle.root_dir, api->objects(), clock);
+    prober = std::make_unique<probes::NetworkProber>(*runtime);
+
+    PINTLE_ASSIGN_OR_RETURN(machine, node::read_machine_info("/", config.pintle.root_dir));
+    const auto addresses = node_addresses(config);
+    const auto settings = node_settings(config, addresses);
+    facts = node_facts(config, addresses, settings, machine);
+    PINTLE_TRY(cgroups->ensure_root(kubepods_limits(facts.allocatable)));
+    if (config.register_node)
+      node_agent = std::make_unique<node::NodeAgent>(api->nodes(), &events, clock, settings, machine, [this] { return read_node_facts(); },
+                                                     node::NodeAgentTimes{.period = config.node_status_update_frequency});
+    lease_keeper = std::make_unique<node::LeaseKeeper>(
+        api->leases(), clock,
+        node::LeaseSettings{.node_name = config.pintle.node_name, .duration = config.node_lease_duration, .period = config.node_lease_duration / 4},
+        [this] {
+          const auto known = node_agent ? node_agent->snapshot() : std::nullopt;
+          return known ? known->metadata.uid : std::string();
+        });
+    return {};
+  }
+
+  void build_core() {
+    loop = std::make_unique<reconcile::LoopThread>(clock);
+    workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{.name = "worker"});
+    executor = std::make_unique<reconcile::PodExecutor>(
+        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober}, clock, reads,
+        reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls ? size_t{1} : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16))});
+    actions = std::make_unique<reconcile::PooledRunner>(*executor, *workers, [this](PodUid uid, reconcile::ActionTicket ticket, reconcile::ActionReply reply) {
+      if (reply.outcome.observed) observer->track(*reply.outcome.observed);
+      loop->post([uid = std::move(uid), ticket, reply = std::move(reply)](reconcile::PodLoop& pods, Time now) mutable {
+        pods.action_done(uid, ticket, std::move(reply), now);
+      });
+    });
+    probe_runner = std::make_unique<reconcile::PooledProbes>(*executor, *workers, [this](PodUid uid, lifecycle::ProbeDone done) {
+      loop->post([uid = std::move(uid), done = std::move(done)](reconcile::PodLoop& pods, Time now) { pods.probe_done(uid, done, now); });
+    });
+    status_writer = std::make_unique<reconcile::StatusWriter>(api->pods(), clock, [this](const PodUid& uid, const model::PodStatus& status) {
+      loop->post([uid, status](reconcile::PodLoop& pods, Time now) { pods.status_confirmed(uid, status, now); });
+    });
+    view = std::make_unique<View>(View::Inputs{.config = config, .clock = clock, .loop = *loop, .events = events, .attacher = *attacher, .runtime = *runtime,
+                                               .control_api = api->control(), .node = [this] { return node_agent ? node_agent->snapshot() : std::nullopt; },
+                                               .kubeconfig = kubeconfig_path, .cgroup_layout = cgroups->layout().describe()});
+    feed = std::make_unique<PodFeed>(*loop, *view, events, clock);
+    observer = std::make_unique<observe::RuntimeObserver>(*runtime, observer_outputs());
+    if (!config.static_pod_path.empty())
+      sources.push_back(std::make_unique<sources::FileSource>(clock, sources::FileSourceOptions{.path = config.static_pod_path, .node_name = config.pintle.node_name}));
+    sources.push_back(std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name}));
+  }
+
+  [[nodiscard]] observe::ObserverOutputs observer_outputs() {
+    return {.mark = [this] { return reads.mark(); },
+            .spawn = [this](std::function<void()> task) { workers->submit(std::move(task)); },
+            .pod =
+                [this](model::ObservedPod pod, uint64_t mark) {
+                  auto words = executor->last_words(pod);
+                  loop->post([pod = std::move(pod), words = std::move(words), mark](reconcile::PodLoop& pods, Time now) mutable {
+                    pods.observe({.pod = std::move(pod), .termination_messages = std::move(words), .mark = mark}, now);
+                  });
+                },
+            .all =
+                [this](std::vector<model::ObservedPod> pods, uint64_t mark) {
+                  loop->post([pods = std::move(pods), leftovers = find_leftovers(), mark](reconcile::PodLoop& table, Time now) {
+                    table.observe_all(pods, leftovers, mark, now);
+                  });
+                },
+            .health = [this](const observe::RuntimeHealth& health) { push_facts(health); }};
+  }
+
+  // Pods of which pins, cgroups or directories are on this node.
+  [[nodiscard]] std::vector<PodUid> find_leftovers() {
+    std::set<PodUid> uids;
+    const auto add = [&](const Result<std::vector<PodUid>>& list, const char* what) {
+      if (list) uids.insert(list->begin(), list->end());
+      else if (list.error().code != Code::kUnsupported) PINTLE_LOG(kWarning, "observe", "list {}: {}", what, list.error().message());
+    };
+    add(attacher->list_pinned(), "pins");
+    add(cgroups->list_pods(), "pod cgroups");
+    add(volumes->list_pods(), "pod directories");
+    return {uids.begin(), uids.end()};
+  }
+
+  void push_facts(const observe::RuntimeHealth& health) {
+    lifecycle::NodeFacts now_facts;
+    {
+      const MutexLock lock(mu);
+      last_health = health;
+      if (health.answers && !version) {
+        if (auto told = runtime->version()) version = *told;
+      }
+      if (health.answers) last_answer = clock.steady();
+      facts.runtime_ready = health.answers && health.status.runtime_ready.ok;
+      facts.network_ready = health.status.network_ready.ok;
+      facts.network_message = health.status.network_ready.message;
+      if (version) facts.runtime_name = version->name;
+      now_facts = facts;
+    }
+    view->set_health(health);
+    loop->post([shared = std::make_shared<const lifecycle::NodeFacts>(std::move(now_facts))](reconcile::PodLoop& pods, Time now) { pods.set_node(shared, now); });
+    if (node_agent) node_agent->kick();
+  }
+
+  [[nodiscard]] node::NodeFacts read_node_facts() {
+    node::NodeFacts told;
+    {
+      const MutexLock lock(mu);
+      told.runtime_version = version;
+      told.runtime = last_health.status;
+      told.runtime_answers = last_health.answers;
+      if (!last_health.answers && !last_health.error.empty()) told.other_errors.push_back(last_health.error);
+    }
+    if (!told.runtime_answers) return told;
+    if (auto images = runtime->list_images()) {
+      for (const auto& image : *images) {
+        model::NodeImage row{.names = image.repo_digests, .size_bytes = image.size_bytes};
+        row.names.insert(row.names.end(), image.repo_tags.begin(), image.repo_tags.end());
+        told.images.push_back(std::move(row));
+      }
+    }
+    return told;
+  }
+
+  const config::AgentConfig config;
+  SystemClock clock;
+  reconcile::ReadClock reads;
+  EventRing events;
+  std::unique_ptr<server::CriLogReader> log_reader;
+  std::unique_ptr<store::SqliteObjectLog> object_log;
+  std::unique_ptr<standalone::ApiEndpoint> endpoint;
+  std::string kubeconfig_path;
+  std::unique_ptr<ApiSide> api;
+
+  std::unique_ptr<cgroup::CgroupFsTree> cgroups;
+  std::unique_ptr<bpf::LibbpfAttacher> attacher;
+  std::unique_ptr<cri::CriRuntime> runtime;
+  std::unique_ptr<volumes::FsVolumeMounter> volumes;
+  std::unique_ptr<probes::NetworkProber> prober;
+  node::MachineInfo machine;
+  Mutex mu;
+  lifecycle::NodeFacts facts;  // its runtime part: guarded by mu
+  observe::RuntimeHealth last_health PINTLE_GUARDED_BY(mu);
+  std::optional<model::RuntimeVersion> version PINTLE_GUARDED_BY(mu);
+  std::optional<SteadyTime> last_answer PINTLE_GUARDED_BY(mu);
+  std::unique_ptr<node::NodeAgent> node_agent;
+  std::unique_ptr<node::LeaseKeeper> lease_keeper;
+
+  std::unique_ptr<reconcile::WorkerPool> workers;
+  std::unique_ptr<reconcile::PodExecutor> executor;
+  std::unique_ptr<reconcile::PooledRunner> actions;
+  std::unique_ptr<reconcile::PooledProbes> probe_runner;
+  std::unique_ptr<reconcile::StatusWriter> status_writer;
+  std::unique_ptr<View> view;
+  std::unique_ptr<reconcile::LoopThread> loop;
+  std::unique_ptr<PodFeed> feed;
+  std::unique_ptr<observe::RuntimeObserver> observer;
+  std::unique_ptr<sources::Merge> merge;
+  std::vector<std::unique_ptr<ports::PodSource>> sources;
+  std::unique_ptr<server::ControlService> control;
+  bool stopped = false;
+};
+
+Agent::Agent(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Agent::~Agent() = default;
+
+Result<std::unique_ptr<Agent>> Agent::start(const config::AgentConfig& config) {
+  auto parts = std::make_unique<Parts>(config);
+  PINTLE_TRY(parts->build());
+  PINTLE_TRY(parts->start());
+  return std::unique_ptr<Agent>(new Agent(std::move(parts)));
+}
+
+void Agent::stop() { parts_->stop(); }
+
+bool Agent::alive() { return parts_->loop->answers_within(std::chrono::seconds(5)); }
+
+std::string Agent::summary() const {
+  return fmt::format("{} mode, node '{}', API {}, runtime {}", config::to_string(parts_->config.pintle.mode), parts_->config.pintle.node_name,
+                     parts_->api->kubeconfig().url(), parts_->config.container_runtime_endpoint);
+}
+
+Status clean_up(const config::AgentConfig& config) {
+  // Binding the control socket is the proof that no agent is alive; it is given back at the end.
+  auto socket = server::ControlSocket::bind(config.pintle.control_socket, std::nullopt);
+  if (!socket) return std::unexpected(with_context(socket.error(), "an agent may still run here: stop it first"));
+  SystemClock clock;
+  {
+    const auto attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
+    if (const auto pinned = attacher->list_pinned())
+      for (const auto& uid : *pinned) PINTLE_TRY(attacher->detach(uid));
+  }
+  PINTLE_TRY(bpf::remove_pins(attacher_options(config)));
+  PINTLE_ASSIGN_OR_RETURN(cgroup::Layout layout, cgroup::probe_layout());
+  cgroup::CgroupFsTree cgroups(std::move(layout), config.cgroup_root);
+  return cgroups.remove_root();
+}
+
+}  // namespace pintle::app

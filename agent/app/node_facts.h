@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// What the configuration and the machine say about the node, in the shapes that lifecycle and node want. Reads files, once.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "lifecycle/decide.h"
+#include "node/node_object.h"
+
+namespace pintle::app {
+
+// The addresses the node is known by: configured, or those of the default route, or loopback where there is none.
+[[nodiscard]] std::vector<std::string> node_addresses(const config::AgentConfig& config);
+
+[[nodiscard]] node::NodeSettings node_settings(const config::AgentConfig& config, const std::vector<std::string>& addresses);
+
+// All but the runtime's state, which changes.
+[[nodiscard]] lifecycle::NodeFacts node_facts(const config::AgentConfig& config, const std::vector<std::string>& addresses,
+                                              const node::NodeSettings& settings, const node::MachineInfo& machine);
+
+}  // namespace pintle::app

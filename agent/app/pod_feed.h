@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// Hands what the sources deliver to the loop, and their problems to people. Thread rule: take() is
+// called by sources::Merge, one call at a time.
+#pragma once
+
+#include "app/view.h"
+#include "base/time.h"
+#include "ports/pod_api.h"
+#include "reconcile/loop_thread.h"
+#include "sources/merge.h"
+
+namespace pintle::app {
+
+class PodFeed {
+ public:
+  // REQUIRES: all outlive this.
+  PodFeed(reconcile::LoopThread& loop, View& view, ports::EventSink& events, const Clock& clock)
+      : loop_(loop), view_(view), events_(events), clock_(clock) {}
+  void take(sources::PodChanges changes);
+
+ private:
+  reconcile::LoopThread& loop_;
+  View& view_;
+  ports::EventSink& events_;
+  const Clock& clock_;
+  bool ready_ = false;
+};
+
+}  // namespace pintle::app

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// What this kernel and this process can do, found by trying (never by version), for `doctor`. Each with the reason when missing and
+// what Pintle does without it. Thread rule: any.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/ebpf.h"
+
+namespace pintle::bpf {
+
+struct LoadOutcome {
+  std::string bpffs;                           // the path in use; empty: none
+  std::optional<std::string> bpffs_error;
+  std::optional<std::string> cgroup_error;     // why the cgroup programs are not loaded
+  std::optional<std::string> lifecycle_error;  // why the tracepoint programs are not
+};
+
+[[nodiscard]] std::vector<model::FeatureProbe> probe_features(const LoadOutcome& outcome);
+
+}  // namespace pintle::bpf

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// BpfLink owns the descriptor of a link: closing it detaches unless the link is pinned. Attach flags are always 0: a cgroup
+// link is "multi" by itself and ALLOW_MULTI is EINVAL (facts/ebpf 3g). Not for deciding what to do about a refusal.
+// Thread rule: as a plain int. Errors carry the kernel's errno untouched.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/ids.h"
+#include "base/unique_fd.h"
+
+namespace pintle::bpf {
+
+struct LinkInfo {
+  LinkId id;
+  uint32_t type = 0;         // BPF_LINK_TYPE_*
+  uint32_t program_id = 0;
+  CgroupId cgroup_id;        // 0: the cgroup is gone and the link dead (up to 17 ms late)
+  uint32_t attach_type = 0;
+};
+
+class BpfLink {
+ public:
+  BpfLink() = default;
+  [[nodiscard]] static Result<BpfLink> attach_cgroup(int program_fd, int cgroup_fd, uint32_t attach_type);
+  [[nodiscard]] static Result<BpfLink> attach_tracepoint(int program_fd);
+  // kNotFound.
+  [[nodiscard]] static Result<BpfLink> open(const std::string& pin);
+
+  [[nodiscard]] Status pin(const std::string& path) const;
+  // Swaps the program without a gap. The kernel checks the program type only: REQUIRES the same attach type. kGone: dead.
+  [[nodiscard]] Status update(int program_fd) const;
+  [[nodiscard]] Result<LinkInfo> info() const;
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] bool valid() const { return fd_.valid(); }
+
+ private:
+  explicit BpfLink(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+// Detaches the pinned link at once and removes the pin. Unlinking alone would leave the program in force until the kernel has freed the
+// inode, after an RCU grace period. Absent is success.
+[[nodiscard]] Status detach_pinned(const std::string& pin);
+
+}  // namespace pintle::bpf

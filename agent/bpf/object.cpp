@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "bpf/object.h"
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+
+#include <fcntl.h>
+
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "bpf/errno_causes.h"
+
+namespace pintle::bpf {
+namespace {
+
+constexpr size_t kLogBytes = 256 * 1024;  // untouched, and so no memory, unless the verifier refuses
+
+int to_debug_log(libbpf_print_level, const char* format, va_list arguments) {
+  if (!log_enabled(LogLevel::kDebug)) return 0;
+  char line[512];
+  const int length = std::vsnprintf(line, sizeof line, format, arguments);
+  std::string_view text(line, length < 0 ? 0 : std::min(static_cast<size_t>(length), sizeof line - 1));
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  log_message(LogLevel::kDebug, "libbpf", text);
+  return length;
+}
+
+Result<UniqueFd> duplicate(int fd, const std::string& what) {
+  if (fd < 0) return fail(Code::kInternal, fmt::format("{} is not loaded", what));
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return fail_errno(errno, fmt::format("duplicate the descriptor of {}", what));
+  return copy;
+}
+
+}  // namespace
+
+void BpfObject::Close::operator()(bpf_object* object) const { bpf_object__close(object); }
+
+Result<BpfObject> BpfObject::open(std::span<const std::byte> elf, const std::string& name) {
+  libbpf_set_print(to_debug_log);
+  auto log = std::make_unique_for_overwrite<char[]>(kLogBytes);
+  log[0] = '\0';
+  bpf_object_open_opts options{};
+  options.sz = sizeof options;
+  options.object_name = name.c_str();
+  options.kernel_log_buf = log.get();
+  options.kernel_log_size = kLogBytes;
+  bpf_object* object = bpf_object__open_mem(elf.data(), elf.size(), &options);
+  if (object == nullptr) return fail_errno(errno, fmt::format("open BPF object '{}'", name));
+  return BpfObject(std::move(log), object, name);
+}
+
+Status BpfObject::set_max_entries(const std::string& map, uint32_t entries) {
+  bpf_map* found = bpf_object__find_map_by_name(object_.get(), map.c_str());
+  if (found == nullptr) return fail(Code::kInternal, fmt::format("BPF object '{}' has no map '{}'", name_, map));
+  if (const int err = bpf_map__set_max_entries(found, entries); err != 0) return fail_errno(-err, fmt::format("size map '{}'", map));
+  return {};
+}
+
+Status BpfObject::reuse_map(const std::string& map, int fd) {
+  bpf_map* found = bpf_object__find_map_by_name(object_.get(), map.c_str());
+  if (found == nullptr) return fail(Code::kInternal, fmt::format("BPF object '{}' has no map '{}'", name_, map));
+  if (const int err = bpf_map__reuse_fd(found, fd); err != 0) return fail_errno(-err, fmt::format("reuse map '{}'", map));
+  return {};
+}
+
+Status BpfObject::load() {
+  const int err = bpf_object__load(object_.get());
+  if (err == 0) return {};
+  return std::unexpected(Error{Code::kUnsupported, -err, fmt::format("load BPF object '{}': {}", name_, explain_load(-err, log_.get()))});
+}
+
+Result<UniqueFd> BpfObject::map_fd(const std::string& map) const {
+  return duplicate(bpf_object__find_map_fd_by_name(object_.get(), map.c_str()), fmt::format("map '{}'", map));
+}
+
+Result<UniqueFd> BpfObject::program_fd(const std::string& program) const {
+  const bpf_program* found = bpf_object__find_program_by_name(object_.get(), program.c_str());
+  return duplicate(found == nullptr ? -1 : bpf_program__fd(found), fmt::format("program '{}'", program));
+}
+
+}  // namespace pintle::bpf

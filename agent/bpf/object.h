@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// BpfObject owns an opened libbpf object; programs and maps are found by name. Descriptors are taken out as duplicates, so the
+// object and its copy of the ELF can go once everything is loaded. kernel_object.h reads maps and programs back by descriptor.
+// Thread rule: plain. A verifier refusal carries the last lines of its log.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/unique_fd.h"
+
+struct bpf_object;
+
+namespace pintle::bpf {
+
+class BpfObject {
+ public:
+  // kInvalid: not a BPF object.
+  [[nodiscard]] static Result<BpfObject> open(std::span<const std::byte> elf, const std::string& name);
+
+  [[nodiscard]] Status set_max_entries(const std::string& map, uint32_t entries);
+  [[nodiscard]] Status reuse_map(const std::string& map, int fd);
+  [[nodiscard]] Status load();
+  // REQUIRES: loaded.
+  [[nodiscard]] Result<UniqueFd> map_fd(const std::string& map) const;
+  [[nodiscard]] Result<UniqueFd> program_fd(const std::string& program) const;
+
+ private:
+  struct Close {
+    void operator()(bpf_object* object) const;
+  };
+  BpfObject(std::unique_ptr<char[]> log, bpf_object* object, std::string name)
+      : log_(std::move(log)), object_(object), name_(std::move(name)) {}
+  std::unique_ptr<char[]> log_;  // the verifier writes here, during load() only
+  std::unique_ptr<bpf_object, Close> object_;
+  std::string name_;
+};
+
+}  // namespace pintle::bpf

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// The daemon's configuration as typed values. The file is a KubeletConfiguration (kubelet.config.k8s.io/v1beta1) or a
+// PintleConfiguration (pintle.dev/v1): the same fields, with Pintle's own under `pintle:`. An existing kubelet's file
+// can be given as it is. Strict: an unknown field, a wrong type or a bad value is kInvalid, and every one is named with
+// file, line, field and fix. Fields that a kubelet has and Pintle does not act on are listed in `warnings`, never silent.
+// Plain values; any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/quantity.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "model/ebpf.h"
+#include "model/node.h"
+
+namespace pintle::config {
+
+enum class Mode { kStandalone, kNode };  // companion: not there yet, and refused by name
+[[nodiscard]] std::string_view to_string(Mode mode);
+enum class CgroupDriver { kCgroupfs, kSystemd };
+[[nodiscard]] std::string_view to_string(CgroupDriver driver);
+
+// "memory.available < 100Mi" or "nodefs.available < 10%".
+struct EvictionThreshold {
+  std::optional<Quantity> quantity;
+  double percent = 0;  // used if there is no quantity
+  bool operator==(const EvictionThreshold&) const = default;
+};
+
+struct EbpfOptions {
+  // Best effort unless asked for: a pod must not be held on a kernel that lacks a hook because nobody chose. What is missing is
+  // shown in every status, and a pod that must not run without its programs says so by its annotation, or the node here.
+  model::EbpfPolicy policy = model::EbpfPolicy::kBestEffort;
+  std::string bpffs = "/sys/fs/bpf";
+  bool operator==(const EbpfOptions&) const = default;
+};
+
+struct PintleOptions {
+  Mode mode = Mode::kStandalone;
+  std::string node_name;  // empty: the host's name (see load)
+  std::string node_ip;    // empty: that of the default route
+  std::string kubeconfig;
+  std::string root_dir = "/var/lib/pintle";
+  std::string run_dir = "/run/pintle";
+  std::string control_socket;  // empty in the file: run_dir + "/pintle.sock"
+  std::string listen = "127.0.0.1:6443";  // standalone's API endpoint
+  model::StringMap node_labels;
+  EbpfOptions ebpf;
+  bool operator==(const PintleOptions&) const = default;
+};
+
+struct AgentConfig {
+  PintleOptions pintle;
+
+  // Sources and runtime. Standalone reads /etc/pintle/manifests if no path is given.
+  std::string static_pod_path;
+  std::string container_runtime_endpoint = "unix:///run/containerd/containerd.sock";
+  std::string image_service_endpoint;  // empty: the same as the runtime's
+  Duration runtime_request_timeout = std::chrono::minutes{2};
+  std::string pod_logs_dir = "/var/log/pods";
+  bool serialize_image_pulls = true;
+  std::optional<int32_t> max_parallel_image_pulls;
+  Duration max_container_restart_period = std::chrono::minutes{5};
+
+  // Resources.
+  std::string cgroup_root = "/";
+  CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
+  int64_t pod_pids_limit = -1;  // -1: none
+  int32_t max_pods = 110;
+  model::ResourceList system_reserved, kube_reserved;
+  std::map<std::string, EvictionThreshold> eviction_hard;
+  std::vector<std::string> enforce_node_allocatable = {"pods"};
+  bool fail_swap_on = true;
+
+  // Names and addresses given to pods.
+  std::vector<std::string> cluster_dns;
+  std::string cluster_domain;
+  std::string resolv_conf = "/etc/resolv.conf";
+
+  // The node object and the API.
+  bool register_node = true;
+  std::vector<model::Taint> register_with_taints;
+  Duration node_status_update_frequency = std::chrono::seconds{10};
+  Duration node_status_report_frequency = std::chrono::minutes{5};
+  std::chrono::seconds node_lease_duration{40};
+  int32_t kube_api_qps = 50;
+  int32_t kube_api_burst = 100;
+
+  LogLevel log_level = LogLevel::kInfo;
+
+  std::vector<std::string> warnings;  // "pintled.yaml:7: healthzPort: accepted and not acted on yet"
+  bool operator==(const AgentConfig&) const = default;
+};
+
+// The effective configuration without any file.
+[[nodiscard]] AgentConfig default_config();
+// `origin` stands at the front of errors and warnings.
+[[nodiscard]] Result<AgentConfig> parse(std::string_view text, const std::string& origin);
+// Reads the file and fills in the node's name from the host's, as a kubelet does. kNotFound, kInvalid.
+[[nodiscard]] Result<AgentConfig> load(const std::string& path);
+// The effective configuration as a PintleConfiguration that parses back to the same values (warnings aside).
+[[nodiscard]] std::string describe(const AgentConfig& config);
+// The host's name in lower case.
+[[nodiscard]] Result<std::string> host_name();
+
+}  // namespace pintle::config

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "kube/event_correlator.h"
+
+#include <fmt/format.h>
+
+namespace pintle::kube {
+namespace {
+
+std::string object_key(const model::ObjectReference& object) {
+  return fmt::format("{}\n{}\n{}\n{}", object.kind, object.namespace_, object.name, object.uid);
+}
+std::string event_key(const model::Event& event) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}", object_key(event.object), event.object.field_path, event.type == model::EventType::kNormal ? "N" : "W", event.reason,
+                     event.message);
+}
+
+}  // namespace
+
+CorrelatedEvent EventCorrelator::add(const model::Event& event, SteadyTime now) {
+  if (!budgets_.get(object_key(event.object), TokenBucket(kRefillPerSecond, kBurst)).try_take(now)) return {};
+  Sent& sent = sent_.get(event_key(event), {});
+  const bool is_new = sent.count == 0;
+  if (is_new) {
+    sent.first_time = event.time;
+    sent.name = fmt::format("{}.{:x}", event.object.name, event.time.time_since_epoch().count());
+  }
+  ++sent.count;
+  CorrelatedEvent out{.verdict = is_new ? EventVerdict::kCreate : EventVerdict::kUpdate, .record = {}};
+  out.record.name = sent.name;
+  out.record.namespace_ = event.object.namespace_.empty() ? "default" : event.object.namespace_;
+  out.record.component = component_;
+  out.record.host = host_;
+  out.record.event = event;
+  out.record.first_time = sent.first_time;
+  out.record.last_time = event.time;
+  out.record.count = sent.count;
+  return out;
+}
+
+void EventCorrelator::forget(const codec::EventRecord& record) { sent_.erase(event_key(record.event)); }
+
+}  // namespace pintle::kube

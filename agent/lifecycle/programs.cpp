@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "lifecycle/programs.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace pintle::lifecycle {
+namespace {
+
+using model::EbpfPolicy;
+
+Duration doubled(Duration initial, Duration max, int failures) {
+  return std::min(initial * (int64_t{1} << std::clamp(failures - 1, 0, 16)), max);
+}
+
+std::string refused_hooks(const model::AttachReport& report) {
+  std::string text;
+  for (const auto& hook : report.hooks) {
+    if (hook.state == model::HookState::kAttached || hook.state == model::HookState::kAdopted) continue;
+    const std::string why = hook.error.empty() ? std::string(to_string(hook.state)) : hook.error;
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", to_string(hook.hook), why);
+  }
+  return text;
+}
+
+}  // namespace
+
+EbpfPolicy ebpf_policy(const model::Pod& pod, const NodeFacts& node) {
+  static const std::string key(model::kEbpfPolicyAnnotation);
+  const auto found = pod.metadata.annotations.find(key);
+  if (found == pod.metadata.annotations.end()) return node.ebpf_default;
+  return model::parse_ebpf_policy(found->second).value_or(EbpfPolicy::kRequired);
+}
+
+bool programs_effective(const PodMemory& memory) { return memory.programs && memory.programs_error.empty(); }
+
+bool programs_hold_start(const Context& ctx) {
+  switch (ebpf_policy(ctx.pod, ctx.node)) {
+    case EbpfPolicy::kRequired: return !programs_effective(ctx.memory);
+    case EbpfPolicy::kBestEffort: return !ctx.memory.programs_tried;
+    case EbpfPolicy::kOff: return false;
+  }
+  return true;
+}
+
+bool programs_withhold(const Context& ctx) {
+  if (ebpf_policy(ctx.pod, ctx.node) != EbpfPolicy::kRequired || programs_effective(ctx.memory)) return false;
+  if (ctx.memory.programs_tried) return true;
+  const auto* known = find_condition(ctx.pod.status, kProgramsCondition);
+  return known == nullptr || known->status != model::ConditionStatus::kTrue;
+}
+
+std::string programs_reason(const Context& ctx) {
+  if (!ctx.memory.programs_error.empty()) return ctx.memory.programs_error;
+  return "not attached yet";
+}
+
+std::optional<ProgramsVerdict> programs_verdict(const Context& ctx) {
+  const auto policy = ebpf_policy(ctx.pod, ctx.node);
+  if (policy == EbpfPolicy::kOff) return ProgramsVerdict{false, "Off", "eBPF is switched off for this pod"};
+  if (programs_effective(ctx.memory)) return ProgramsVerdict{true, "Attached", ""};
+  if (ctx.memory.programs_tried)
+    return ProgramsVerdict{false, policy == EbpfPolicy::kRequired ? "AttachRefused" : "Degraded", ctx.memory.programs_error};
+  if (const auto* known = find_condition(ctx.published(), kProgramsCondition))
+    return ProgramsVerdict{known->status == model::ConditionStatus::kTrue, known->reason, known->message};
+  return std::nullopt;
+}
+
+bool plan_programs(Context& ctx) {
+  PodMemory& memory = ctx.memory;
+  const auto policy = ebpf_policy(ctx.pod, ctx.node);
+  if (policy == EbpfPolicy::kOff) return false;
+  bool due = !memory.programs_tried || memory.programs_check;
+  if (!due && !programs_effective(memory)) {
+    // What the kernel does not have will not come while we run; a pod that waits for it still tries, in case it was loaded.
+    if (policy == EbpfPolicy::kBestEffort && memory.programs_unsupported) return false;
+    const Duration delay = policy == EbpfPolicy::kRequired
+                               ? doubled(std::chrono::milliseconds(50), std::chrono::seconds(10), memory.programs_failures)
+                               : doubled(std::chrono::seconds(10), std::chrono::seconds(300), memory.programs_failures);
+    const Time until = memory.programs_failed_at + delay;
+    if (ctx.now < until) {
+      ctx.wake(until);
+      if (policy == EbpfPolicy::kRequired)
+        ctx.explain(fmt::format("waits for its required eBPF programs: {}; tried again in {}", memory.programs_error, format_duration(until - ctx.now)));
+      return false;
+    }
+    due = true;
+  }
+  if (!due) return false;
+  AttachPrograms action;
+  action.hooks.assign(std::begin(model::kAllHooks), std::end(model::kAllHooks));
+  ctx.plan(std::move(action), PlanKind::kSync);
+  ctx.explain("attaching eBPF programs");
+  return true;
+}
+
+void record_programs(PodMemory& memory, const ActionOutcome& outcome, Time now) {
+  const std::string before = memory.programs_error;
+  memory.programs_tried = true;
+  memory.programs_check = false;
+  if (outcome.error) {
+    memory.programs_error = outcome.error->message().empty() ? std::string(to_string(outcome.error->code)) : outcome.error->message();
+    memory.programs_unsupported = outcome.error->code == Code::kUnsupported;
+    // The cgroup went away under us: it is made again first.
+    if (outcome.error->code == Code::kGone) memory.cgroup.reset();
+  } else if (const auto* report = std::get_if<model::AttachReport>(&outcome.value)) {
+    memory.programs = *report;
+    memory.programs_unsupported = false;
+    memory.programs_error = report->effective() ? std::string() : refused_hooks(*report);
+    if (report->effective()) {
+      memory.programs_failures = 0;
+      return;
+    }
+  } else {
+    memory.programs_error = "the attach came back without a report";
+  }
+  ++memory.programs_failures;
+  memory.programs_failed_at = now;
+  if (memory.programs_error != before)
+    memory.events.push_back({"", model::EventType::kWarning, "FailedAttachPrograms", "Failed to attach eBPF programs: " + memory.programs_error, now});
+}
+
+}  // namespace pintle::lifecycle

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "reconcile/executor.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/unique_fd.h"
+#include "lifecycle/container_config.h"
+#include "lifecycle/instances.h"
+#include "lifecycle/probes.h"
+#include "model/defaults.h"
+#include "reconcile/pod_cgroup_limits.h"
+
+namespace pintle::reconcile {
+namespace {
+
+using namespace lifecycle;
+using std::chrono::seconds;
+
+constexpr seconds kLeastGrace{2};  // row 11.5
+
+const model::Container* find_container(const model::Pod& pod, const std::string& name) {
+  for (const auto* list : {&pod.spec.containers, &pod.spec.init_containers, &pod.spec.ephemeral_containers})
+    for (const auto& container : *list)
+      if (container.name == name) return &container;
+  return nullptr;
+}
+
+ports::VolumeContext volume_context(const ActionContext& context, const std::string& host_hosts_file) {
+  ports::VolumeContext out;
+  const NodeFacts& node = *context.node;
+  out.node_name = node.node_name;
+  out.host_ips = node.host_ips;
+  out.pod_ips = context.pod_ips;
+  out.allocatable = node.allocatable;
+  std::string of_host;
+  if (context.pod->spec.host_network)
+    if (auto text = read_file(host_hosts_file)) of_host = *std::move(text);
+  out.hosts_file = hosts_file(*context.pod, context.pod_ips, node, of_host);
+  return out;
+}
+
+// The objects an environment refers to, fetched; lives as long as the look-ups into it.
+struct FetchedObjects {
+  std::map<std::string, model::StringMap> config_maps, secrets;
+
+  [[nodiscard]] static ObjectLookup in(const std::map<std::string, model::StringMap>& objects) {
+    return [&objects](const std::string& name) -> const model::StringMap* {
+      const auto found = objects.find(name);
+      return found == objects.end() ? nullptr : &found->second;
+    };
+  }
+};
+
+Result<FetchedObjects> fetch_objects(ports::ObjectReader& reader, const model::Pod& pod, const model::Container& container, const std::stop_token& stop) {
+  FetchedObjects out;
+  for (const auto& needed : needed_objects(container)) {
+    const bool map = needed.kind == NeededObject::Kind::kConfigMap;
+    std::optional<Error> error;
+    if (map) {
+      auto object = reader.get_config_map(pod.metadata.namespace_, needed.name, stop);
+      if (object) out.config_maps[needed.name] = std::move(object->data);
+      else error = std::move(object).error();
+    } else {
+      auto object = reader.get_secret(pod.metadata.namespace_, needed.name, stop);
+      if (object) out.secrets[needed.name] = std::move(object->data);
+      else error = std::move(object).error();
+    }
+    if (!error || (error->code == Code::kNotFound && needed.optional)) continue;
+    return std::unexpected(*std::move(error));
+  }
+  return out;
+}
+
+}  // namespace
+
+DeadlineTimer thread_deadline_timer() {
+  return [](Duration delay, std::stop_source target) -> std::shared_ptr<void> {
+    return std::make_shared<std::jthread>([delay, target](const std::stop_token& stop) mutable {
+      Mutex mutex;
+      ConditionVariable never;
+      MutexLock lock(mutex);
+      const bool ended = never.wait_for(mutex, stop, delay, [&] { return stop.stop_requested(); });
+      if (!ended) target.request_stop();
+    });
+  };
+}
+
+PodExecutor::PodExecutor(ExecutorPorts ports, const Clock& clock, ReadClock& reads, ExecutorOptions options)
+    : ports_(ports), clock_(clock), reads_(reads), options_(std::move(options)), puller_(ports.images, options_.max_parallel_pulls) {}
+
+PodExecutor::PodState PodExecutor::state_of(const PodUid& uid) {
+  MutexLock lock(mu_);
+  return states_[uid];
+}
+
+std::map<std::string, std::string> PodExecutor::last_words(const model::ObservedPod& seen) {
+  PodPtr pod;
+  {
+    MutexLock lock(mu_);
+    if (const auto found = states_.find(seen.uid); found != states_.end()) pod = found->second.pod;
+  }
+  std::map<std::string, std::string> words;
+  if (pod == nullptr) return words;
+  for (const auto& dead : seen.containers) {
+    if (dead.state != model::RunState::kExited || !dead.detailed) continue;
+    if (const auto* container = find_container(*pod, dead.name)) words[dead.id.value()] = ports_.volumes.termination_message(*pod, *container, dead);
+  }
+  return words;
+}
+
+void PodExecutor::read_back(const PodUid& uid, ActionReply& reply) {
+  reply.mark = reads_.mark();
+  auto seen = ports_.runtime.inspect_pod(uid);
+  if (!seen) {
+    PINTLE_LOG(kDebug, "reconcile", "read-back of '{}': {}", uid.value(), seen.error().message());
+    if (!reply.outcome.error) reply.outcome.error = std::move(seen).error();
+    return;
+  }
+  seen->uid = uid;
+  reply.outcome.termination_messages = last_words(*seen);
+  reply.outcome.observed = *std::move(seen);
+}
+
+// One action under way.
+class PodExecutor::Step {
+ public:
+  Step(PodExecutor& self, const PodUid& uid, const ActionContext& context, std::stop_token stop, ActionReply& reply)
+      : self_(self), ports_(self.ports_), uid_(uid), context_(context), pod_(*context.pod), stop_(std::move(stop)), reply_(reply) {}
+
+  void operator()(const EnsureCgroup&) {
+    const auto qos = pod_.status.qos_class.value_or(model::qos_class(pod_.spec));
+    auto cgroup = ports_.cgroups.ensure_pod(uid_, qos, pod_cgroup_limits(pod_.spec, qos));
+    if (!cgroup) return failed(std::move(cgroup).error());
+    reply_.outcome.value = CgroupReady{cgroup->id, cgroup->path, cgroup->runtime_parent};
+    keep([&](PodState& state) { state.cgroup = *std::move(cgroup); });
+  }
+  void operator()(const AttachPrograms& action) {
+    const auto cgroup = self_.state_of(uid_).cgroup;
+    if (!cgroup) return failed({Code::kGone, 0, fmt::format("attach programs to pod '{}': its cgroup is not open", uid_.value())});
+    auto report = ports_.programs.attach({uid_, pod_.metadata.namespace_, pod_.metadata.name}, *cgroup, action.hooks);
+    if (!report) return failed(std::move(report).error());
+    reply_.outcome.value = *std::move(report);
+  }
+  void operator()(const MountVolumes&) {
+    auto volumes = ports_.volumes.mount(pod_, volume_context(context_, self_.options_.host_hosts_file), stop_);
+    if (!volumes) return failed(std::move(volumes).error());
+    keep([&](PodState& state) { state.volumes = *std::move(volumes); });
+  }
+  void operator()(const EnsureImage& action) {
+    std::optional<model::RegistryAuth> auth;
+    if (self_.options_.registry_auth) auth = self_.options_.registry_auth(pod_, action.image, stop_);
+    auto image = self_.puller_.ensure(action.image, action.policy, auth, stop_);
+    if (!image) return failed(std::move(image.error().error), std::move(image.error().reason));
+    reply_.outcome.value = std::move(image->image);
+    reply_.outcome.pulled = image->pulled;
+  }
+  void operator()(const RunSandbox& action) {
+    run_sandbox(action);
+    self_.read_back(uid_, reply_);
+  }
+  void operator()(const StartContainer& action) {
+    start(action);
+    self_.read_back(uid_, reply_);
+    settle_start(action);
+  }
+  void operator()(const StopContainer& action) {
+    stop_container(action);
+    self_.read_back(uid_, reply_);
+  }
+  void operator()(const RemoveContainer& action) { runtime_call(ports_.runtime.remove_container(action.id)); }
+  void operator()(const StopSandbox& action) { runtime_call(ports_.runtime.stop_sandbox(action.id)); }
+  void operator()(const RemoveSandbox& action) { runtime_call(ports_.runtime.remove_sandbox(action.id)); }
+  void operator()(const InspectPod&) { self_.read_back(uid_, reply_); }
+  void operator()(const UnmountVolumes&) {
+    take(ports_.volumes.unmount(uid_));
+    if (!reply_.outcome.error) keep([](PodState& state) { state.volumes.reset(); });
+  }
+  void operator()(const DetachPrograms&) { take(ports_.programs.detach(uid_)); }
+  void operator()(const RemoveCgroup&) {
+    keep([](PodState& state) { state.cgroup.reset(); });  // an open directory would keep the removed cgroup alive
+    take(ports_.cgroups.remove_pod(uid_));
+    if (reply_.outcome.error) return;
+    MutexLock lock(self_.mu_);
+    self_.states_.erase(uid_);
+  }
+
+ private:
+  void failed(Error error, std::string reason = {}) {
+    reply_.outcome.error = std::move(error);
+    reply_.outcome.reason = std::move(reason);
+  }
+  void take(Status status) {
+    if (!status) failed(std::move(status).error());
+  }
+  void runtime_call(Status status) {
+    take(std::move(status));
+    self_.read_back(uid_, reply_);
+  }
+  template <typename Change>
+  void keep(Change change) {
+    MutexLock lock(self_.mu_);
+    change(self_.states_[uid_]);
+  }
+  [[nodiscard]] Result<model::SandboxConfig> sandbox_config(uint32_t attempt) const {
+    auto config = make_sandbox_config(pod_, *context_.node, context_.cgroup_parent, attempt);
+    if (config && !self_.options_.owner.empty()) config->annotations[std::string(kOwnerAnnotation)] = self_.options_.owner;
+    return config;
+  }
+
+  void run_sandbox(const RunSandbox& action) {
+    const auto config = sandbox_config(action.attempt);
+    if (!config) return failed(config.error());
+    if (auto made = ports_.runtime.run_sandbox(*config, stop_); !made) failed(std::move(made).error());
+  }
+
+  [[nodiscard]] Result<EnvList> environment(const model::Container& container) const {
+    PINTLE_ASSIGN_OR_RETURN(const FetchedObjects objects, fetch_objects(ports_.objects, pod_, container, stop_));
+    const NodeFacts& node = *context_.node;
+    EnvSources sources{{node.node_name, node.host_ips, context_.pod_ips, node.allocatable}, FetchedObjects::in(objects.config_maps),
+                       FetchedObjects::in(objects.secrets), {}};
+    return resolve_env(pod_, container, sources);
+  }
+
+  [[nodiscard]] Result<model::ContainerConfig> container_config(const StartContainer& action, const model::Container& container) const {
+    PINTLE_ASSIGN_OR_RETURN(EnvList env, environment(container));
+    const auto volumes = self_.state_of(uid_).volumes;
+    if (!volumes) return fail(Code::kUnavailable, fmt::format("start container '{}': the pod's volumes are not mounted", action.name));
+    PINTLE_ASSIGN_OR_RETURN(auto mounts, ports_.volumes.container_mounts(pod_, container, action.attempt,
+                                                                         volume_context(context_, self_.options_.host_hosts_file), *volumes, env));
+    return make_container_config(pod_, container, *context_.node, {action.image, action.attempt, std::move(env), std::move(mounts), {}});
+  }
+
+  void start(const StartContainer& action) {
+    const auto* container = find_container(pod_, action.name);
+    const auto* sandbox = context_.observed == nullptr ? nullptr : newest_sandbox(*context_.observed);
+    if (container == nullptr || sandbox == nullptr)
+      return failed({Code::kGone, 0, fmt::format("start container '{}': its {} is gone", action.name, container == nullptr ? "spec" : "sandbox")},
+                    "CreateContainerError");
+    auto config = container_config(action, *container);
+    if (!config) return failed(std::move(config).error(), "CreateContainerConfigError");
+    const auto of_sandbox = sandbox_config(sandbox->attempt);
+    if (!of_sandbox) return failed(of_sandbox.error(), "CreateContainerConfigError");
+    auto id = ports_.runtime.create_container(sandbox->id, *config, *of_sandbox, stop_);
+    if (!id) return failed(std::move(id).error(), "CreateContainerError");
+    if (stop_.stop_requested()) return failed({Code::kCancelled, 0, fmt::format("start container '{}': given up", action.name)});
+    if (auto started = ports_.runtime.start_container(*id); !started) return failed(std::move(started).error(), "RunContainerError");
+    post_start(*container, *id);
+  }
+
+  void post_start(const model::Container& container, const ContainerId& id) {
+    if (!container.lifecycle.post_start) return;
+    auto hook = ports_.prober.run_hook({id, container, first_ip()}, *container.lifecycle.post_start, stop_);
+    if (!hook) failed(with_context(std::move(hook).error(), fmt::format("postStart of container '{}'", container.name)), "PostStartHookError");
+  }
+
+  // A start whose answer was lost, or that was made by an earlier run of the agent, has happened all the same.
+  void settle_start(const StartContainer& action) {
+    if (reply_.outcome.reason != "RunContainerError" || !reply_.outcome.observed) return;
+    for (const auto& instance : reply_.outcome.observed->containers) {
+      if (instance.name != action.name || instance.attempt != action.attempt) continue;
+      if (instance.state != model::RunState::kRunning) return;
+      reply_.outcome.error.reset();
+      reply_.outcome.reason.clear();
+      if (const auto* container = find_container(pod_, action.name)) post_start(*container, instance.id);
+      return;
+    }
+  }
+
+  // preStop eats the grace period; what is left of it, but never less than two seconds, is the runtime's (rows 11.2, 11.5).
+  void stop_container(const StopContainer& action) {
+    const SteadyTime begun = self_.clock_.steady();
+    const auto* container = find_container(pod_, action.name);
+    if (action.run_pre_stop && container != nullptr && container->lifecycle.pre_stop) {
+      std::stop_source ending;
+      const std::stop_callback chain(stop_, [&ending] { ending.request_stop(); });
+      const auto timer = self_.options_.deadline(action.grace, ending);
+      const auto hook = ports_.prober.run_hook({action.id, *container, first_ip()}, *container->lifecycle.pre_stop, ending.get_token());
+      if (!hook) PINTLE_LOG(kWarning, "reconcile", "preStop of container '{}' of pod '{}': {}; ignoring", action.name, pod_.full_name(), hook.error().message());
+      if (stop_.stop_requested()) return failed({Code::kCancelled, 0, fmt::format("stop container '{}': given up", action.name)});
+    }
+    const auto used = std::chrono::floor<seconds>(self_.clock_.steady() - begun);
+    take(ports_.runtime.stop_container(action.id, std::max(action.grace - used, kLeastGrace), stop_));
+    if (reply_.outcome.error && reply_.outcome.error->code == Code::kNotFound) reply_.outcome.error.reset();
+  }
+
+  [[nodiscard]] std::string first_ip() const { return context_.pod_ips.empty() ? std::string() : context_.pod_ips.front(); }
+
+  PodExecutor& self_;
+  const ExecutorPorts& ports_;
+  const PodUid& uid_;
+  const ActionContext& context_;
+  const model::Pod& pod_;
+  const std::stop_token stop_;
+  ActionReply& reply_;
+};
+
+ActionReply PodExecutor::execute(const PodUid& uid, const Action& action, const ActionContext& context, std::stop_token stop) {
+  ActionReply reply;
+  const SteadyTime begun = clock_.steady();
+  if (!std::holds_alternative<RemoveCgroup>(action)) {
+    MutexLock lock(mu_);
+    states_[uid].pod = context.pod;
+  }
+  std::visit(Step(*this, uid, context, std::move(stop), reply), action);
+  if (!reply.outcome.observed) reply.mark = reads_.mark();
+  reply.outcome.took = clock_.steady() - begun;
+  return reply;
+}
+
+ProbeDone PodExecutor::probe(const ProbeRun& run, const ActionContext& context, std::stop_token stop) {
+  ProbeDone done{run, ProbeResult::kError, {}};
+  const auto* container = find_container(*context.pod, run.container);
+  const auto* probe = container == nullptr ? nullptr : probe_of(*container, run.kind);
+  if (probe == nullptr) {
+    done.output = "the container has no such probe any more";
+    return done;
+  }
+  auto report = ports_.prober.probe({run.id, *container, context.pod_ips.empty() ? std::string() : context.pod_ips.front()}, *probe, std::move(stop));
+  done.output = std::move(report.output);
+  switch (report.outcome) {
+    case ports::ProbeOutcome::kSuccess: done.result = ProbeResult::kSuccess; break;
+    case ports::ProbeOutcome::kFailure: done.result = ProbeResult::kFailure; break;
+    case ports::ProbeOutcome::kError: done.result = ProbeResult::kError; break;
+  }
+  return done;
+}
+
+}  // namespace pintle::reconcile

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "server/control_rpc.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "codec/objects.h"
+#include "server/control_convert.h"
+#include "server/control_stream.h"
+
+namespace pintle::server {
+namespace {
+
+constexpr std::string_view kDefaultContainerAnnotation = "kubectl.kubernetes.io/default-container";
+
+// Empty strings in a request mean "any".
+bool matches(const ports::PodRecord& record, const std::string& namespace_, const std::string& name) {
+  const auto& meta = record.pod->metadata;
+  return (namespace_.empty() || meta.namespace_ == namespace_) && (name.empty() || meta.name == name);
+}
+
+std::vector<ports::PodRecord> sorted_pods(ports::AgentView& agent, const std::string& namespace_, const std::string& name) {
+  auto pods = agent.list_pods();
+  std::erase_if(pods, [&](const ports::PodRecord& record) { return !matches(record, namespace_, name); });
+  std::ranges::sort(pods, {}, [](const ports::PodRecord& record) { return std::tie(record.pod->metadata.namespace_, record.pod->metadata.name); });
+  return pods;
+}
+
+Error no_such_pod(const std::string& namespace_, const std::string& name) {
+  return Error{Code::kNotFound, 0, fmt::format("pod '{}/{}' is not on this node", namespace_, name)};
+}
+
+// Names for the uids of events. Asks the agent again only for a uid it has not met.
+class PodNames {
+ public:
+  explicit PodNames(ports::AgentView& agent) : agent_(agent) {}
+  using Name = std::pair<std::string, std::string>;
+  const Name& find(const std::string& uid) {
+    static const Name kNone;
+    if (uid.empty()) return kNone;
+    const auto known = names_.find(uid);
+    if (known != names_.end()) return known->second;
+    if (names_.size() > kMostNames) names_.clear();
+    for (const auto& record : agent_.list_pods())
+      names_[record.pod->metadata.uid] = {record.pod->metadata.namespace_, record.pod->metadata.name};
+    return names_[uid];  // remembered as nameless if it is a pod no more
+  }
+
+ private:
+  static constexpr size_t kMostNames = 4096;
+  ports::AgentView& agent_;
+  std::map<std::string, Name> names_;
+};
+
+}  // namespace
+
+std::optional<ports::PodRecord> ControlRpc::find_pod(const std::string& namespace_, const std::string& name) {
+  auto pods = sorted_pods(agent_, namespace_, name);
+  if (pods.empty()) return std::nullopt;
+  return std::move(pods.front());
+}
+
+grpc::Status ControlRpc::GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::GetStatusReply* reply) {
+  to_proto(agent_.status(), *reply);
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlRpc::ListPods(grpc::ServerContext*, const v1::ListPodsRequest* request, v1::ListPodsReply* reply) {
+  for (const auto& record : sorted_pods(agent_, request->namespace_(), request->name())) to_proto(record, request->detail(), *reply->add_pods());
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlRpc::WatchPods(grpc::ServerContext* context, const v1::WatchPodsRequest* request, grpc::ServerWriter<v1::PodChange>* writer) {
+  PodChanges changes;
+  // Subscribed before the list is read, so that no change falls between the two.
+  const auto subscription = agent_.watch_pods([&](const ports::PodRecord& record) {
+    if (matches(record, request->namespace_(), request->name())) changes.push(record);
+  });
+  const auto write = [&](const ports::PodRecord& record, v1::PodChange::Kind kind) {
+    v1::PodChange change;
+    change.set_kind(kind);
+    to_proto(record, request->detail(), *change.mutable_pod());
+    return writer->Write(change);
+  };
+  for (const auto& record : sorted_pods(agent_, request->namespace_(), request->name()))
+    if (!write(record, v1::PodChange::CURRENT)) return grpc::Status::CANCELLED;
+  v1::PodChange synced;
+  synced.set_kind(v1::PodChange::SYNCED);
+  if (!writer->Write(synced)) return grpc::Status::CANCELLED;
+  while (!ended(context)) {
+    const auto record = changes.pop(stop_);
+    if (record && !write(*record, record->removed ? v1::PodChange::REMOVED : v1::PodChange::CHANGED)) break;
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlRpc::Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ApplyReply* reply) {
+  const auto applied = agent_.apply(request->manifest(), request->origin(), request->dry_run(), stop_);
+  if (!applied) return to_grpc(applied.error());
+  for (const auto& object : applied->objects) {
+    auto& o = *reply->add_objects();
+    o.set_kind(object.kind);
+    o.set_namespace_(object.namespace_);
+    o.set_name(object.name);
+    o.set_action(object.action);
+  }
+  for (const auto& error : applied->errors) reply->add_errors(error);
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlRpc::DeletePod(grpc::ServerContext*, const v1::DeletePodRequest* request, v1::DeletePodReply*) {
+  const auto grace = request->has_grace_seconds() ? std::optional<int64_t>(request->grace_seconds()) : std::nullopt;
+  if (grace && *grace < 0) return {grpc::StatusCode::INVALID_ARGUMENT, fmt::format("grace period {} is negative", *grace)};
+  const auto status = agent_.delete_pod(request->namespace_(), request->name(), grace, stop_);
+  return status ? grpc::Status::OK : to_grpc(status.error());
+}
+
+grpc::Status ControlRpc::ListEvents(grpc::ServerContext*, const v1::ListEventsRequest*, v1::ListEventsReply* reply) {
+  for (const auto& event : agent_.recent_events()) to_proto(event, *reply->add_events());
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlRpc::ListObjects(grpc::ServerContext*, const v1::ListObjectsRequest* request, v1::ListObjectsReply* reply) {
+  if (request->kind() == "nodes") {  // this one is known in every mode, with or without an API
+    const auto node = agent_.node();
+    if (!node) return to_grpc(node.error());
+    reply->set_json(fmt::format(R"({{"apiVersion":"v1","kind":"NodeList","items":[{}]}})", codec::encode_node(*node)));
+    return grpc::Status::OK;
+  }
+  auto json = agent_.list_objects_json(request->kind(), request->namespace_(), stop_);
+  if (!json) return to_grpc(json.error());
+  reply->set_json(*std::move(json));
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlRpc::ReadLogs(grpc::ServerContext* context, const v1::ReadLogsRequest* request, grpc::ServerWriter<v1::LogChunk>* writer) {
+  const auto record = find_pod(request->namespace_(), request->pod());
+  if (!record || request->pod().empty()) return to_grpc(no_such_pod(request->namespace_(), request->pod()));
+  std::string container = request->container();
+  const auto& annotations = record->pod->metadata.annotations;
+  if (const auto it = annotations.find(std::string(kDefaultContainerAnnotation)); container.empty() && it != annotations.end()) container = it->second;
+  const auto target = ports::resolve_log_target(published(*record), container, request->previous());
+  if (!target) return to_grpc(target.error());
+  ports::LogOptions options{.follow = request->follow(), .timestamps = request->timestamps()};
+  if (request->has_tail()) options.tail_lines = request->tail_lines();
+  if (request->since() != 0) options.since = Time{Duration{request->since()}};
+  auto stream = logs_.open(*target, options);
+  if (!stream) return to_grpc(stream.error());
+  v1::LogChunk chunk;
+  const auto sink = [&](std::string_view piece) {
+    chunk.set_data(piece.data(), piece.size());
+    return writer->Write(chunk);
+  };
+  const auto keep_following = [&] {
+    if (ended(context)) return false;
+    const auto now = find_pod(request->namespace_(), request->pod());
+    return now && now->pod->metadata.uid == target->uid && ports::may_still_log(published(*now), *target);
+  };
+  const auto status = (*stream)->read(sink, keep_following, stop_);
+  return status || status.error().code == Code::kCancelled ? grpc::Status::OK : to_grpc(status.error());
+}
+
+grpc::Status ControlRpc::EbpfStatus(grpc::ServerContext*, const v1::EbpfStatusRequest* request, v1::EbpfStatusReply* reply) {
+  for (const auto& record : sorted_pods(agent_, request->namespace_(), request->name())) to_proto(record, {}, *reply->add_pods());
+  for (const auto& probe : agent_.ebpf_features()) to_proto(probe, *reply->add_features());
+  reply->set_events_lost(agent_.ebpf_events_lost());
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlRpc::WatchEbpfEvents(grpc::ServerContext* context, const v1::WatchEbpfEventsRequest* request,
+                                         grpc::ServerWriter<v1::EbpfEvent>* writer) {
+  EventBuffer buffer;
+  PodNames names(agent_);
+  const auto subscription = agent_.watch_ebpf([&](const model::ProgramEvent& event) { buffer.push(event); });
+  writer->SendInitialMetadata();  // tells the caller that nothing after this moment is missed
+  uint64_t skipped = 0;
+  while (!ended(context)) {
+    const auto popped = buffer.pop(stop_);
+    if (!popped) continue;
+    skipped += popped->skipped;
+    const auto& [namespace_, name] = names.find(popped->event.uid.value());
+    if (!request->namespace_().empty() && namespace_ != request->namespace_()) continue;
+    if (!request->name().empty() && name != request->name()) continue;
+    v1::EbpfEvent event;
+    to_proto(popped->event, event);
+    event.set_namespace_(namespace_);
+    event.set_name(name);
+    event.set_skipped(std::exchange(skipped, 0));
+    if (!writer->Write(event)) break;
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlRpc::Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorReply* reply) {
+  for (const auto& check : agent_.doctor(stop_)) to_proto(check, *reply->add_checks());
+  return grpc::Status::OK;
+}
+
+}  // namespace pintle::server

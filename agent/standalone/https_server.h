@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// cpp-httplib's request parsing and answering on connections of our own: accepted on one loopback socket, TLS by
+// tls_stream.h, a worker thread each. stop() ends every connection at once, watches included.
+// Thread rule: create, set the handler, start; handlers run on worker threads, any number at once.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/time.h"
+#include "base/unique_fd.h"
+#include "standalone/tls_identity.h"
+
+namespace httplib {
+struct Request;
+struct Response;
+}  // namespace httplib
+
+namespace pintle::standalone {
+
+class TlsStream;
+
+struct ListenAddress {
+  std::string host;  // 127.0.0.1 or ::1
+  int port = 0;      // 0: any
+};
+// "127.0.0.1:6443", "[::1]:0", "localhost:0". kInvalid, naming the fix, for anything that others could reach.
+[[nodiscard]] Result<ListenAddress> parse_listen_address(const std::string& text);
+
+class HttpsServer {
+ public:
+  // `body` was read whole. Long answers set a content provider, which may use `connection` as long as it runs.
+  using Handler = std::function<void(const httplib::Request& request, std::string body, TlsStream& connection, httplib::Response& response)>;
+  static constexpr size_t kLargestBody = 10 * 1024 * 1024;
+
+  struct Options {
+    ListenAddress address;
+    TlsIdentity identity;
+    // Asked before a request's body is read: false is answered with 401.
+    std::function<bool(const httplib::Request& request)> authorize;
+    Handler handler;
+    // Asked for a new identity when the present one is to be renewed.
+    std::function<Result<TlsIdentity>()> renew;
+    const Clock* clock = nullptr;
+  };
+  // kUnavailable (address in use …), kInternal (TLS).
+  [[nodiscard]] static Result<std::unique_ptr<HttpsServer>> start(Options options);
+  virtual ~HttpsServer() = default;
+
+  [[nodiscard]] virtual int port() const = 0;
+  virtual void stop() = 0;  // idempotent; returns when every worker has ended
+};
+
+}  // namespace pintle::standalone

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// Where PINTLE_LOG goes in the daemon: standard error, one line a message. A terminal gets colours; the systemd
+// journal gets a priority in front instead of a time, which it keeps itself; anything else gets time and level.
+// Thread rule: install once in main, before threads start; any thread may log then.
+#pragma once
+
+#include "base/log.h"
+
+namespace pintle::telemetry {
+
+enum class LogStyle { kPlain, kColour, kJournal };
+
+struct LogSinkOptions {
+  LogLevel level = LogLevel::kInfo;
+  int fd = 2;  // not owned
+  LogStyle style = LogStyle::kPlain;
+};
+// kJournal if JOURNAL_STREAM names the very file behind `fd`, kColour on a terminal (unless NO_COLOR is set), else kPlain.
+[[nodiscard]] LogStyle detect_style(int fd);
+void install_log_sink(const LogSinkOptions& options);
+
+}  // namespace pintle::telemetry

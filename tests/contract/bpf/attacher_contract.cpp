@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "attacher_contract.h"
+
+#include <algorithm>
+
+#include <catch2/catch_test_macros.hpp>
+
+namespace pintle::contract {
+namespace {
+
+using model::Hook;
+using model::HookState;
+const std::vector<Hook> kAll{std::begin(model::kAllHooks), std::end(model::kAllHooks)};
+const PodUid kUid("0f1e2d3c-0000-4000-8000-000000000001");
+const ports::PodIdentity kPod{kUid, "default", "web"};
+
+std::vector<LinkId> link_ids(const model::AttachReport& report) {
+  std::vector<LinkId> ids;
+  for (const auto& hook : report.hooks) ids.push_back(hook.link_id);
+  return ids;
+}
+
+bool all_are(const model::AttachReport& report, HookState state) {
+  return std::ranges::all_of(report.hooks, [&](const auto& hook) { return hook.state == state; });
+}
+
+void check_nothing(ports::ProgramAttacher& attacher) {
+  CHECK(attacher.list_pinned()->empty());
+  CHECK(attacher.inspect(kUid).error().code == Code::kNotFound);
+  CHECK(attacher.counters(kUid).error().code == Code::kNotFound);
+  CHECK(attacher.detach(kUid));  // absent is success
+}
+
+}  // namespace
+
+void check_attacher(AttacherSubject& subject) {
+  check_nothing(subject.attacher());
+  CHECK(!subject.attacher().features().empty());
+
+  const auto cgroup = subject.make_cgroup(kUid);
+  const auto first = subject.attacher().attach(kPod, cgroup, kAll);
+  REQUIRE(first);
+  CHECK(first->effective());
+  CHECK(first->uid == kUid);
+  CHECK(first->cgroup_id == cgroup.id);
+  CHECK(first->cgroup_path == cgroup.path);
+  REQUIRE(first->hooks.size() == kAll.size());
+  for (size_t i = 0; i < kAll.size(); ++i) {
+    CHECK(first->hooks[i].hook == kAll[i]);
+    CHECK(first->hooks[i].state == HookState::kAttached);
+    CHECK(!first->hooks[i].link_id.empty());
+    CHECK(first->hooks[i].program_tag.size() == 16);
+    CHECK(first->hooks[i].error.empty());
+  }
+  CHECK(*subject.attacher().list_pinned() == std::vector{kUid});
+  CHECK(subject.attacher().counters(kUid) == model::PodCounters{});
+
+  // Idempotent, and told as what it is: this run's own.
+  const auto again = subject.attacher().attach(kPod, cgroup, kAll);
+  REQUIRE(again);
+  CHECK(*again == *first);
+  CHECK(*subject.attacher().inspect(kUid) == *first);
+
+  // A restart: the same links, adopted.
+  subject.restart();
+  CHECK(*subject.attacher().list_pinned() == std::vector{kUid});
+  const auto adopted = subject.attacher().attach(kPod, cgroup, kAll);
+  REQUIRE(adopted);
+  CHECK(all_are(*adopted, HookState::kAdopted));
+  CHECK(link_ids(*adopted) == link_ids(*first));
+  CHECK(all_are(*subject.attacher().inspect(kUid), HookState::kAdopted));
+
+  // Fewer hooks wanted: the others go, the rest stay.
+  const auto fewer = subject.attacher().attach(kPod, cgroup, {Hook::kIngress, Hook::kEgress});
+  REQUIRE(fewer);
+  CHECK(link_ids(*fewer) == std::vector{first->hooks[0].link_id, first->hooks[1].link_id});
+  CHECK(subject.attacher().inspect(kUid)->hooks.size() == 2);
+
+  // The cgroup is another one now: dead links are told and replaced.
+  subject.remake_cgroup(kUid);
+  const auto dead = subject.attacher().inspect(kUid);
+  REQUIRE(dead);
+  CHECK(!dead->effective());
+  CHECK(all_are(*dead, HookState::kDead));
+  const auto fresh = subject.make_cgroup(kUid);
+  const auto replaced = subject.attacher().attach(kPod, fresh, kAll);
+  REQUIRE(replaced);
+  CHECK(all_are(*replaced, HookState::kAttached));
+  for (const auto id : link_ids(*replaced)) CHECK(std::ranges::count(link_ids(*first), id) == 0);
+
+  REQUIRE(subject.attacher().detach(kUid));
+  check_nothing(subject.attacher());
+  subject.restart();
+  check_nothing(subject.attacher());
+}
+
+}  // namespace pintle::contract

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// What every ProgramAttacher does, asked through the port alone. The subject says how its world is moved.
+#pragma once
+
+#include "ports/program_attacher.h"
+
+namespace pintle::contract {
+
+class AttacherSubject {
+ public:
+  virtual ~AttacherSubject() = default;
+  [[nodiscard]] virtual ports::ProgramAttacher& attacher() = 0;
+  virtual void restart() = 0;                                         // a new agent over the same kernel
+  [[nodiscard]] virtual ports::PodCgroup make_cgroup(const PodUid& uid) = 0;
+  virtual void remake_cgroup(const PodUid& uid) = 0;                  // removed and made again behind the agent's back
+};
+
+void check_attacher(AttacherSubject& subject);
+
+}  // namespace pintle::contract

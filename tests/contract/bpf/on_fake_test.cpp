@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include <catch2/catch_test_macros.hpp>
+
+#include "attacher_contract.h"
+#include "fakes/bpf/fake_program_attacher.h"
+
+using namespace pintle;
+
+namespace {
+
+class FakeSubject final : public contract::AttacherSubject {
+ public:
+  ports::ProgramAttacher& attacher() override { return fake_; }
+  void restart() override { fake_.restart(); }
+  ports::PodCgroup make_cgroup(const PodUid&) override { return {nullptr, CgroupId(id_), "/fake", "/fake"}; }
+  void remake_cgroup(const PodUid& uid) override {
+    ++id_;
+    fake_.kill_links(uid);
+  }
+
+ private:
+  fakes::FakeProgramAttacher fake_;
+  uint64_t id_ = 10;
+};
+
+const ports::PodIdentity kPod{PodUid("u"), "default", "web"};
+const ports::PodCgroup kCgroup{nullptr, CgroupId(3), "/fake", "/fake"};
+
+}  // namespace
+
+TEST_CASE("the fake keeps the attacher's contract") {
+  FakeSubject subject;
+  contract::check_attacher(subject);
+}
+
+TEST_CASE("the fake fails as told") {
+  fakes::FakeProgramAttacher fake;
+  fake.faults.fail("attach", 2, Error{Code::kUnavailable, 0, "busy"});
+  CHECK(fake.attach(kPod, kCgroup, {}));
+  CHECK(fake.attach(kPod, kCgroup, {}).error().code == Code::kUnavailable);
+  CHECK(fake.attach(kPod, kCgroup, {}));
+  CHECK(fake.faults.count("attach") == 3);
+
+  fake.refused = {model::Hook::kEgress};
+  const auto report = fake.attach(kPod, kCgroup, {model::Hook::kIngress, model::Hook::kEgress});
+  REQUIRE(report);
+  CHECK(report->hooks[0].state == model::HookState::kAttached);
+  CHECK(report->hooks[1].state == model::HookState::kRefused);
+  CHECK(!report->hooks[1].error.empty());
+  CHECK(!report->effective());
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include <catch2/catch_test_macros.hpp>
+
+#include "unit/lifecycle/rig.h"
+
+using namespace pintle;
+using namespace pintle::lifecycle;
+using namespace pintle::lifecycle::test;
+using model::EbpfPolicy;
+using model::Phase;
+
+namespace {
+
+model::Pod with_policy(const char* text) {
+  auto wanted = pod();
+  wanted.metadata.annotations[std::string(model::kEbpfPolicyAnnotation)] = text;
+  return wanted;
+}
+constexpr const char* kCondition = "pintle.dev/ProgramsAttached";
+const std::string kRefused = "ingress: operation not permitted; egress: operation not permitted; connect4: operation not permitted; "
+                             "connect6: operation not permitted";
+
+}  // namespace
+
+TEST_CASE("design 2.5: a pod that requires its programs starts nothing without them, and says why") {
+  Rig rig(with_policy("required"));
+  rig.hooks_refused = true;
+  rig.settle();
+  for (int i = 0; i < 10; ++i) rig.wake();
+  CHECK(rig.count("mount") + rig.count("ensure image") + rig.count("run sandbox") + rig.count("start") == 0);
+  CHECK(rig.count("attach eBPF") == 11);
+  CHECK(rig.status().phase == Phase::kPending);
+  CHECK(rig.condition(kCondition).status == model::ConditionStatus::kFalse);
+  CHECK(rig.condition(kCondition).reason == "AttachRefused");
+  CHECK(rig.condition(kCondition).message == kRefused);
+  CHECK(rig.last.explanation.starts_with("waits for its required eBPF programs: ingress: operation not permitted"));
+  CHECK(rig.events.size() == 1);  // the same refusal is told once
+  CHECK(rig.was_told("Warning FailedAttachPrograms: Failed to attach eBPF programs: " + kRefused));
+  CHECK(rig.last.wake_at == rig.now + 10s);
+  rig.hooks_refused = false;
+  rig.wake();
+  CHECK(rig.status().phase == Phase::kRunning);
+  CHECK(rig.condition(kCondition).reason == "Attached");
+  CHECK(rig.condition("Ready").status == model::ConditionStatus::kTrue);
+}
+
+TEST_CASE("design 2.5: best-effort is tried before anything starts, then runs degraded, and is tried again") {
+  Rig rig(with_policy("best-effort"));
+  rig.hooks_refused = true;
+  rig.settle();
+  CHECK(rig.index("attach eBPF") < rig.index("run sandbox"));
+  CHECK(rig.status().phase == Phase::kRunning);
+  CHECK(rig.condition("Ready").status == model::ConditionStatus::kTrue);
+  CHECK(rig.condition(kCondition).reason == "Degraded");
+  CHECK(rig.was_told("Warning FailedAttachPrograms: Failed to attach eBPF programs: " + kRefused));
+  CHECK(rig.last.wake_at == kStart + 10s);
+  rig.hooks_refused = false;
+  rig.wake();
+  CHECK(rig.condition(kCondition).reason == "Attached");
+  CHECK_FALSE(rig.last.wake_at);
+}
+
+TEST_CASE("a machine without eBPF: best-effort is not tried for ever, required waits") {
+  const auto unsupported = [](const Action& a) -> std::optional<ActionOutcome> {
+    if (!std::holds_alternative<AttachPrograms>(a)) return std::nullopt;
+    ActionOutcome out;
+    out.error = Error{Code::kUnsupported, 0, "no cgroup v2 hierarchy"};
+    return out;
+  };
+  Rig best(with_policy("best-effort"));
+  best.fault = unsupported;
+  best.settle();
+  CHECK(best.status().phase == Phase::kRunning);
+  CHECK(best.condition(kCondition).message == "no cgroup v2 hierarchy");
+  CHECK_FALSE(best.last.wake_at);
+  Rig required(with_policy("required"));
+  required.fault = unsupported;
+  required.settle();
+  CHECK(required.count("run sandbox") == 0);
+  CHECK(required.last.wake_at);
+}
+
+TEST_CASE("policy off attaches nothing; the node's default holds without annotation; a typing error is required") {
+  Rig off(with_policy("off"));
+  off.settle();
+  CHECK(off.count("attach") == 0);
+  CHECK(off.status().phase == Phase::kRunning);
+  CHECK(off.condition(kCondition).reason == "Off");
+
+  Rig node_default;
+  node_default.facts.ebpf_default = EbpfPolicy::kRequired;
+  node_default.hooks_refused = true;
+  node_default.settle();
+  CHECK(node_default.count("run sandbox") == 0);
+
+  Rig typo(with_policy("requird"));
+  typo.hooks_refused = true;
+  typo.settle();
+  CHECK(typo.count("run sandbox") == 0);
+}
+
+TEST_CASE("adoption: programs are taken over before volumes, no container is touched") {
+  Rig rig(with_policy("required"));
+  rig.settle();
+  const auto before = rig.status();
+  rig.advance(1h);
+  rig.restart_agent();
+  rig.log.clear();
+  rig.decide();
+  CHECK(rig.status() == before);
+  rig.settle();
+  CHECK(rig.log == std::vector<std::string>{"make the pod's cgroup", "attach eBPF programs (4 hooks)", "mount volumes"});
+  CHECK(rig.status() == before);  // transition times, startTime, ids: all of it
+}
+
+TEST_CASE("adoption: required programs that are refused then make the pod unready, and stop nothing") {
+  Rig rig(with_policy("required"));
+  rig.settle();
+  rig.restart_agent();
+  rig.hooks_refused = true;
+  rig.settle();
+  CHECK(rig.find("web")->state == model::RunState::kRunning);
+  CHECK(rig.status().phase == Phase::kRunning);
+  CHECK(rig.condition("Ready").status == model::ConditionStatus::kFalse);
+  CHECK(rig.condition("Ready").reason == "ProgramsNotAttached");
+  CHECK(rig.condition("ContainersReady").status == model::ConditionStatus::kTrue);
+}
+
+TEST_CASE("a cgroup that went away is made again before the programs are") {
+  Rig rig;
+  rig.settle();
+  request_programs_check(rig.memory);
+  bool gone = true;
+  rig.log.clear();
+  rig.fault = [&](const Action& a) -> std::optional<ActionOutcome> {
+    if (!std::holds_alternative<AttachPrograms>(a) || !std::exchange(gone, false)) return std::nullopt;
+    ActionOutcome out;
+    out.error = Error{Code::kGone, 0, "the cgroup was removed"};
+    return out;
+  };
+  rig.settle();
+  while (rig.condition(kCondition).reason != "Attached") REQUIRE(rig.wake());
+  CHECK(rig.log == std::vector<std::string>{"attach eBPF programs (4 hooks)", "make the pod's cgroup", "attach eBPF programs (4 hooks)"});
+}
+
+TEST_CASE("volumes are refreshed on request and nothing else happens") {
+  Rig rig;
+  rig.settle();
+  rig.log.clear();
+  request_volume_refresh(rig.memory);
+  rig.settle();
+  CHECK(rig.log == std::vector<std::string>{"mount volumes"});
+}
