@@ -46,7 +46,8 @@ int run(const config::AgentConfig& config) {
     int signal = 0;
     do {
       (void)sigwait(&signals, &signal);
-      if (signal == SIGHUP) PINTLE_LOG(kWarning, "main", "the configuration is read at the start only; restart to change it (pods are not disturbed)");
+      if (signal == SIGHUP)
+        PINTLE_LOG(kWarning, "main", "the configuration is read at the start only; restart to change it (pods are not disturbed)");
     } while (signal == SIGHUP);
     PINTLE_LOG(kInfo, "main", "stopping on {}; pods go on running", signal == SIGINT ? "SIGINT" : "SIGTERM");
   }

@@ -101,7 +101,8 @@ class Agent::Parts {
     });
     std::set<std::string> expected;
     for (const auto& source : sources) expected.insert(source->name());
-    merge = std::make_unique<sources::Merge>(clock, std::move(expected), [this](sources::PodChanges changes) { feed->take(std::move(changes)); });
+    merge = std::make_unique<sources::Merge>(clock, std::move(expected),
+                                             [this](sources::PodChanges changes) { feed->take(std::move(changes)); });
     for (const auto& source : sources) PINTLE_TRY(source->start(*merge));
     if (node_agent) node_agent->start();
     if (lease_keeper) lease_keeper->start();
@@ -134,10 +135,13 @@ class Agent::Parts {
     if (config.pintle.mode == config::Mode::kStandalone) {
       PINTLE_ASSIGN_OR_RETURN(object_log, store::SqliteObjectLog::open(config.pintle.root_dir + "/api.sqlite"));
       if (!object_log->recovery_note().empty()) PINTLE_LOG(kWarning, "store", "{}", object_log->recovery_note());
-      PINTLE_ASSIGN_OR_RETURN(endpoint, standalone::ApiEndpoint::create({.root_dir = config.pintle.root_dir, .listen = config.pintle.listen,
-                                                                        .node_name = config.pintle.node_name, .kubeconfig_path = {},
-                                                                        .object_log = object_log.get(), .log_reader = log_reader.get(),
-                                                                        .clock = &clock}));
+      PINTLE_ASSIGN_OR_RETURN(endpoint, standalone::ApiEndpoint::create({.root_dir = config.pintle.root_dir,
+                                                                         .listen = config.pintle.listen,
+                                                                         .node_name = config.pintle.node_name,
+                                                                         .kubeconfig_path = {},
+                                                                         .object_log = object_log.get(),
+                                                                         .log_reader = log_reader.get(),
+                                                                         .clock = &clock}));
       for (const auto& warning : endpoint->warnings()) PINTLE_LOG(kWarning, "standalone", "{}", warning);
       kubeconfig_path = endpoint->kubeconfig_path();
     } else {
@@ -151,15 +155,18 @@ class Agent::Parts {
 
   [[nodiscard]] Status build_node() {
     if (config.cgroup_driver == config::CgroupDriver::kSystemd)
-      return fail(Code::kUnsupported, "cgroupDriver systemd is not built yet: set cgroupDriver: cgroupfs here and SystemdCgroup = false in the runtime");
+      return fail(Code::kUnsupported,
+                  "cgroupDriver systemd is not built yet: set cgroupDriver: cgroupfs here and SystemdCgroup = false in the runtime");
     PINTLE_ASSIGN_OR_RETURN(cgroup::Layout layout, cgroup::probe_layout());
     PINTLE_LOG(kInfo, "cgroup", "{}", layout.describe());
+    const bool unified = layout.unified();
     cgroups = std::make_unique<cgroup::CgroupFsTree>(std::move(layout), config.cgroup_root);
     attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
     if (attacher->unsupported()) PINTLE_LOG(kWarning, "bpf", "no eBPF on this node: {}", attacher->unsupported()->message());
     PINTLE_ASSIGN_OR_RETURN(runtime, cri::CriRuntime::create({.runtime_endpoint = config.container_runtime_endpoint,
-                                                             .image_endpoint = config.image_service_endpoint,
-                                                             .request_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(config.runtime_request_timeout)}));
+                                                              .image_endpoint = config.image_service_endpoint,
+                                                              .request_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                                  config.runtime_request_timeout)}));
     volumes = std::make_unique<volumes::FsVolumeMounter>(config.pintle.root_dir, api->objects(), clock);
     prober = std::make_unique<probes::NetworkProber>(*runtime);
 
@@ -167,13 +174,16 @@ class Agent::Parts {
     const auto addresses = node_addresses(config);
     const auto settings = node_settings(config, addresses);
     facts = node_facts(config, addresses, settings, machine);
+    facts.unified_cgroups = unified;
     PINTLE_TRY(cgroups->ensure_root(kubepods_limits(facts.allocatable)));
     if (config.register_node)
-      node_agent = std::make_unique<node::NodeAgent>(api->nodes(), &events, clock, settings, machine, [this] { return read_node_facts(); },
-                                                     node::NodeAgentTimes{.period = config.node_status_update_frequency});
+      node_agent = std::make_unique<node::NodeAgent>(
+          api->nodes(), &events, clock, settings, machine, [this] { return read_node_facts(); },
+          node::NodeAgentTimes{.period = config.node_status_update_frequency});
     lease_keeper = std::make_unique<node::LeaseKeeper>(
         api->leases(), clock,
-        node::LeaseSettings{.node_name = config.pintle.node_name, .duration = config.node_lease_duration, .period = config.node_lease_duration / 4},
+        node::LeaseSettings{
+            .node_name = config.pintle.node_name, .duration = config.node_lease_duration, .period = config.node_lease_duration / 4},
         [this] {
           const auto known = node_agent ? node_agent->snapshot() : std::nullopt;
           return known ? known->metadata.uid : std::string();
@@ -186,27 +196,40 @@ class Agent::Parts {
     workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{.name = "worker"});
     executor = std::make_unique<reconcile::PodExecutor>(
         reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober}, clock, reads,
-        reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls ? size_t{1} : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16))});
-    actions = std::make_unique<reconcile::PooledRunner>(*executor, *workers, [this](PodUid uid, reconcile::ActionTicket ticket, reconcile::ActionReply reply) {
-      if (reply.outcome.observed) observer->track(*reply.outcome.observed);
-      loop->post([uid = std::move(uid), ticket, reply = std::move(reply)](reconcile::PodLoop& pods, Time now) mutable {
-        pods.action_done(uid, ticket, std::move(reply), now);
-      });
-    });
+        reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
+                                                             ? size_t{1}
+                                                             : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16))});
+    actions = std::make_unique<reconcile::PooledRunner>(
+        *executor, *workers, [this](PodUid uid, reconcile::ActionTicket ticket, reconcile::ActionReply reply) {
+          if (reply.outcome.observed) observer->track(*reply.outcome.observed);
+          loop->post([uid = std::move(uid), ticket, reply = std::move(reply)](reconcile::PodLoop& pods, Time now) mutable {
+            pods.action_done(uid, ticket, std::move(reply), now);
+          });
+        });
     probe_runner = std::make_unique<reconcile::PooledProbes>(*executor, *workers, [this](PodUid uid, lifecycle::ProbeDone done) {
       loop->post([uid = std::move(uid), done = std::move(done)](reconcile::PodLoop& pods, Time now) { pods.probe_done(uid, done, now); });
     });
-    status_writer = std::make_unique<reconcile::StatusWriter>(api->pods(), clock, [this](const PodUid& uid, const model::PodStatus& status) {
-      loop->post([uid, status](reconcile::PodLoop& pods, Time now) { pods.status_confirmed(uid, status, now); });
-    });
-    view = std::make_unique<View>(View::Inputs{.config = config, .clock = clock, .loop = *loop, .events = events, .attacher = *attacher, .runtime = *runtime,
-                                               .control_api = api->control(), .node = [this] { return node_agent ? node_agent->snapshot() : std::nullopt; },
-                                               .kubeconfig = kubeconfig_path, .cgroup_layout = cgroups->layout().describe()});
+    status_writer =
+        std::make_unique<reconcile::StatusWriter>(api->pods(), clock, [this](const PodUid& uid, const model::PodStatus& status) {
+          loop->post([uid, status](reconcile::PodLoop& pods, Time now) { pods.status_confirmed(uid, status, now); });
+        });
+    view = std::make_unique<View>(View::Inputs{.config = config,
+                                               .clock = clock,
+                                               .loop = *loop,
+                                               .events = events,
+                                               .attacher = *attacher,
+                                               .runtime = *runtime,
+                                               .control_api = api->control(),
+                                               .node = [this] { return node_agent ? node_agent->snapshot() : std::nullopt; },
+                                               .kubeconfig = kubeconfig_path,
+                                               .cgroup_layout = cgroups->layout().describe()});
     feed = std::make_unique<PodFeed>(*loop, *view, events, clock);
     observer = std::make_unique<observe::RuntimeObserver>(*runtime, observer_outputs());
     if (!config.static_pod_path.empty())
-      sources.push_back(std::make_unique<sources::FileSource>(clock, sources::FileSourceOptions{.path = config.static_pod_path, .node_name = config.pintle.node_name}));
-    sources.push_back(std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name}));
+      sources.push_back(std::make_unique<sources::FileSource>(
+          clock, sources::FileSourceOptions{.path = config.static_pod_path, .node_name = config.pintle.node_name}));
+    sources.push_back(
+        std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name}));
   }
 
   [[nodiscard]] observe::ObserverOutputs observer_outputs() {
@@ -232,8 +255,10 @@ class Agent::Parts {
   [[nodiscard]] std::vector<PodUid> find_leftovers() {
     std::set<PodUid> uids;
     const auto add = [&](const Result<std::vector<PodUid>>& list, const char* what) {
-      if (list) uids.insert(list->begin(), list->end());
-      else if (list.error().code != Code::kUnsupported) PINTLE_LOG(kWarning, "observe", "list {}: {}", what, list.error().message());
+      if (list)
+        uids.insert(list->begin(), list->end());
+      else if (list.error().code != Code::kUnsupported)
+        PINTLE_LOG(kWarning, "observe", "list {}: {}", what, list.error().message());
     };
     add(attacher->list_pinned(), "pins");
     add(cgroups->list_pods(), "pod cgroups");
@@ -257,7 +282,9 @@ class Agent::Parts {
       now_facts = facts;
     }
     view->set_health(health);
-    loop->post([shared = std::make_shared<const lifecycle::NodeFacts>(std::move(now_facts))](reconcile::PodLoop& pods, Time now) { pods.set_node(shared, now); });
+    loop->post([shared = std::make_shared<const lifecycle::NodeFacts>(std::move(now_facts))](reconcile::PodLoop& pods, Time now) {
+      pods.set_node(shared, now);
+    });
     if (node_agent) node_agent->kick();
   }
 
@@ -335,8 +362,8 @@ void Agent::stop() { parts_->stop(); }
 bool Agent::alive() { return parts_->loop->answers_within(std::chrono::seconds(5)); }
 
 std::string Agent::summary() const {
-  return fmt::format("{} mode, node '{}', API {}, runtime {}", config::to_string(parts_->config.pintle.mode), parts_->config.pintle.node_name,
-                     parts_->api->kubeconfig().url(), parts_->config.container_runtime_endpoint);
+  return fmt::format("{} mode, node '{}', API {}, runtime {}", config::to_string(parts_->config.pintle.mode),
+                     parts_->config.pintle.node_name, parts_->api->kubeconfig().url(), parts_->config.container_runtime_endpoint);
 }
 
 Status clean_up(const config::AgentConfig& config) {

@@ -6,8 +6,8 @@
 
 namespace pintle::app {
 
-ApiSide::ApiSide(kube::Kubeconfig kubeconfig, std::unique_ptr<kube::RateLimiter> limiter, Connections connections, const config::AgentConfig& config,
-                 const Clock& clock)
+ApiSide::ApiSide(kube::Kubeconfig kubeconfig, std::unique_ptr<kube::RateLimiter> limiter, Connections connections,
+                 const config::AgentConfig& config, const Clock& clock)
     : kubeconfig_(std::move(kubeconfig)),
       limiter_(std::move(limiter)),
       lease_(std::move(connections.lease)),
@@ -22,7 +22,8 @@ ApiSide::ApiSide(kube::Kubeconfig kubeconfig, std::unique_ptr<kube::RateLimiter>
       objects_(*objects_connection_),
       event_sink_(std::make_unique<kube::KubeEventSink>(*events_, clock, kube::KubeEventSink::Options{.host = config.pintle.node_name})) {}
 
-Result<std::unique_ptr<ApiSide>> ApiSide::create(const kube::Kubeconfig& kubeconfig, const config::AgentConfig& config, const Clock& clock) {
+Result<std::unique_ptr<ApiSide>> ApiSide::create(const kube::Kubeconfig& kubeconfig, const config::AgentConfig& config,
+                                                 const Clock& clock) {
   auto limiter = std::make_unique<kube::RateLimiter>(clock, config.kube_api_qps, config.kube_api_burst);
   // Row 1.6: heartbeats are not limited, and give up within min(status period, lease).
   const Duration heartbeat = std::min<Duration>(config.node_status_update_frequency, config.node_lease_duration);

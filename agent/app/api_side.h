@@ -20,7 +20,8 @@ namespace pintle::app {
 
 class ApiSide {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<ApiSide>> create(const kube::Kubeconfig& kubeconfig, const config::AgentConfig& config, const Clock& clock);
+  [[nodiscard]] static Result<std::unique_ptr<ApiSide>> create(const kube::Kubeconfig& kubeconfig, const config::AgentConfig& config,
+                                                               const Clock& clock);
 
   [[nodiscard]] ports::PodApi& pods() { return pods_; }
   [[nodiscard]] ports::NodeApi& nodes() { return nodes_; }
@@ -34,8 +35,8 @@ class ApiSide {
   struct Connections {
     std::unique_ptr<kube::ApiConnection> lease, node, status, objects, events, control;
   };
-  ApiSide(kube::Kubeconfig kubeconfig, std::unique_ptr<kube::RateLimiter> limiter, Connections connections, const config::AgentConfig& config,
-          const Clock& clock);
+  ApiSide(kube::Kubeconfig kubeconfig, std::unique_ptr<kube::RateLimiter> limiter, Connections connections,
+          const config::AgentConfig& config, const Clock& clock);
 
   const kube::Kubeconfig kubeconfig_;
   const std::unique_ptr<kube::RateLimiter> limiter_;

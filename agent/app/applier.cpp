@@ -16,9 +16,12 @@ struct Kind {
   bool namespaced;
 };
 constexpr Kind kKinds[] = {
-    {"Pod", "pods", "/api/v1", true},           {"ConfigMap", "configmaps", "/api/v1", true},
-    {"Secret", "secrets", "/api/v1", true},     {"Event", "events", "/api/v1", true},
-    {"Namespace", "namespaces", "/api/v1", false}, {"Node", "nodes", "/api/v1", false},
+    {"Pod", "pods", "/api/v1", true},
+    {"ConfigMap", "configmaps", "/api/v1", true},
+    {"Secret", "secrets", "/api/v1", true},
+    {"Event", "events", "/api/v1", true},
+    {"Namespace", "namespaces", "/api/v1", false},
+    {"Node", "nodes", "/api/v1", false},
     {"ServiceAccount", "serviceaccounts", "/api/v1", true},
     {"Lease", "leases", "/apis/coordination.k8s.io/v1", true},
 };
@@ -53,7 +56,8 @@ ports::ApplyReply Applier::apply(const std::string& manifest, const std::string&
     const std::string namespace_ = object.namespace_.empty() ? "default" : object.namespace_;
     const Kind* kind = find_kind(object.kind);
     if (kind == nullptr) {
-      reply.errors.push_back(fmt::format("{}:{}: kind '{}' is not served here (Pod, ConfigMap, Secret, Namespace)", origin, object.line, object.kind));
+      reply.errors.push_back(
+          fmt::format("{}:{}: kind '{}' is not served here (Pod, ConfigMap, Secret, Namespace)", origin, object.line, object.kind));
       continue;
     }
     if (object.kind == "Pod" && std::ranges::none_of(parsed.pods, [&](const model::Pod& pod) {
@@ -72,9 +76,11 @@ ports::ApplyReply Applier::apply(const std::string& manifest, const std::string&
       reply.objects.push_back(done);
       continue;
     }
-    const auto written = existing ? connection_.request({.method = "PATCH", .path = path, .body = object.json,
-                                                         .content_type = std::string(kube::kStrategicMergePatch)}, stop)
-                                  : connection_.request({.method = "POST", .path = collection(*kind, namespace_), .body = object.json}, stop);
+    const auto written =
+        existing
+            ? connection_.request(
+                  {.method = "PATCH", .path = path, .body = object.json, .content_type = std::string(kube::kStrategicMergePatch)}, stop)
+            : connection_.request({.method = "POST", .path = collection(*kind, namespace_), .body = object.json}, stop);
     if (!written) {
       reply.errors.push_back(fmt::format("{}:{}: {}", origin, object.line, written.error().message()));
       continue;
@@ -85,7 +91,8 @@ ports::ApplyReply Applier::apply(const std::string& manifest, const std::string&
   return reply;
 }
 
-Status Applier::delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds, std::stop_token stop) {
+Status Applier::delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds,
+                           std::stop_token stop) {
   std::string path = fmt::format("/api/v1/namespaces/{}/pods/{}", kube::percent_encode(namespace_), kube::percent_encode(name));
   if (grace_seconds) path += fmt::format("?gracePeriodSeconds={}", *grace_seconds);
   PINTLE_TRY(connection_.request({.method = "DELETE", .path = path}, std::move(stop)));
@@ -94,7 +101,9 @@ Status Applier::delete_pod(const std::string& namespace_, const std::string& nam
 
 Result<std::string> Applier::list_json(const std::string& kind, const std::string& namespace_, std::stop_token stop) {
   const Kind* known = find_kind(kind);
-  if (known == nullptr) return fail(Code::kInvalid, fmt::format("kind '{}' is not served (pods, nodes, events, configmaps, secrets, namespaces, leases)", kind));
+  if (known == nullptr)
+    return fail(Code::kInvalid,
+                fmt::format("kind '{}' is not served (pods, nodes, events, configmaps, secrets, namespaces, leases)", kind));
   return connection_.request({.method = "GET", .path = collection(*known, namespace_)}, std::move(stop));
 }
 

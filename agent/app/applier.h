@@ -20,7 +20,8 @@ class Applier {
   explicit Applier(kube::ApiConnection& connection) : connection_(connection) {}
 
   [[nodiscard]] ports::ApplyReply apply(const std::string& manifest, const std::string& origin, bool dry_run, std::stop_token stop);
-  [[nodiscard]] Status delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds, std::stop_token stop);
+  [[nodiscard]] Status delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds,
+                                  std::stop_token stop);
   // kInvalid: a kind that is not served.
   [[nodiscard]] Result<std::string> list_json(const std::string& kind, const std::string& namespace_, std::stop_token stop);
 

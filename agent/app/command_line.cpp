@@ -13,8 +13,8 @@ namespace {
 
 // Settings that a command line may give on top of the file.
 struct Overrides {
-  std::optional<std::string> mode, node_name, node_ip, kubeconfig, root_dir, run_dir, control_socket, listen, runtime, manifests, cgroup_root, bpffs,
-      ebpf_policy, log_level;
+  std::optional<std::string> mode, node_name, node_ip, kubeconfig, root_dir, run_dir, control_socket, listen, runtime, manifests,
+      cgroup_root, bpffs, ebpf_policy, log_level;
 };
 
 // Each override is one line of YAML, so that the file's own checks hold for it too.
@@ -68,8 +68,11 @@ void merge(config::AgentConfig& config, const config::AgentConfig& flags, const 
 }  // namespace
 
 Result<CommandLine> parse_command_line(int argc, char** argv) {
-  CLI::App cli("Pintle, a Kubernetes node agent with eBPF on every pod.\nRuns in standalone mode unless the configuration says otherwise.", "pintled");
-  cli.footer("Examples:\n  pintled --config /etc/pintle/pintled.yaml\n  pintled --manifests ./pods --root-dir /tmp/pintle\n  pintled --mode node --kubeconfig /etc/kubernetes/kubelet.conf");
+  CLI::App cli("Pintle, a Kubernetes node agent with eBPF on every pod.\nRuns in standalone mode unless the configuration says otherwise.",
+               "pintled");
+  cli.footer(
+      "Examples:\n  pintled --config /etc/pintle/pintled.yaml\n  pintled --manifests ./pods --root-dir /tmp/pintle\n  pintled --mode node "
+      "--kubeconfig /etc/kubernetes/kubelet.conf");
   std::string config_path;
   Overrides given;
   bool version = false;
@@ -89,10 +92,9 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
   cli.add_option("--ebpf", given.ebpf_policy, "required, best-effort or off");
   cli.add_option("--log-level", given.log_level, "debug, info, warning or error");
   cli.add_flag("--version", version, "print the version and stop");
+  cli.fallthrough();  // options may stand after the command too
   auto* cleanup = cli.add_subcommand("cleanup", "remove the pins and empty cgroups of a Pintle that no longer runs");
   auto* print = cli.add_subcommand("config", "print the effective configuration");
-  cli.fallthrough();
-
   CommandLine result;
   try {
     cli.parse(argc, argv);

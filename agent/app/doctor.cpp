@@ -19,7 +19,8 @@ using State = ports::DoctorCheck::State;
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 Check kernel(const std::string& root) {
-  Check check{.name = "kernel", .why = "cgroup links need 5.7 and the ring buffer 5.8; older kernels run pods without eBPF",
+  Check check{.name = "kernel",
+              .why = "cgroup links need 5.7 and the ring buffer 5.8; older kernels run pods without eBPF",
               .fix = "boot a kernel of 5.8 or newer (Debian 12 ships 6.1)"};
   const auto release = read_file(root + "proc/sys/kernel/osrelease");
   if (!release) {
@@ -36,7 +37,8 @@ Check kernel(const std::string& root) {
 }
 
 Check cgroups(const std::string& root) {
-  Check check{.name = "cgroup2", .why = "programs are attached to cgroup v2; limits come from v2 or, on hybrid hosts, from v1",
+  Check check{.name = "cgroup2",
+              .why = "programs are attached to cgroup v2; limits come from v2 or, on hybrid hosts, from v1",
               .fix = "boot with systemd.unified_cgroup_hierarchy=1, or mount one: mount -t cgroup2 none /sys/fs/cgroup/unified"};
   const auto mounts = read_file(root + "proc/self/mounts");
   if (!mounts) {
@@ -66,21 +68,27 @@ Check cgroups(const std::string& root) {
 }
 
 Check btf(const std::string& root) {
-  Check check{.name = "BTF", .why = "exec and exit tracing name kernel types; without it they are off, hooks on cgroups work all the same",
+  Check check{.name = "BTF",
+              .why = "exec and exit tracing name kernel types; without it they are off, hooks on cgroups work all the same",
               .fix = "use a kernel built with CONFIG_DEBUG_INFO_BTF=y"};
   std::error_code error;
   const auto size = std::filesystem::file_size(root + "sys/kernel/btf/vmlinux", error);
-  check.detail = error ? "/sys/kernel/btf/vmlinux: " + error.message() : fmt::format("/sys/kernel/btf/vmlinux, {:.1f} MB", static_cast<double>(size) / 1e6);
+  check.detail = error ? "/sys/kernel/btf/vmlinux: " + error.message()
+                       : fmt::format("/sys/kernel/btf/vmlinux, {:.1f} MB", static_cast<double>(size) / 1e6);
   if (error) check.state = State::kWarning;
   return check;
 }
 
 Check capabilities(const std::string& root) {
-  Check check{.name = "capabilities", .why = "loading and attaching programs, mounting volumes and ending processes of pods each need one",
+  Check check{.name = "capabilities",
+              .why = "loading and attaching programs, mounting volumes and ending processes of pods each need one",
               .fix = "run as root, or grant them in the unit's CapabilityBoundingSet (see deploy/systemd/pintled.service)"};
-  struct Needed { int bit; const char* name; };
-  static constexpr Needed kNeeded[] = {{39, "CAP_BPF"}, {38, "CAP_PERFMON"}, {12, "CAP_NET_ADMIN"}, {21, "CAP_SYS_ADMIN"}, {5, "CAP_KILL"},
-                                       {1, "CAP_DAC_OVERRIDE"}, {0, "CAP_CHOWN"}};
+  struct Needed {
+    int bit;
+    const char* name;
+  };
+  static constexpr Needed kNeeded[] = {{39, "CAP_BPF"}, {38, "CAP_PERFMON"},     {12, "CAP_NET_ADMIN"}, {21, "CAP_SYS_ADMIN"},
+                                       {5, "CAP_KILL"}, {1, "CAP_DAC_OVERRIDE"}, {0, "CAP_CHOWN"}};
   const auto status = read_file(root + "proc/self/status");
   const size_t at = status ? status->find("CapEff:") : std::string::npos;
   if (at == std::string::npos) {
@@ -98,7 +106,8 @@ Check capabilities(const std::string& root) {
 }
 
 Check lockdown(const std::string& root) {
-  Check check{.name = "lockdown", .why = "lockdown 'confidentiality' refuses tracing programs even to root",
+  Check check{.name = "lockdown",
+              .why = "lockdown 'confidentiality' refuses tracing programs even to root",
               .fix = "boot with lockdown=integrity, or disable Secure Boot's confidentiality mode"};
   const auto text = read_file(root + "sys/kernel/security/lockdown");
   if (!text) {
@@ -106,16 +115,22 @@ Check lockdown(const std::string& root) {
     return check;
   }
   const size_t open = text->find('['), close = text->find(']');
-  const std::string mode = open == std::string::npos || close == std::string::npos ? first_line(*text) : text->substr(open + 1, close - open - 1);
+  const std::string mode =
+      open == std::string::npos || close == std::string::npos ? first_line(*text) : text->substr(open + 1, close - open - 1);
   check.detail = mode;
   if (mode == "confidentiality") check.state = State::kWarning;
   return check;
 }
 
 void runtime(const DoctorInputs& inputs, std::vector<Check>& checks) {
-  Check check{.name = "runtime", .detail = inputs.runtime_endpoint, .why = "containers are run by a CRI runtime; nothing starts without one",
-              .fix = "install and start one (apt-get install containerd; systemctl start containerd), or name its socket in containerRuntimeEndpoint"};
-  Check network{.name = "CNI", .why = "pods that don't use the host's network wait until the runtime has a CNI configuration",
+  Check check{
+      .name = "runtime",
+      .detail = inputs.runtime_endpoint,
+      .why = "containers are run by a CRI runtime; nothing starts without one",
+      .fix =
+          "install and start one (apt-get install containerd; systemctl start containerd), or name its socket in containerRuntimeEndpoint"};
+  Check network{.name = "CNI",
+                .why = "pods that don't use the host's network wait until the runtime has a CNI configuration",
                 .fix = "put a CNI configuration into /etc/cni/net.d (plugins: apt-get install containernetworking-plugins)"};
   const auto version = inputs.runtime->version();
   const auto status = version ? inputs.runtime->status() : Result<model::RuntimeStatus>(std::unexpected(version.error()));
@@ -130,7 +145,8 @@ void runtime(const DoctorInputs& inputs, std::vector<Check>& checks) {
       check.state = State::kFailed;
       check.detail += fmt::format(": {} {}", status->runtime_ready.reason, status->runtime_ready.message);
     }
-    network.detail = status->network_ready.ok ? "ready" : fmt::format("{}: {}", status->network_ready.reason, status->network_ready.message);
+    network.detail =
+        status->network_ready.ok ? "ready" : fmt::format("{}: {}", status->network_ready.reason, status->network_ready.message);
     if (!status->network_ready.ok) network.state = State::kFailed;
   }
   checks.push_back(check);
@@ -142,12 +158,15 @@ void runtime(const DoctorInputs& inputs, std::vector<Check>& checks) {
 std::vector<Check> run_doctor(const DoctorInputs& inputs) {
   std::vector<Check> checks{kernel(inputs.root), cgroups(inputs.root), btf(inputs.root), capabilities(inputs.root), lockdown(inputs.root)};
   for (const auto& feature : inputs.features)
-    checks.push_back({.name = "eBPF: " + feature.name, .detail = feature.detail.empty() ? "available" : feature.detail,
+    checks.push_back({.name = "eBPF: " + feature.name,
+                      .detail = feature.detail.empty() ? "available" : feature.detail,
                       .why = feature.without.empty() ? "" : "without it: " + feature.without,
                       .fix = feature.available ? "" : "see the detail; `pintlectl ebpf status` names the hooks that are affected",
                       .state = feature.available ? State::kOk : State::kWarning});
   if (inputs.runtime != nullptr) runtime(inputs, checks);
-  Check api{.name = "API", .detail = inputs.api_name, .why = "pods, their status and the node's lease go through it",
+  Check api{.name = "API",
+            .detail = inputs.api_name,
+            .why = "pods, their status and the node's lease go through it",
             .fix = "check the kubeconfig's server, its credentials and the network to it"};
   if (!inputs.api) {
     api.detail = "none configured";

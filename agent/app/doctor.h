@@ -17,12 +17,12 @@
 namespace pintle::app {
 
 struct DoctorInputs {
-  std::string root = "/";              // of /proc, /sys: another one in tests
-  std::string bpffs;                   // where pins go
+  std::string root = "/";  // of /proc, /sys: another one in tests
+  std::string bpffs;       // where pins go
   std::string runtime_endpoint;
   std::vector<model::FeatureProbe> features;
   ports::ContainerRuntime* runtime = nullptr;
-  std::function<Status()> api;         // one cheap request; empty: no API is configured
+  std::function<Status()> api;  // one cheap request; empty: no API is configured
   std::string api_name;
 };
 

@@ -4,7 +4,11 @@
 
 #include <sstream>
 
+#include <unistd.h>
+
+#include "base/log.h"
 #include "base/unique_fd.h"
+#include "lifecycle/dns.h"
 #include "node/machine_info.h"
 
 namespace pintle::app {
@@ -18,30 +22,24 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-// Row 18.7: comments, the last search line wins, trailing dots trimmed.
-model::ResolvedDns read_resolv_conf(const std::string& path) {
-  model::ResolvedDns dns;
+model::ResolvedDns host_dns(const std::string& path) {
   if (path.empty()) return {.servers = {"127.0.0.1"}, .searches = {"."}};  // row 18.2
   const auto text = read_file(path);
-  if (!text) return dns;
-  std::istringstream lines(*text);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line.substr(0, line.find_first_of("#;")));
-    std::string key;
-    words >> key;
-    std::vector<std::string> values;
-    for (std::string word; words >> word;) values.push_back(word);
-    if (key == "nameserver" && !values.empty()) dns.servers.push_back(values.front());
-    if (key == "options") dns.options.insert(dns.options.end(), values.begin(), values.end());
-    if (key == "search") {
-      dns.searches.clear();
-      for (auto value : values) {
-        while (value.size() > 1 && value.back() == '.') value.pop_back();
-        dns.searches.push_back(value);
-      }
-    }
+  const auto dns = text ? lifecycle::parse_resolv_conf(*text) : Result<model::ResolvedDns>(std::unexpected(text.error()));
+  if (dns) return *dns;
+  PINTLE_LOG(kWarning, "config", "resolvConf '{}': {}; pods with dnsPolicy Default get no DNS", path, dns.error().message());
+  return {};
+}
+
+// Row 16.10: of the masked paths only those that exist on this machine.
+std::vector<std::string> thermal_paths() {
+  std::vector<std::string> paths;
+  for (int cpu = 0;; ++cpu) {
+    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu);
+    if (::access(folder.c_str(), F_OK) != 0) return paths;
+    const std::string path = folder + "/thermal_throttle";
+    if (::access(path.c_str(), F_OK) == 0) paths.push_back(path);
   }
-  return dns;
 }
 
 }  // namespace
@@ -65,8 +63,8 @@ node::NodeSettings node_settings(const config::AgentConfig& config, const std::v
   return settings;
 }
 
-lifecycle::NodeFacts node_facts(const config::AgentConfig& config, const std::vector<std::string>& addresses, const node::NodeSettings& settings,
-                                const node::MachineInfo& machine) {
+lifecycle::NodeFacts node_facts(const config::AgentConfig& config, const std::vector<std::string>& addresses,
+                                const node::NodeSettings& settings, const node::MachineInfo& machine) {
   lifecycle::NodeFacts facts;
   facts.node_name = config.pintle.node_name;
   facts.host_ips = addresses;
@@ -80,7 +78,9 @@ lifecycle::NodeFacts node_facts(const config::AgentConfig& config, const std::ve
   facts.seccomp_root = config.pintle.root_dir + "/seccomp";
   facts.cluster_dns = config.cluster_dns;
   if (!config.cluster_domain.empty()) facts.cluster_domain = config.cluster_domain;
-  facts.host_dns = read_resolv_conf(config.resolv_conf);
+  facts.host_dns = host_dns(config.resolv_conf);
+  facts.memory_capacity_bytes = static_cast<int64_t>(machine.memory_bytes);
+  facts.extra_masked_paths = thermal_paths();
   return facts;
 }
 

@@ -11,8 +11,11 @@ void PodFeed::take(sources::PodChanges changes) {
     view_.set_problem(changes.source, problem.origin, problem.error, clock_.now());
     if (problem.error.empty()) continue;
     PINTLE_LOG(kWarning, "sources", "{}", problem.error);
-    events_.record({.object = {.api_version = "v1", .kind = "Node", .name = view_.node_name()}, .type = model::EventType::kWarning,
-                    .reason = "FailedValidation", .message = problem.error, .time = clock_.now()});
+    events_.record({.object = {.api_version = "v1", .kind = "Node", .name = view_.node_name()},
+                    .type = model::EventType::kWarning,
+                    .reason = "FailedValidation",
+                    .message = problem.error,
+                    .time = clock_.now()});
   }
   const bool ready = changes.all_sources_ready && !ready_;
   ready_ = ready_ || changes.all_sources_ready;

@@ -31,8 +31,10 @@ View::View(Inputs inputs) : in_(std::move(inputs)), started_at_(in_.clock.now())
 
 void View::set_problem(const std::string& source, const std::string& origin, const std::string& error, Time now) {
   const MutexLock lock(mu_);
-  if (error.empty()) problems_.erase(origin);
-  else problems_[origin] = {source, origin, error, now};
+  if (error.empty())
+    problems_.erase(origin);
+  else
+    problems_[origin] = {source, origin, error, now};
 }
 
 void View::set_health(const observe::RuntimeHealth& health) {
@@ -88,11 +90,14 @@ ports::AgentStatus View::status() {
   status.components.push_back({"runtime", health_.answers && health_.status.runtime_ready.ok,
                                health_.answers ? health_.status.runtime_ready.message : health_.error});
   status.components.push_back({"network", health_.status.network_ready.ok, health_.status.network_ready.message});
-  status.components.push_back({"api", api_node.has_value() || !in_.config.register_node, api_node ? "node registered" : "node not registered yet"});
+  status.components.push_back(
+      {"api", api_node.has_value() || !in_.config.register_node, api_node ? "node registered" : "node not registered yet"});
   status.components.push_back({"cgroups", true, in_.cgroup_layout});
   const auto features = in_.attacher.features();
   const auto missing = std::ranges::count_if(features, [](const auto& feature) { return !feature.available; });
-  status.components.push_back({"ebpf", missing == 0, missing == 0 ? "every feature is available" : fmt::format("{} features are missing: pintlectl doctor", missing)});
+  status.components.push_back(
+      {"ebpf", missing == 0,
+       missing == 0 ? "every feature is available" : fmt::format("{} features are missing: pintlectl doctor", missing)});
   for (const auto& [origin, problem] : problems_) status.problems.push_back(problem);
   return status;
 }
@@ -119,11 +124,13 @@ Result<ports::ApplyReply> View::apply(const std::string& manifest, const std::st
   return applier_.apply(manifest, origin, dry_run, std::move(stop));
 }
 
-Status View::delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds, std::stop_token stop) {
+Status View::delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds,
+                        std::stop_token stop) {
   if (!standalone()) return fail(Code::kUnsupported, not_standalone("deleting a pod"));
   for (const auto& record : snapshot()) {
     if (record.pod->metadata.name != name || record.pod->metadata.namespace_ != namespace_ || record.source == "api") continue;
-    return fail(Code::kInvalid, fmt::format("pod '{}/{}' is a static pod: remove its manifest from '{}'", namespace_, name, in_.config.static_pod_path));
+    return fail(Code::kInvalid,
+                fmt::format("pod '{}/{}' is a static pod: remove its manifest from '{}'", namespace_, name, in_.config.static_pod_path));
   }
   return applier_.delete_pod(namespace_, name, grace_seconds, std::move(stop));
 }
@@ -141,7 +148,9 @@ std::unique_ptr<ports::Subscription> View::watch_ebpf(std::function<void(const m
 uint64_t View::ebpf_events_lost() { return in_.attacher.events_lost(); }
 
 std::vector<ports::DoctorCheck> View::doctor(std::stop_token stop) {
-  return run_doctor({.bpffs = in_.config.pintle.ebpf.bpffs, .runtime_endpoint = in_.config.container_runtime_endpoint, .features = in_.attacher.features(),
+  return run_doctor({.bpffs = in_.config.pintle.ebpf.bpffs,
+                     .runtime_endpoint = in_.config.container_runtime_endpoint,
+                     .features = in_.attacher.features(),
                      .runtime = &in_.runtime,
                      .api = [&]() -> Status {
                        PINTLE_TRY(in_.control_api.request({.method = "GET", .path = "/version"}, stop));

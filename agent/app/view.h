@@ -50,10 +50,12 @@ class View final : public ports::AgentView {
   [[nodiscard]] std::unique_ptr<ports::Subscription> watch_pods(std::function<void(const ports::PodRecord&)> observer) override;
   [[nodiscard]] std::vector<model::Event> recent_events() override;
   [[nodiscard]] Result<model::Node> node() override;
-  [[nodiscard]] Result<ports::ApplyReply> apply(const std::string& manifest, const std::string& origin, bool dry_run, std::stop_token stop) override;
+  [[nodiscard]] Result<ports::ApplyReply> apply(const std::string& manifest, const std::string& origin, bool dry_run,
+                                                std::stop_token stop) override;
   [[nodiscard]] Status delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds,
                                   std::stop_token stop) override;
-  [[nodiscard]] Result<std::string> list_objects_json(const std::string& kind, const std::string& namespace_, std::stop_token stop) override;
+  [[nodiscard]] Result<std::string> list_objects_json(const std::string& kind, const std::string& namespace_,
+                                                      std::stop_token stop) override;
   [[nodiscard]] std::vector<model::FeatureProbe> ebpf_features() override;
   [[nodiscard]] std::unique_ptr<ports::Subscription> watch_ebpf(std::function<void(const model::ProgramEvent&)> observer) override;
   [[nodiscard]] uint64_t ebpf_events_lost() override;

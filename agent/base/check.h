@@ -8,7 +8,7 @@ namespace pintle {
 [[noreturn]] void check_failed(const char* expression, const char* file, int line);
 }  // namespace pintle
 
-#define PINTLE_CHECK(expr) \
-  do {                     \
+#define PINTLE_CHECK(expr)                                          \
+  do {                                                              \
     if (!(expr)) ::pintle::check_failed(#expr, __FILE__, __LINE__); \
   } while (false)

@@ -24,8 +24,8 @@ void log_message(LogLevel level, std::string_view component, std::string_view me
 }  // namespace pintle
 
 // PINTLE_LOG(kInfo, "reconcile", "pod '{}' is {}", name, phase);
-#define PINTLE_LOG(level, component, ...)                                                         \
-  do {                                                                                            \
-    if (::pintle::log_enabled(::pintle::LogLevel::level))                                         \
-      ::pintle::log_message(::pintle::LogLevel::level, component, ::fmt::format(__VA_ARGS__));    \
+#define PINTLE_LOG(level, component, ...)                                                      \
+  do {                                                                                         \
+    if (::pintle::log_enabled(::pintle::LogLevel::level))                                      \
+      ::pintle::log_message(::pintle::LogLevel::level, component, ::fmt::format(__VA_ARGS__)); \
   } while (false)

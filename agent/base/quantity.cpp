@@ -23,19 +23,28 @@ int64_t saturate(Wide value) {
 
 struct Suffix {
   std::string_view text;
-  Wide numerator;    // of one unit in thousandths
+  Wide numerator;  // of one unit in thousandths
   Wide denominator;
 };
 
 constexpr Wide kKi = 1024;
 constexpr Suffix kSuffixes[] = {
-    {"", 1000, 1},         {"n", 1, 1'000'000},      {"u", 1, 1000},         {"m", 1, 1},
-    {"k", 1'000'000, 1},   {"M", 1'000'000'000, 1},  {"G", Wide{1'000'000'000} * 1000, 1},
-    {"T", Wide{1'000'000'000} * 1'000'000, 1},       {"P", Wide{1'000'000'000} * 1'000'000'000, 1},
+    {"", 1000, 1},
+    {"n", 1, 1'000'000},
+    {"u", 1, 1000},
+    {"m", 1, 1},
+    {"k", 1'000'000, 1},
+    {"M", 1'000'000'000, 1},
+    {"G", Wide{1'000'000'000} * 1000, 1},
+    {"T", Wide{1'000'000'000} * 1'000'000, 1},
+    {"P", Wide{1'000'000'000} * 1'000'000'000, 1},
     {"E", Wide{1'000'000'000} * 1'000'000'000 * 1000, 1},
-    {"Ki", 1000 * kKi, 1}, {"Mi", 1000 * kKi * kKi, 1}, {"Gi", 1000 * kKi * kKi * kKi, 1},
-    {"Ti", 1000 * kKi * kKi * kKi * kKi, 1},         {"Pi", 1000 * kKi * kKi * kKi * kKi * kKi, 1},
-    {"Ei", 1000 * kKi * kKi * kKi * kKi * kKi * kKi, 1},
+    {"Ki", 1000 * kKi, 1},
+    {"Mi", 1000 * kKi* kKi, 1},
+    {"Gi", 1000 * kKi* kKi* kKi, 1},
+    {"Ti", 1000 * kKi* kKi* kKi* kKi, 1},
+    {"Pi", 1000 * kKi* kKi* kKi* kKi* kKi, 1},
+    {"Ei", 1000 * kKi* kKi* kKi* kKi* kKi* kKi, 1},
 };
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -43,9 +52,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 }  // namespace
 
 Result<Quantity> Quantity::parse(std::string_view text) {
-  const auto bad = [&] {
-    return fail(Code::kInvalid, fmt::format("'{}' is not a quantity (examples: 500m, 2, 64Mi, 1.5Gi, 1e3)", text));
-  };
+  const auto bad = [&] { return fail(Code::kInvalid, fmt::format("'{}' is not a quantity (examples: 500m, 2, 64Mi, 1.5Gi, 1e3)", text)); };
   size_t pos = 0;
   bool negative = false;
   if (pos < text.size() && (text[pos] == '+' || text[pos] == '-')) negative = text[pos++] == '-';
@@ -61,8 +68,10 @@ Result<Quantity> Quantity::parse(std::string_view text) {
     }
     ++digit_count;
     if (mantissa > kMax / 10) {  // beyond what int64 can hold: whole digits saturate, fraction digits round up
-      if (!in_fraction) mantissa = kMax;
-      else rounded = rounded || text[pos] != '0';
+      if (!in_fraction)
+        mantissa = kMax;
+      else
+        rounded = rounded || text[pos] != '0';
       continue;
     }
     mantissa = mantissa * 10 + (text[pos] - '0');

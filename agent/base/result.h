@@ -59,15 +59,13 @@ using Status = Result<void>;
 #define PINTLE_CONCAT(a, b) PINTLE_CONCAT_INNER(a, b)
 
 // Propagates the error of an expression that yields a Result; drops its value.
-#define PINTLE_TRY(expr)                                                                    \
-  do {                                                                                      \
-    if (auto pintle_try_result = (expr); !pintle_try_result)                                \
-      return std::unexpected(std::move(pintle_try_result).error());                         \
+#define PINTLE_TRY(expr)                                                                                                   \
+  do {                                                                                                                     \
+    if (auto pintle_try_result = (expr); !pintle_try_result) return std::unexpected(std::move(pintle_try_result).error()); \
   } while (false)
 
 // PINTLE_ASSIGN_OR_RETURN(auto fd, open_dir(path));
-#define PINTLE_ASSIGN_OR_RETURN(decl, expr)                                                 \
-  auto PINTLE_CONCAT(pintle_result_, __LINE__) = (expr);                                    \
-  if (!PINTLE_CONCAT(pintle_result_, __LINE__))                                             \
-    return std::unexpected(std::move(PINTLE_CONCAT(pintle_result_, __LINE__)).error());     \
+#define PINTLE_ASSIGN_OR_RETURN(decl, expr)                                                                                         \
+  auto PINTLE_CONCAT(pintle_result_, __LINE__) = (expr);                                                                            \
+  if (!PINTLE_CONCAT(pintle_result_, __LINE__)) return std::unexpected(std::move(PINTLE_CONCAT(pintle_result_, __LINE__)).error()); \
   decl = *std::move(PINTLE_CONCAT(pintle_result_, __LINE__))

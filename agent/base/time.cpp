@@ -106,9 +106,7 @@ Result<Time> parse_rfc3339(std::string_view text) {
 }
 
 Result<Duration> parse_duration(std::string_view text) {
-  const auto bad = [&] {
-    return fail(Code::kInvalid, fmt::format("'{}' is not a duration (examples: 300ms, 10s, 1m30s, 2h)", text));
-  };
+  const auto bad = [&] { return fail(Code::kInvalid, fmt::format("'{}' is not a duration (examples: 300ms, 10s, 1m30s, 2h)", text)); };
   std::string_view rest = text;
   bool negative = false;
   if (!rest.empty() && (rest[0] == '-' || rest[0] == '+')) {
@@ -123,10 +121,13 @@ Result<Duration> parse_duration(std::string_view text) {
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
     if (error != std::errc{} || number < 0) return bad();
     rest.remove_prefix(static_cast<size_t>(end - rest.data()));
-    static constexpr struct { std::string_view name; double nanos; } kUnits[] = {
-        {"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+    static constexpr struct {
+      std::string_view name;
+      double nanos;
+    } kUnits[] = {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
     size_t unit_length = 0;
-    while (unit_length < rest.size() && rest[unit_length] != '.' && std::isdigit(static_cast<unsigned char>(rest[unit_length])) == 0) ++unit_length;
+    while (unit_length < rest.size() && rest[unit_length] != '.' && std::isdigit(static_cast<unsigned char>(rest[unit_length])) == 0)
+      ++unit_length;
     const std::string_view unit = rest.substr(0, unit_length);
     double nanos = 0;
     for (const auto& known : kUnits)

@@ -19,7 +19,7 @@ using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 
 inline constexpr Time kNoTime{};
 
-[[nodiscard]] std::string format_rfc3339(Time time);       // whole seconds, as metav1.Time
+[[nodiscard]] std::string format_rfc3339(Time time);        // whole seconds, as metav1.Time
 [[nodiscard]] std::string format_rfc3339_micro(Time time);  // microseconds, as metav1.MicroTime
 [[nodiscard]] std::string format_rfc3339_nano(Time time);   // trailing zeros cut, as CRI logs
 // kInvalid. Accepts fractions of any length and numeric offsets.

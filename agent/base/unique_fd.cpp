@@ -2,11 +2,11 @@
 // Copyright The Pintle Authors
 #include "base/unique_fd.h"
 
-#include <cerrno>
-#include <cstdio>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstdio>
 
 #include <fmt/format.h>
 

@@ -59,6 +59,7 @@ class DirFd {
 // Writes to a temporary name beside `path`, then renames: readers see the old or the new content, never a part.
 // kSynced survives a power cut; kCached is for files that are made anew after one.
 enum class Durability { kSynced, kCached };
-[[nodiscard]] Status write_file_atomic(const std::string& path, std::string_view content, unsigned mode, Durability durability = Durability::kSynced);
+[[nodiscard]] Status write_file_atomic(const std::string& path, std::string_view content, unsigned mode,
+                                       Durability durability = Durability::kSynced);
 
 }  // namespace pintle

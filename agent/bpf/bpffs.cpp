@@ -15,7 +15,7 @@
 namespace pintle::bpf {
 
 bool is_bpffs(const std::string& path) {
-  struct statfs fs {};
+  struct statfs fs{};
   return ::statfs(path.c_str(), &fs) == 0 && static_cast<unsigned long>(fs.f_type) == BPF_FS_MAGIC;
 }
 

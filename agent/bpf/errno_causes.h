@@ -16,7 +16,7 @@ namespace pintle::bpf {
 // A program of someone else's that forbids ours on this cgroup.
 struct ForeignProgram {
   uint32_t id = 0;
-  std::string name;         // empty when only CAP_SYS_ADMIN may ask for it
+  std::string name;  // empty when only CAP_SYS_ADMIN may ask for it
   uint32_t uid = 0;
   std::string cgroup;
   bool overridable = false;  // attached with ALLOW_OVERRIDE; else exclusive (flags 0)
@@ -34,7 +34,16 @@ struct Evidence {
 };
 
 enum class Cause {
-  kNotCgroup2, kCgroupGone, kMissingCapability, kForeignProgram, kUserNamespace, kSecurityModule, kNotSupported, kTooManyPrograms, kTooManyFiles, kOther
+  kNotCgroup2,
+  kCgroupGone,
+  kMissingCapability,
+  kForeignProgram,
+  kUserNamespace,
+  kSecurityModule,
+  kNotSupported,
+  kTooManyPrograms,
+  kTooManyFiles,
+  kOther
 };
 
 struct Explanation {

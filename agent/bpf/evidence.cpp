@@ -3,8 +3,8 @@
 #include "bpf/evidence.h"
 
 #include <array>
-#include <charconv>
 #include <cerrno>
+#include <charconv>
 #include <sstream>
 
 #include <fcntl.h>
@@ -42,7 +42,7 @@ std::optional<ForeignProgram> find_foreign(const DirFd& cgroup, const std::strin
   std::string name = path;
   for (bool self = true; is_cgroup2(at); self = false) {
     std::array<uint32_t, 64> ids{};
-    struct bpf_prog_query_opts query {};
+    struct bpf_prog_query_opts query{};
     query.sz = sizeof query;
     query.prog_ids = ids.data();
     query.prog_cnt = ids.size();
@@ -71,7 +71,7 @@ std::optional<ForeignProgram> find_foreign(const DirFd& cgroup, const std::strin
 }  // namespace
 
 bool is_cgroup2(int fd) {
-  struct statfs fs {};
+  struct statfs fs{};
   return ::fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
@@ -108,13 +108,13 @@ bool in_initial_user_namespace() {
 }
 
 Result<uint32_t> cgroup_level(const DirFd& cgroup) {
-  struct stat own {};
+  struct stat own{};
   if (::fstat(cgroup.get(), &own) != 0) return fail_errno(errno, "stat the cgroup");
   uint32_t level = 0;
   UniqueFd held;
   for (int at = cgroup.get();; ++level) {
     UniqueFd parent = parent_of(at);
-    struct stat up {};
+    struct stat up{};
     if (!parent.valid() || ::fstat(parent.get(), &up) != 0) return fail_errno(errno, "walk up from the cgroup");
     if (up.st_dev != own.st_dev || !is_cgroup2(parent.get())) return level;
     held = std::move(parent);
@@ -127,7 +127,7 @@ Evidence gather_evidence(const DirFd& cgroup, const std::string& path, uint32_t 
   evidence.cgroup_path = path;
   evidence.target_is_cgroup2 = is_cgroup2(cgroup.get());
   evidence.cgroup2_mount = find_cgroup2_mount();
-  struct stat st {};
+  struct stat st{};
   evidence.target_removed = ::fstat(cgroup.get(), &st) == 0 && st.st_nlink == 0;
   evidence.has_net_admin = has_capability(12);
   evidence.initial_user_namespace = in_initial_user_namespace();

@@ -41,13 +41,15 @@ model::FeatureProbe probe_cgroup_links() {
   const int fd = bpf_link_create(-1, -1, BPF_CGROUP_INET_INGRESS, nullptr);
   const int err = fd < 0 ? errno : 0;
   // EBADF: the kernel got as far as looking at the descriptors.
-  return {"cgroup links", err == EBADF, err == EBADF ? "" : fmt::format("BPF_LINK_CREATE: {}", errno_text(err)), "no eBPF on pods (links need kernel 5.7)"};
+  return {"cgroup links", err == EBADF, err == EBADF ? "" : fmt::format("BPF_LINK_CREATE: {}", errno_text(err)),
+          "no eBPF on pods (links need kernel 5.7)"};
 }
 
 model::FeatureProbe probe_ring_buffer() {
   const UniqueFd fd(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "pintle_probe", 0, 0, static_cast<uint32_t>(::sysconf(_SC_PAGESIZE)), nullptr));
   const int err = fd.valid() ? 0 : errno;
-  return {"ring buffer", err == 0, err == 0 ? "" : fmt::format("BPF_MAP_CREATE: {}", errno_text(err)), "no eBPF on pods (rings need kernel 5.8)"};
+  return {"ring buffer", err == 0, err == 0 ? "" : fmt::format("BPF_MAP_CREATE: {}", errno_text(err)),
+          "no eBPF on pods (rings need kernel 5.8)"};
 }
 
 model::FeatureProbe probe_btf() {
@@ -61,7 +63,8 @@ model::FeatureProbe probe_lockdown() {
   if (!text) return {"no lockdown", true, "state unknown: securityfs is not mounted", ""};
   const auto begin = text->find('['), end = text->find(']');
   const std::string mode = begin != std::string::npos && end != std::string::npos ? text->substr(begin + 1, end - begin - 1) : "unknown";
-  return {"no lockdown", mode != "confidentiality", fmt::format("lockdown is '{}'", mode), "tracing programs are refused in mode 'confidentiality'"};
+  return {"no lockdown", mode != "confidentiality", fmt::format("lockdown is '{}'", mode),
+          "tracing programs are refused in mode 'confidentiality'"};
 }
 
 }  // namespace
@@ -76,7 +79,8 @@ std::vector<model::FeatureProbe> probe_features(const LoadOutcome& outcome) {
       probe_ring_buffer(),
       {"cgroup programs", !outcome.cgroup_error, outcome.cgroup_error.value_or(""), "no accounting and no connect events"},
       probe_btf(),
-      {"tp_btf", !outcome.lifecycle_error, outcome.lifecycle_error.value_or(""), "no exec and exit events; exits are learnt from the runtime"},
+      {"tp_btf", !outcome.lifecycle_error, outcome.lifecycle_error.value_or(""),
+       "no exec and exit events; exits are learnt from the runtime"},
       probe_lockdown(),
   };
 }

@@ -14,7 +14,7 @@
 namespace pintle::bpf {
 
 struct LoadOutcome {
-  std::string bpffs;                           // the path in use; empty: none
+  std::string bpffs;  // the path in use; empty: none
   std::optional<std::string> bpffs_error;
   std::optional<std::string> cgroup_error;     // why the cgroup programs are not loaded
   std::optional<std::string> lifecycle_error;  // why the tracepoint programs are not

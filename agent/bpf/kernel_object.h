@@ -24,7 +24,7 @@ struct MapInfo {
 };
 struct ProgramInfo {
   uint32_t id = 0;
-  std::string tag;   // 16 hex digits
+  std::string tag;  // 16 hex digits
   std::string name;
   uint32_t uid = 0;  // who loaded it
   std::vector<uint32_t> map_ids;

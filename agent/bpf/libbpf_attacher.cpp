@@ -29,9 +29,9 @@ struct LibbpfAttacher::Target {
   const ports::PodCgroup& cgroup;
   uint32_t slot = 0;
   bool slot_set = false;
-  std::string folder;          // where pins of hooks that are there already lie
+  std::string folder;  // where pins of hooks that are there already lie
   bool existed = false;
-  PendingPins pending;         // a new pod's
+  PendingPins pending;  // a new pod's
   PodRecord record;
 
   [[nodiscard]] const std::string& pin_folder() const { return existed ? folder : pending.path(); }
@@ -140,7 +140,8 @@ Status LibbpfAttacher::watch_lifecycle(const ports::PodCgroup& cgroup, uint32_t 
   return lifecycle_->add_pod(cgroup.id, slot, level);
 }
 
-Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup, const std::vector<Hook>& hooks) {
+Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup,
+                                                   const std::vector<Hook>& hooks) {
   if (unsupported_) return std::unexpected(*unsupported_);
   PINTLE_TRY(check_pod_uid(pod.uid));
   if (cgroup.dir == nullptr || !cgroup.dir->valid())
@@ -152,7 +153,8 @@ Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod
     const MutexLock lock(mu_);
     if (const auto it = pods_.find(pod.uid); it != pods_.end()) target.record = it->second;
     // A cgroup made anew under the same pod: its predecessor's row must not outlive it.
-    if (lifecycle_ && !target.record.cgroup_id.empty() && target.record.cgroup_id != cgroup.id) (void)lifecycle_->remove_pod(target.record.cgroup_id);
+    if (lifecycle_ && !target.record.cgroup_id.empty() && target.record.cgroup_id != cgroup.id)
+      (void)lifecycle_->remove_pod(target.record.cgroup_id);
   }
   target.record.cgroup_id = cgroup.id;
   target.record.cgroup_path = cgroup.path;
@@ -161,7 +163,7 @@ Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod
   // Ignoring a refusal: exec and exit events are hints, and v1 directories have no level.
   (void)watch_lifecycle(cgroup, target.slot);
 
-  struct stat st {};
+  struct stat st{};
   target.existed = ::stat(target.folder.c_str(), &st) == 0;
   if (!target.existed) {
     PINTLE_ASSIGN_OR_RETURN(target.pending, PendingPins::create(layout_.pending_pod(pod.uid)));
@@ -235,7 +237,8 @@ Result<HookStatus> LibbpfAttacher::ensure_hook(Target& target, Hook hook) {
 Status LibbpfAttacher::finish(Target& target, const std::vector<Hook>& hooks) {
   if (target.existed) {
     for (const auto hook : model::kAllHooks) {
-      const bool refused = std::any_of(target.record.refused.begin(), target.record.refused.end(), [&](const auto& r) { return r.hook == hook; });
+      const bool refused =
+          std::any_of(target.record.refused.begin(), target.record.refused.end(), [&](const auto& r) { return r.hook == hook; });
       if (!refused && std::find(hooks.begin(), hooks.end(), hook) != hooks.end()) continue;
       PINTLE_TRY(detach_pinned(target.folder + "/" + std::string(model::to_string(hook))));
       target.record.made_here.erase(hook);
@@ -296,7 +299,8 @@ HookStatus LibbpfAttacher::inspect_pin(const PodUid& uid, const PodRecord& recor
   const auto link = BpfLink::open(layout_.pod(uid) + "/" + std::string(model::to_string(hook)));
   if (!link) {
     status.state = record.made_here.contains(hook) ? HookState::kDead : HookState::kOff;
-    if (status.state == HookState::kDead) status.error = fmt::format("hook '{}': its pin is gone: {}", model::to_string(hook), link.error().message());
+    if (status.state == HookState::kDead)
+      status.error = fmt::format("hook '{}': its pin is gone: {}", model::to_string(hook), link.error().message());
     return status;
   }
   const auto info = link->info();
@@ -309,12 +313,14 @@ HookStatus LibbpfAttacher::inspect_pin(const PodUid& uid, const PodRecord& recor
   status.link_id = info->id;
   status.program_id = info->program_id;
   if (info->program_id == programs_->program(hook).info.id) status.program_tag = programs_->program(hook).info.tag;
-  struct stat st {};
-  const bool replaced = !record.cgroup_path.empty() && ::stat(record.cgroup_path.c_str(), &st) == 0 && st.st_ino != record.cgroup_id.value();
+  struct stat st{};
+  const bool replaced =
+      !record.cgroup_path.empty() && ::stat(record.cgroup_path.c_str(), &st) == 0 && st.st_ino != record.cgroup_id.value();
   if (info->cgroup_id.empty() || info->cgroup_id != record.cgroup_id || replaced) {
     status.state = HookState::kDead;
-    status.error = fmt::format("hook '{}': {}", model::to_string(hook),
-                               replaced ? "the pod's cgroup was removed and made again without its programs" : "the cgroup it was attached to is gone");
+    status.error = fmt::format(
+        "hook '{}': {}", model::to_string(hook),
+        replaced ? "the pod's cgroup was removed and made again without its programs" : "the cgroup it was attached to is gone");
     return status;
   }
   status.state = record.made_here.contains(hook) ? HookState::kAttached : HookState::kAdopted;

@@ -57,8 +57,8 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
  private:
   struct PodRecord {
     CgroupId cgroup_id;
-    std::string cgroup_path;            // empty: found by its pins, not yet attached by this run
-    std::set<model::Hook> made_here;    // links of this run; others are adopted
+    std::string cgroup_path;          // empty: found by its pins, not yet attached by this run
+    std::set<model::Hook> made_here;  // links of this run; others are adopted
     std::vector<model::HookStatus> refused;
   };
   struct Target;

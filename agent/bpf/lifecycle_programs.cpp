@@ -52,7 +52,8 @@ Result<LifecyclePrograms> LifecyclePrograms::adopt(const PinLayout& layout, cons
   PINTLE_ASSIGN_OR_RETURN(out.pods_, open_pin(layout.map(kPods)));
   PINTLE_ASSIGN_OR_RETURN(out.config_fd_, open_pin(layout.map(kConfig)));
   PINTLE_ASSIGN_OR_RETURN(out.ring_, open_pin(layout.map(kRing)));
-  PINTLE_TRY(check_shape(out.slots_fd_, {BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(pintle_lifecycle_slot), sizes.slots, BPF_F_MMAPABLE}, kSlots));
+  PINTLE_TRY(check_shape(out.slots_fd_, {BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(pintle_lifecycle_slot), sizes.slots, BPF_F_MMAPABLE},
+                         kSlots));
   PINTLE_TRY(check_shape(out.ring_, {BPF_MAP_TYPE_RINGBUF, 0, 0, sizes.ring_bytes, 0}, kRing));
   const uint32_t zero = 0;
   if (bpf_map_lookup_elem(out.config_fd_.get(), &zero, &out.config_) != 0) return fail_errno(errno, "read the lifecycle programs' row");
@@ -68,7 +69,8 @@ Result<LifecyclePrograms> LifecyclePrograms::load_anew(const PinLayout& layout, 
     std::string log(64 * 1024, '\0');
     const int again = pintle_lifecycle_load(sizes.slots, sizes.ring_bytes, log.data(), static_cast<uint32_t>(log.size()), &fds);
     if (again != 0)
-      return std::unexpected(Error{Code::kUnsupported, -err, fmt::format("load the lifecycle programs: {}", explain_load(-err, log.c_str()))});
+      return std::unexpected(
+          Error{Code::kUnsupported, -err, fmt::format("load the lifecycle programs: {}", explain_load(-err, log.c_str()))});
   }
   const UniqueFd exec_program(fds.exec_prog), exit_program(fds.exit_prog);
   LifecyclePrograms out;
@@ -108,7 +110,8 @@ Status LifecyclePrograms::write_config() {
 
 Status LifecyclePrograms::add_pod(CgroupId cgroup, uint32_t slot, uint32_t level) {
   if (level == 0 || level > PINTLE_MAX_LEVEL)
-    return fail(Code::kUnsupported, fmt::format("the pod's cgroup lies {} levels deep; exec and exit are seen down to {}", level, PINTLE_MAX_LEVEL));
+    return fail(Code::kUnsupported,
+                fmt::format("the pod's cgroup lies {} levels deep; exec and exit are seen down to {}", level, PINTLE_MAX_LEVEL));
   const uint64_t key = cgroup.value();
   if (bpf_map_update_elem(pods_.get(), &key, &slot, BPF_ANY) != 0) return fail_errno(errno, "add the pod to the lifecycle programs");
   if ((config_.level_mask >> level & 1) != 0) return {};

@@ -16,9 +16,9 @@ namespace pintle::bpf {
 
 struct LinkInfo {
   LinkId id;
-  uint32_t type = 0;         // BPF_LINK_TYPE_*
+  uint32_t type = 0;  // BPF_LINK_TYPE_*
   uint32_t program_id = 0;
-  CgroupId cgroup_id;        // 0: the cgroup is gone and the link dead (up to 17 ms late)
+  CgroupId cgroup_id;  // 0: the cgroup is gone and the link dead (up to 17 ms late)
   uint32_t attach_type = 0;
 };
 

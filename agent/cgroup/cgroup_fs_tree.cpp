@@ -159,7 +159,7 @@ Result<ports::PodCgroup> CgroupFsTree::ensure_pod(const PodUid& uid, model::QosC
   }
   cgroup.path = layout_.v2 + path;
   PINTLE_ASSIGN_OR_RETURN(DirFd dir, DirFd::open(cgroup.path));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(dir.get(), &info) != 0) return fail_errno(errno, fmt::format("stat '{}'", cgroup.path));
   cgroup.id = CgroupId(info.st_ino);
   cgroup.dir = std::make_shared<DirFd>(std::move(dir));
@@ -177,7 +177,8 @@ std::vector<std::string> CgroupFsTree::find_pod(const PodUid& uid) const {
 }
 
 Status CgroupFsTree::remove_pod(const PodUid& uid) {
-  if (uid.empty() || uid.value().find('/') != std::string::npos) return fail(Code::kInvalid, fmt::format("'{}' is no pod UID", uid.value()));
+  if (uid.empty() || uid.value().find('/') != std::string::npos)
+    return fail(Code::kInvalid, fmt::format("'{}' is no pod UID", uid.value()));
   Status last;
   for (int attempt = 0; attempt < kKillTries; ++attempt) {
     last = {};
@@ -211,7 +212,7 @@ Result<std::vector<CgroupId>> CgroupFsTree::list_descendants(const PodUid& uid) 
   for (const auto& path : find_pod(uid)) {
     if (!path.starts_with(layout_.v2 + "/")) continue;
     for (const auto& folder : tree(path)) {
-      struct stat info {};
+      struct stat info{};
       if (::stat(folder.c_str(), &info) == 0) ids.emplace_back(info.st_ino);
     }
   }
@@ -230,7 +231,8 @@ Status CgroupFsTree::remove_root() {
     for (const char* name : {"/kubepods/burstable", "/kubepods/besteffort", "/kubepods", ""}) paths.push_back(root_ + name);
     for (const auto& path : paths) {
       if (path.empty()) continue;  // never the hierarchy's own root
-      if (::rmdir((mount + path).c_str()) != 0 && errno != ENOENT) return fail_errno(errno, fmt::format("remove cgroup '{}'", mount + path));
+      if (::rmdir((mount + path).c_str()) != 0 && errno != ENOENT)
+        return fail_errno(errno, fmt::format("remove cgroup '{}'", mount + path));
     }
   }
   return {};

@@ -31,10 +31,10 @@ class CgroupFsTree final : public ports::CgroupTree {
   [[nodiscard]] const Layout& layout() const { return layout_; }
 
  private:
-  [[nodiscard]] std::vector<std::string> mounts() const;                       // v2 first
+  [[nodiscard]] std::vector<std::string> mounts() const;                         // v2 first
   [[nodiscard]] Status make(const std::string& mount, const std::string& path);  // with parents, controllers enabled on the way
   [[nodiscard]] Status limit(const std::string& path, const ports::CgroupLimits& limits);
-  [[nodiscard]] std::vector<std::string> find_pod(const PodUid& uid) const;    // absolute directories, every hierarchy and class
+  [[nodiscard]] std::vector<std::string> find_pod(const PodUid& uid) const;  // absolute directories, every hierarchy and class
   void inherit_cpuset(const std::string& mount, const std::string& path);
 
   const Layout layout_;

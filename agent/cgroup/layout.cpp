@@ -13,8 +13,8 @@
 namespace pintle::cgroup {
 namespace {
 
-constexpr std::string_view kControllers[] = {"blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory", "net_cls", "net_prio",
-                                             "perf_event", "pids", "rdma"};
+constexpr std::string_view kControllers[] = {"blkio",  "cpu",     "cpuacct",  "cpuset",     "devices", "freezer", "hugetlb",
+                                             "memory", "net_cls", "net_prio", "perf_event", "pids",    "rdma"};
 
 }  // namespace
 

@@ -15,12 +15,12 @@
 namespace pintle::cgroup {
 
 struct Layout {
-  std::string v2;                                // mount point of the v2 tree; empty: a host without one
-  std::map<std::string, std::string> v1;         // controller -> mount point
-  std::vector<std::string> v1_mounts;            // every v1 hierarchy once, the named ones included
+  std::string v2;                         // mount point of the v2 tree; empty: a host without one
+  std::map<std::string, std::string> v1;  // controller -> mount point
+  std::vector<std::string> v1_mounts;     // every v1 hierarchy once, the named ones included
 
   [[nodiscard]] bool unified() const { return v1_mounts.empty() && !v2.empty(); }
-  [[nodiscard]] std::string describe() const;    // "hybrid: v2 at /sys/fs/cgroup/unified, limits by v1 cpu, memory, pids"
+  [[nodiscard]] std::string describe() const;  // "hybrid: v2 at /sys/fs/cgroup/unified, limits by v1 cpu, memory, pids"
 };
 
 // From the text of /proc/self/mounts. kUnsupported: no cgroup file system is mounted at all.

@@ -24,7 +24,8 @@ uint64_t shares_from_weight(uint64_t weight) { return (std::max<uint64_t>(weight
 std::vector<LimitFile> v2_files(const ports::CgroupLimits& limits) {
   std::vector<LimitFile> files;
   if (limits.cpu_shares) files.push_back({"cpu", "cpu.weight", fmt::format("{}", weight_from_shares(*limits.cpu_shares))});
-  if (limits.cpu_quota_us) files.push_back({"cpu", "cpu.max", fmt::format("{} {}", number_or(*limits.cpu_quota_us, "max"), limits.cpu_period_us)});
+  if (limits.cpu_quota_us)
+    files.push_back({"cpu", "cpu.max", fmt::format("{} {}", number_or(*limits.cpu_quota_us, "max"), limits.cpu_period_us)});
   if (limits.memory_bytes) files.push_back({"memory", "memory.max", number_or(*limits.memory_bytes, "max")});
   if (limits.pids) files.push_back({"pids", "pids.max", number_or(*limits.pids, "max")});
   return files;

@@ -109,7 +109,8 @@ Error document_error(const std::string& origin, int line, std::string_view probl
 Documents parse_documents(std::string_view text, const std::string& origin) {
   Documents out;
   if (text.size() > kMaxManifestBytes) {
-    out.errors.push_back(document_error(origin, 1, fmt::format("{} bytes are more than the limit of {} MiB", text.size(), kMaxManifestBytes >> 20U)));
+    out.errors.push_back(
+        document_error(origin, 1, fmt::format("{} bytes are more than the limit of {} MiB", text.size(), kMaxManifestBytes >> 20U)));
     return out;
   }
   if (const auto bad = find_bad_utf8(text)) {

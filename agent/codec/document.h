@@ -21,7 +21,7 @@ inline constexpr size_t kMaxJsonBytes = size_t{64} << 20U;
 inline constexpr size_t kMaxManifestBytes = size_t{10} << 20U;
 inline constexpr size_t kMaxDepth = 64;
 inline constexpr size_t kMaxJsonNodes = 2'000'000;
-inline constexpr size_t kMaxManifestNodes = 1'000'000;      // after aliases are expanded
+inline constexpr size_t kMaxManifestNodes = 1'000'000;          // after aliases are expanded
 inline constexpr size_t kMaxExpandedBytes = size_t{64} << 20U;  // of scalars, after aliases are expanded
 
 struct Node {

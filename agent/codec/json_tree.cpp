@@ -114,7 +114,8 @@ const Node* find_duplicate_key(const Node& map) {
 
 Result<Node> parse_json_value(JsonPosition& position, const std::string& origin, TrailingText trailing) {
   if (position.text.size() > kMaxJsonBytes) {
-    return std::unexpected(document_error(origin, 1, fmt::format("{} bytes are more than the limit of {}", position.text.size(), kMaxJsonBytes)));
+    return std::unexpected(
+        document_error(origin, 1, fmt::format("{} bytes are more than the limit of {}", position.text.size(), kMaxJsonBytes)));
   }
   TreeBuilder builder(position);
   bool good = false;

@@ -25,6 +25,7 @@ struct KubeconfigContext {
 };
 
 // `context` empty: the file's current-context.
-[[nodiscard]] Result<KubeconfigContext> decode_kubeconfig(std::string_view text, const std::string& origin, const std::string& context = {});
+[[nodiscard]] Result<KubeconfigContext> decode_kubeconfig(std::string_view text, const std::string& origin,
+                                                          const std::string& context = {});
 
 }  // namespace pintle::codec

@@ -73,7 +73,8 @@ void inherit_type(Node& item, std::string_view list_kind, std::string_view api_v
 
 void add_document(Node root, const std::string& origin, ParsedManifest& out) {
   if (!root.is_map()) {
-    out.errors.push_back(document_error(origin, root.line, fmt::format("expected an object with apiVersion and kind, found {}", to_string(root.kind))));
+    out.errors.push_back(
+        document_error(origin, root.line, fmt::format("expected an object with apiVersion and kind, found {}", to_string(root.kind))));
     return;
   }
   const Node* kind = root.find("kind");
@@ -114,7 +115,8 @@ int line_of(const Node& root, std::string_view path) {
       size_t index = 0;
       const size_t close = std::min(path.find(']'), path.size());
       const auto [end, error] = std::from_chars(path.data() + 1, path.data() + close, index);
-      if (error == std::errc{} && end == path.data() + close && node->is_list() && index < node->children.size()) next = &node->children[index];
+      if (error == std::errc{} && end == path.data() + close && node->is_list() && index < node->children.size())
+        next = &node->children[index];
       if (next == nullptr && node->is_map()) next = node->find(path.substr(1, close - 1));
       path.remove_prefix(std::min(close + 1, path.size()));
     } else {
@@ -167,8 +169,9 @@ ManifestPods parse_pod_manifest(std::string_view text, const std::string& origin
     const std::string name = (object.object.namespace_.empty() ? "default" : object.object.namespace_) + "/" + object.object.name;
     const auto [first, is_new] = first_line.emplace(name, object.object.line);
     if (!is_new) {
-      out.errors.push_back(document_error(origin, object.object.line,
-                                          fmt::format("metadata.name: the pod '{}' is already defined in line {}; rename one", name, first->second)));
+      out.errors.push_back(
+          document_error(origin, object.object.line,
+                         fmt::format("metadata.name: the pod '{}' is already defined in line {}; rename one", name, first->second)));
       continue;
     }
     add_pod(std::move(object), origin, out);

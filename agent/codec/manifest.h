@@ -20,8 +20,8 @@ namespace pintle::codec {
 
 struct ManifestObject {
   std::string kind, api_version, namespace_, name;
-  int line = 1;           // where its document starts
-  std::string json;       // the object as JSON text, as written (no defaults)
+  int line = 1;      // where its document starts
+  std::string json;  // the object as JSON text, as written (no defaults)
 };
 struct Manifest {
   std::vector<ManifestObject> objects;

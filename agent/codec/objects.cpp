@@ -208,7 +208,9 @@ Result<model::Node> decode_node(std::string_view json, const DecodeOptions& opti
   return decode(json, options, without_namespace<model::Node>());
 }
 Result<model::Lease> decode_lease(std::string_view json, const DecodeOptions& options) { return decode<model::Lease>(json, options); }
-Result<model::ConfigMap> decode_config_map(std::string_view json, const DecodeOptions& options) { return decode<model::ConfigMap>(json, options); }
+Result<model::ConfigMap> decode_config_map(std::string_view json, const DecodeOptions& options) {
+  return decode<model::ConfigMap>(json, options);
+}
 Result<model::Secret> decode_secret(std::string_view json, const DecodeOptions& options) { return decode<model::Secret>(json, options); }
 Result<EventRecord> decode_event(std::string_view json) { return decode<EventRecord>(json, {}); }
 Result<ApiStatus> decode_status(std::string_view json) { return decode<ApiStatus>(json, {}); }
@@ -247,7 +249,8 @@ Result<PodList> decode_pod_list(std::string_view json, const DecodeOptions& opti
 }
 
 std::string encode_pod(const model::Pod& pod) {
-  return dump({{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", write(pod.metadata)}, {"spec", write(pod.spec)}, {"status", write(pod.status)}});
+  return dump(
+      {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", write(pod.metadata)}, {"spec", write(pod.spec)}, {"status", write(pod.status)}});
 }
 
 std::string encode_node(const model::Node& node) {
@@ -290,7 +293,8 @@ std::string encode_event(const EventRecord& event) {
                {"count", event.count}});
 }
 
-std::string encode_token_request(const std::string& pod_name, const std::string& pod_uid, const std::string& audience, int64_t expiration_seconds) {
+std::string encode_token_request(const std::string& pod_name, const std::string& pod_uid, const std::string& audience,
+                                 int64_t expiration_seconds) {
   Json spec = {{"audiences", Json::array()},
                {"expirationSeconds", expiration_seconds},
                {"boundObjectRef", {{"apiVersion", "v1"}, {"kind", "Pod"}, {"name", pod_name}, {"uid", pod_uid}}}};

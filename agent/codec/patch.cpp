@@ -14,8 +14,8 @@ namespace {
 
 // Conditions that only the node agent writes (facts row 6.3): one of these that is gone is deleted, others are left alone.
 constexpr std::array<std::string_view, 8> kOwnedConditions = {
-    "PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready", "PodResizePending", "PodResizeInProgress",
-    "AllContainersRestarting"};
+    "PodScheduled", "PodReadyToStartContainers", "Initialized",         "ContainersReady",
+    "Ready",        "PodResizePending",          "PodResizeInProgress", "AllContainersRestarting"};
 
 // Names whose value is another now, and null for names that are gone.
 Json changed_fields(const Json& before, const Json& after) {
@@ -122,7 +122,8 @@ std::string node_status_patch(const model::Node& last_known, const model::NodeSt
     after.erase(name);
   }
   patch.update(changed_fields(before, after));
-  if (Json conditions = changed_conditions(old_conditions, new_conditions); !conditions.empty()) patch["conditions"] = std::move(conditions);
+  if (Json conditions = changed_conditions(old_conditions, new_conditions); !conditions.empty())
+    patch["conditions"] = std::move(conditions);
   if (old_addresses != new_addresses) {
     Json& addresses = patch["addresses"] = Json::array({{{"$patch", "replace"}}});
     for (const auto& address : new_addresses) addresses.push_back(address);

@@ -91,7 +91,8 @@ static void read_value_source(const Cursor& cursor, model::EnvValueSource& out) 
   OneOf one(fields, "source");
   one.option("fieldRef", alternative<model::FieldRef>(out));
   one.option("resourceFieldRef", alternative<model::ResourceFieldRef>(out));
-  one.option("configMapKeyRef", [&](const Cursor& at) { read(at, static_cast<model::KeySelector&>(out.emplace<model::ConfigMapKeyRef>())); });
+  one.option("configMapKeyRef",
+             [&](const Cursor& at) { read(at, static_cast<model::KeySelector&>(out.emplace<model::ConfigMapKeyRef>())); });
   one.option("secretKeyRef", [&](const Cursor& at) { read(at, static_cast<model::KeySelector&>(out.emplace<model::SecretKeyRef>())); });
   fields.ignore({"fileKeyRef"});
 }

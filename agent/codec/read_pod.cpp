@@ -112,8 +112,8 @@ void read(const Cursor& cursor, model::PodSpec& out) {
   fields("tolerations", out.tolerations);
   fields.with("readinessGates", names_of("conditionType", out.readiness_gates));
   fields("overhead", out.overhead);
-  fields.ignore({"affinity", "hostnameOverride", "os", "preemptionPolicy", "resourceClaims", "resources", "schedulerName", "schedulingGates",
-                 "schedulingGroup", "topologySpreadConstraints", "workloadRef"});
+  fields.ignore({"affinity", "hostnameOverride", "os", "preemptionPolicy", "resourceClaims", "resources", "schedulerName",
+                 "schedulingGates", "schedulingGroup", "topologySpreadConstraints", "workloadRef"});
 }
 
 static void read(const Cursor& cursor, model::Condition& out) {

@@ -8,10 +8,30 @@ namespace pintle::codec {
 namespace {
 
 // Kinds of the Kubernetes API that the model does not have.
-constexpr std::string_view kUnsupportedKinds[] = {
-    "awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "csi", "ephemeral", "fc", "flexVolume", "flocker",
-    "gcePersistentDisk", "gitRepo", "glusterfs", "image", "iscsi", "nfs", "persistentVolumeClaim", "photonPersistentDisk",
-    "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos", "vsphereVolume"};
+constexpr std::string_view kUnsupportedKinds[] = {"awsElasticBlockStore",
+                                                  "azureDisk",
+                                                  "azureFile",
+                                                  "cephfs",
+                                                  "cinder",
+                                                  "csi",
+                                                  "ephemeral",
+                                                  "fc",
+                                                  "flexVolume",
+                                                  "flocker",
+                                                  "gcePersistentDisk",
+                                                  "gitRepo",
+                                                  "glusterfs",
+                                                  "image",
+                                                  "iscsi",
+                                                  "nfs",
+                                                  "persistentVolumeClaim",
+                                                  "photonPersistentDisk",
+                                                  "portworxVolume",
+                                                  "quobyte",
+                                                  "rbd",
+                                                  "scaleIO",
+                                                  "storageos",
+                                                  "vsphereVolume"};
 
 }  // namespace
 
@@ -72,7 +92,8 @@ static void read(const Cursor& cursor, model::ProjectedVolume& out) {
       Fields source(element);
       const size_t before = out.sources.size();
       source.with("serviceAccountToken", [&](const Cursor& at) { read(at, out.sources.emplace_back().emplace<model::TokenProjection>()); });
-      source.with("configMap", [&](const Cursor& at) { read_config(at, out.sources.emplace_back().emplace<model::ConfigMapVolume>(), "name"); });
+      source.with("configMap",
+                  [&](const Cursor& at) { read_config(at, out.sources.emplace_back().emplace<model::ConfigMapVolume>(), "name"); });
       source.with("secret", [&](const Cursor& at) { read_config(at, out.sources.emplace_back().emplace<model::SecretVolume>(), "name"); });
       source.with("downwardAPI", [&](const Cursor& at) { read(at, out.sources.emplace_back().emplace<model::DownwardApiVolume>()); });
       for (const std::string_view kind : {"clusterTrustBundle", "podCertificate"})
@@ -99,8 +120,7 @@ void read(const Cursor& cursor, model::Volume& out) {
   kind("secret", [&](const Cursor& at) { read_config(at, out.source.emplace<model::SecretVolume>(), "secretName"); });
   kind("downwardAPI", [&](const Cursor& at) { read(at, out.source.emplace<model::DownwardApiVolume>()); });
   kind("projected", [&](const Cursor& at) { read(at, out.source.emplace<model::ProjectedVolume>()); });
-  for (const auto name : kUnsupportedKinds)
-    kind(name, [&](const Cursor&) { out.source = model::UnsupportedVolume{std::string(name)}; });
+  for (const auto name : kUnsupportedKinds) kind(name, [&](const Cursor&) { out.source = model::UnsupportedVolume{std::string(name)}; });
   if (!taken.empty() || cursor.log().strict() || !cursor.node().is_map()) return;
   // A newer API server's kind: held by name rather than run with an empty folder in its place.
   for (const auto& child : cursor.node().children)

@@ -44,7 +44,8 @@ void read_integer(const Cursor& cursor, T& out) {
     out = value;
     return;
   }
-  cursor.error(fmt::format("{} is out of range ({} to {})", shortened(node.text), std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
+  cursor.error(
+      fmt::format("{} is out of range ({} to {})", shortened(node.text), std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
 }
 
 bool text_of(const Cursor& cursor, std::string_view what, std::string_view& text) {
@@ -85,7 +86,8 @@ std::string Cursor::path() const {
 void Cursor::expected(std::string_view what) const {
   std::string fix;
   const bool number = node_.kind == Node::Kind::kInteger || node_.kind == Node::Kind::kFloat;
-  if (what.starts_with("a string") && (number || node_.kind == Node::Kind::kBool)) fix = fmt::format(" (quote it: \"{}\")", shortened(node_.text));
+  if (what.starts_with("a string") && (number || node_.kind == Node::Kind::kBool))
+    fix = fmt::format(" (quote it: \"{}\")", shortened(node_.text));
   const bool bool_text = node_.is_string() && (node_.text == "true" || node_.text == "false");
   const bool number_text = node_.is_string() && !node_.text.empty() && node_.text.find_first_not_of("0123456789") == std::string::npos;
   if ((what == "true or false" && bool_text) || (what == "a whole number" && number_text)) fix = " (remove the quotes)";
@@ -120,7 +122,8 @@ void read(const Cursor& cursor, Quantity& out) {
   // The API takes a bare number as the text of a quantity: "cpu: 2".
   if (!node.is_string() && node.kind != Node::Kind::kInteger && node.kind != Node::Kind::kFloat)
     return cursor.expected("a quantity (500m, 2, 64Mi)");
-  if (node.text.size() > kQuoted) return cursor.error(fmt::format("'{}' is not a quantity (examples: 500m, 2, 64Mi, 1.5Gi, 1e3)", shortened(node.text)));
+  if (node.text.size() > kQuoted)
+    return cursor.error(fmt::format("'{}' is not a quantity (examples: 500m, 2, 64Mi, 1.5Gi, 1e3)", shortened(node.text)));
   auto parsed = Quantity::parse(node.text);
   if (!parsed) return cursor.error(parsed.error().context);
   out = *std::move(parsed);
@@ -179,7 +182,8 @@ const Node* Fields::find(std::string_view name) {
 
 void Fields::missing(std::string_view name) const {
   const std::string path = cursor_.path();
-  if (cursor_.node().is_map()) cursor_.log().add(cursor_.node().line, path.empty() ? std::string(name) : fmt::format("{}.{}", path, name), "is required");
+  if (cursor_.node().is_map())
+    cursor_.log().add(cursor_.node().line, path.empty() ? std::string(name) : fmt::format("{}.{}", path, name), "is required");
 }
 
 }  // namespace pintle::codec

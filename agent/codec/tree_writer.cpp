@@ -61,12 +61,14 @@ void append_json(std::string& out, const Node& node, int indent, int level) {
 }
 
 bool is_plain_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._/+-@").find(c) != std::string_view::npos;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+         std::string_view("._/+-@").find(c) != std::string_view::npos;
 }
 
 // Deliberately few texts go unquoted: letters, digits and what names and images are made of (a ':' only inside).
 bool goes_plain(std::string_view text) {
-  if (text.empty() || !is_plain_string(text) || text == "<<" || text[0] == '-' || text[0] == '@' || text == "..." || text.back() == ':') return false;
+  if (text.empty() || !is_plain_string(text) || text == "<<" || text[0] == '-' || text[0] == '@' || text == "..." || text.back() == ':')
+    return false;
   for (size_t i = 0; i < text.size(); ++i)
     if (!is_plain_char(text[i]) && (text[i] != ':' || i == 0)) return false;
   return true;
@@ -74,7 +76,8 @@ bool goes_plain(std::string_view text) {
 
 // Several lines of printable text that a literal block gives back unchanged.
 bool goes_literal(std::string_view text) {
-  if (text.find('\n') == std::string_view::npos || text.back() != '\n' || text[0] == ' ' || text[0] == '\n' || text.ends_with("\n\n")) return false;
+  if (text.find('\n') == std::string_view::npos || text.back() != '\n' || text[0] == ' ' || text[0] == '\n' || text.ends_with("\n\n"))
+    return false;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if ((byte < 0x20 && c != '\n') || byte >= 0x7F) return false;

@@ -5,7 +5,8 @@
 namespace pintle::codec {
 
 Json write(const model::Condition& condition) {
-  Json out = {{"type", condition.type}, {"status", to_string(condition.status)}, {"lastProbeTime", nullptr}, {"lastTransitionTime", nullptr}};
+  Json out = {
+      {"type", condition.type}, {"status", to_string(condition.status)}, {"lastProbeTime", nullptr}, {"lastTransitionTime", nullptr}};
   if (condition.last_transition_time) out["lastTransitionTime"] = write(*condition.last_transition_time);
   put(out, "reason", condition.reason);
   put(out, "message", condition.message);

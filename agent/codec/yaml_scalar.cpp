@@ -15,7 +15,8 @@ namespace {
 constexpr std::string_view kTrue[] = {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"};
 constexpr std::string_view kFalse[] = {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"};
 constexpr std::string_view kNull[] = {"", "~", "null", "Null", "NULL"};
-constexpr std::string_view kNotFinite[] = {".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"};
+constexpr std::string_view kNotFinite[] = {".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf",  ".INF",
+                                           "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"};
 
 bool among(std::string_view text, std::span<const std::string_view> names) { return std::ranges::find(names, text) != names.end(); }
 
@@ -82,7 +83,9 @@ bool float_text(std::string_view text, std::string& out) {
   return std::from_chars(out.data(), out.data() + out.size(), value).ec == std::errc{} && std::isfinite(value);
 }
 
-bool looks_numeric(std::string_view text) { return !text.empty() && (is_digit(text[0]) || text[0] == '+' || text[0] == '-' || text[0] == '.'); }
+bool looks_numeric(std::string_view text) {
+  return !text.empty() && (is_digit(text[0]) || text[0] == '+' || text[0] == '-' || text[0] == '.');
+}
 
 }  // namespace
 

@@ -69,7 +69,8 @@ void YamlBuilder::fail(int line, const std::string& problem) {
 bool YamlBuilder::spend(size_t nodes, size_t bytes, int line) {
   nodes_ += nodes;
   bytes_ += bytes;
-  if (nodes_ > kMaxManifestNodes) fail(line, fmt::format("more than {} values (aliases counted as often as they are used)", kMaxManifestNodes));
+  if (nodes_ > kMaxManifestNodes)
+    fail(line, fmt::format("more than {} values (aliases counted as often as they are used)", kMaxManifestNodes));
   if (bytes_ > kMaxExpandedBytes) fail(line, fmt::format("more than {} MiB of text once aliases are expanded", kMaxExpandedBytes >> 20U));
   return !failed_;
 }
@@ -136,8 +137,7 @@ void YamlBuilder::open(Node::Kind kind, const YAML::Mark& mark, const std::strin
   const std::string_view expected = kind == Node::Kind::kMap ? "map" : "seq";
   if (tag != "?" && tag != "!" && !tag.empty() && tag != fmt::format("{}{}", kTagPrefix, expected))
     return fail(line(mark), fmt::format("the tag '{}' is not known", tag));
-  if (!stack_.empty() && stack_.back().node.is_map() && !stack_.back().has_key)
-    return fail(line(mark), "a map or list can't be a key");
+  if (!stack_.empty() && stack_.back().node.is_map() && !stack_.back().has_key) return fail(line(mark), "a map or list can't be a key");
   if (stack_.size() >= kMaxDepth) return fail(line(mark), fmt::format("nested deeper than {} levels", kMaxDepth));
   Frame frame;
   frame.node.kind = kind;
@@ -174,7 +174,8 @@ void YamlBuilder::close() {
   Frame frame = std::move(stack_.back());
   stack_.pop_back();
   if (frame.node.is_map()) {
-    if (const Node* twice = find_duplicate_key(frame.node)) return fail(twice->line, fmt::format("the key '{}' is given twice", twice->key));
+    if (const Node* twice = find_duplicate_key(frame.node))
+      return fail(twice->line, fmt::format("the key '{}' is given twice", twice->key));
     if (!frame.merges.empty()) apply_merges(frame);
     if (failed_) return;
   }

@@ -25,10 +25,11 @@ using codec::Fields;
 
 constexpr std::pair<std::string_view, LogLevel> kLogLevels[] = {
     {"debug", LogLevel::kDebug}, {"info", LogLevel::kInfo}, {"warning", LogLevel::kWarning}, {"error", LogLevel::kError}};
-constexpr std::string_view kSignals[] = {"memory.available",  "nodefs.available",      "nodefs.inodesFree",      "imagefs.available",
-                                         "imagefs.inodesFree", "containerfs.available", "containerfs.inodesFree", "allocatableMemory.available",
-                                         "pid.available"};
-constexpr std::string_view kEnforceable[] = {"none", "pods", "system-reserved", "kube-reserved", "system-reserved-compressible", "kube-reserved-compressible"};
+constexpr std::string_view kSignals[] = {
+    "memory.available",      "nodefs.available",       "nodefs.inodesFree",           "imagefs.available", "imagefs.inodesFree",
+    "containerfs.available", "containerfs.inodesFree", "allocatableMemory.available", "pid.available"};
+constexpr std::string_view kEnforceable[] = {
+    "none", "pods", "system-reserved", "kube-reserved", "system-reserved-compressible", "kube-reserved-compressible"};
 
 bool is_ip(const std::string& text) {
   std::array<unsigned char, 16> bytes{};
@@ -43,7 +44,8 @@ void read_at_least(const Cursor& cursor, T& out, T least) {
 
 void read_duration(const Cursor& cursor, Duration& out, Duration least, Duration most) {
   read(cursor, out);
-  if (out < least || out > most) cursor.error(fmt::format("{} is not within {} and {}", format_duration(out), format_duration(least), format_duration(most)));
+  if (out < least || out > most)
+    cursor.error(fmt::format("{} is not within {} and {}", format_duration(out), format_duration(least), format_duration(most)));
 }
 constexpr Duration kLong = std::chrono::hours{24 * 365};
 
@@ -62,7 +64,8 @@ void read_endpoint(const Cursor& cursor, std::string& out) {
 void read_names(const Cursor& cursor, std::vector<std::string>& out, std::span<const std::string_view> allowed) {
   read(cursor, out);
   if (!cursor.node().is_list()) return;
-  for (size_t i = 0; i < cursor.node().children.size(); ++i) (void)codec::read_choice(Cursor(cursor, cursor.node().children[i], i), allowed);
+  for (size_t i = 0; i < cursor.node().children.size(); ++i)
+    (void)codec::read_choice(Cursor(cursor, cursor.node().children[i], i), allowed);
 }
 
 void read_taints(const Cursor& cursor, std::vector<model::Taint>& out) {
@@ -124,7 +127,8 @@ void read_pintle(const Cursor& cursor, AgentConfig& config) {
   fields.with("mode", [&](const Cursor& at) { read_mode(at, out.mode); });
   fields.with("nodeName", [&](const Cursor& at) {
     read(at, out.node_name);
-    if (at.node().is_string() && !model::is_dns_subdomain(out.node_name)) at.error(fmt::format("'{}' is not a node's name; use a-z, 0-9, '-' and '.'", out.node_name));
+    if (at.node().is_string() && !model::is_dns_subdomain(out.node_name))
+      at.error(fmt::format("'{}' is not a node's name; use a-z, 0-9, '-' and '.'", out.node_name));
   });
   fields.with("nodeIP", [&](const Cursor& at) {
     read(at, out.node_ip);
@@ -151,8 +155,8 @@ void read_type(Fields& fields) {
   const bool kubelet = api_version == "kubelet.config.k8s.io/v1beta1" && kind == "KubeletConfiguration";
   const bool own = api_version == "pintle.dev/v1" && kind == "PintleConfiguration";
   if (!kubelet && !own && !api_version.empty() && !kind.empty())
-    fields.cursor().error(fmt::format("'{}' of '{}' is no configuration; use kind: PintleConfiguration with apiVersion: pintle.dev/v1", kind.substr(0, 60),
-                                      api_version.substr(0, 60)));
+    fields.cursor().error(fmt::format("'{}' of '{}' is no configuration; use kind: PintleConfiguration with apiVersion: pintle.dev/v1",
+                                      kind.substr(0, 60), api_version.substr(0, 60)));
 }
 
 // logging.verbosity 4 and above is what a kubelet's debug lines have.
@@ -163,7 +167,8 @@ void read_logging(const Cursor& cursor, AgentConfig& config) {
   if (verbosity >= 4) config.log_level = LogLevel::kDebug;
   for (const std::string_view name : {"format", "flushFrequency", "vmodule", "options"})
     if (const auto* child = fields.find(name))
-      config.warnings.push_back(fmt::format("{}:{}: logging.{}: accepted and not acted on yet", cursor.log().options().origin, child->line, name));
+      config.warnings.push_back(
+          fmt::format("{}:{}: logging.{}: accepted and not acted on yet", cursor.log().options().origin, child->line, name));
 }
 
 void read_config(const Cursor& cursor, AgentConfig& out) {
@@ -186,11 +191,13 @@ void read_config(const Cursor& cursor, AgentConfig& out) {
   });
   fields.with("crashLoopBackOff", [&](const Cursor& at) {
     Fields inner(at);
-    inner.with("maxContainerRestartPeriod", [&](const Cursor& period) { read_duration(period, out.max_container_restart_period, seconds{1}, seconds{300}); });
+    inner.with("maxContainerRestartPeriod",
+               [&](const Cursor& period) { read_duration(period, out.max_container_restart_period, seconds{1}, seconds{300}); });
   });
 
   fields.with("cgroupRoot", [&](const Cursor& at) { read_absolute(at, out.cgroup_root); });
-  fields.with("cgroupDriver", [&](const Cursor& at) { read_enum(at, out.cgroup_driver, {CgroupDriver::kCgroupfs, CgroupDriver::kSystemd}); });
+  fields.with("cgroupDriver",
+              [&](const Cursor& at) { read_enum(at, out.cgroup_driver, {CgroupDriver::kCgroupfs, CgroupDriver::kSystemd}); });
   fields.with("podPidsLimit", [&](const Cursor& at) { read_at_least(at, out.pod_pids_limit, int64_t{-1}); });
   fields.with("maxPods", [&](const Cursor& at) { read_at_least(at, out.max_pods, 1); });
   fields("systemReserved", out.system_reserved);
@@ -202,15 +209,18 @@ void read_config(const Cursor& cursor, AgentConfig& out) {
   fields.with("clusterDNS", [&](const Cursor& at) {
     read(at, out.cluster_dns);
     for (size_t i = 0; i < out.cluster_dns.size() && i < at.node().children.size(); ++i)
-      if (!is_ip(out.cluster_dns[i])) Cursor(at, at.node().children[i], i).error(fmt::format("'{}' is not an IP address", out.cluster_dns[i]));
+      if (!is_ip(out.cluster_dns[i]))
+        Cursor(at, at.node().children[i], i).error(fmt::format("'{}' is not an IP address", out.cluster_dns[i]));
   });
   fields("clusterDomain", out.cluster_domain);
   fields("resolvConf", out.resolv_conf);
 
   fields("registerNode", out.register_node);
   fields.with("registerWithTaints", [&](const Cursor& at) { read_taints(at, out.register_with_taints); });
-  fields.with("nodeStatusUpdateFrequency", [&](const Cursor& at) { read_duration(at, out.node_status_update_frequency, seconds{1}, kLong); });
-  fields.with("nodeStatusReportFrequency", [&](const Cursor& at) { read_duration(at, out.node_status_report_frequency, seconds{1}, kLong); });
+  fields.with("nodeStatusUpdateFrequency",
+              [&](const Cursor& at) { read_duration(at, out.node_status_update_frequency, seconds{1}, kLong); });
+  fields.with("nodeStatusReportFrequency",
+              [&](const Cursor& at) { read_duration(at, out.node_status_report_frequency, seconds{1}, kLong); });
   fields.with("nodeLeaseDurationSeconds", [&](const Cursor& at) {
     int32_t value = 40;
     read_at_least(at, value, 1);
@@ -270,7 +280,8 @@ Result<AgentConfig> parse(std::string_view text, const std::string& origin) {
   if (!log.empty()) return std::unexpected(joined(log.take_errors()));
   finish(config);
   if (config.pintle.mode == Mode::kNode && config.pintle.kubeconfig.empty())
-    return std::unexpected(codec::document_error(origin, documents.roots.front().line, "pintle.kubeconfig: is required in mode 'node'; name the file that reaches the API"));
+    return std::unexpected(codec::document_error(origin, documents.roots.front().line,
+                                                 "pintle.kubeconfig: is required in mode 'node'; name the file that reaches the API"));
   return config;
 }
 
@@ -288,7 +299,8 @@ Result<std::string> host_name() {
   if (gethostname(buffer.data(), buffer.size() - 1) != 0) return fail_errno(errno, "read the host's name");
   std::string name(buffer.data());
   std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  if (!model::is_dns_subdomain(name)) return fail(Code::kInvalid, fmt::format("the host's name '{}' can't name a node; set pintle.nodeName", name));
+  if (!model::is_dns_subdomain(name))
+    return fail(Code::kInvalid, fmt::format("the host's name '{}' can't name a node; set pintle.nodeName", name));
   return name;
 }
 

@@ -52,7 +52,7 @@ struct PintleOptions {
   std::string kubeconfig;
   std::string root_dir = "/var/lib/pintle";
   std::string run_dir = "/run/pintle";
-  std::string control_socket;  // empty in the file: run_dir + "/pintle.sock"
+  std::string control_socket;             // empty in the file: run_dir + "/pintle.sock"
   std::string listen = "127.0.0.1:6443";  // standalone's API endpoint
   model::StringMap node_labels;
   EbpfOptions ebpf;

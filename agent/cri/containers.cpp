@@ -27,8 +27,8 @@ Result<ContainerId> CriRuntime::create_container(const SandboxId& sandbox, const
   to_proto(config, request.mutable_config());
   to_proto(sandbox_config, request.mutable_sandbox_config());
   rt::CreateContainerResponse response;
-  const Call how{"CreateContainer", fmt::format("{}/{}/{}", sandbox_config.namespace_, sandbox_config.name, config.name), client_->timeout(),
-                 std::move(stop)};
+  const Call how{"CreateContainer", fmt::format("{}/{}/{}", sandbox_config.namespace_, sandbox_config.name, config.name),
+                 client_->timeout(), std::move(stop)};
   const Status made = client_->call(client_->runtime(), &Runtime::CreateContainer, how, request, &response);
   if (made) return ContainerId{response.container_id()};
   if (made.error().code != Code::kUnavailable && made.error().code != Code::kAlreadyExists) return std::unexpected(made.error());
@@ -39,8 +39,8 @@ Result<ContainerId> CriRuntime::adopt_container(const SandboxId& sandbox, const 
   rt::ListContainersRequest request;
   request.mutable_filter()->set_pod_sandbox_id(sandbox.value());
   rt::ListContainersResponse response;
-  const Status listed = client_->call(client_->runtime(), &Runtime::ListContainers, {"ListContainers", sandbox.value(), client_->timeout(), {}},
-                                      request, &response);
+  const Status listed = client_->call(client_->runtime(), &Runtime::ListContainers,
+                                      {"ListContainers", sandbox.value(), client_->timeout(), {}}, request, &response);
   if (listed) {
     for (const auto& item : response.containers()) {
       if (item.metadata().name() == config.name && item.metadata().attempt() == config.attempt) return ContainerId{item.id()};
@@ -54,7 +54,8 @@ Status CriRuntime::start_container(const ContainerId& id) {
   rt::StartContainerRequest request;
   request.set_container_id(id.value());
   rt::StartContainerResponse response;
-  return client_->call(client_->runtime(), &Runtime::StartContainer, {"StartContainer", id.value(), client_->timeout(), {}}, request, &response);
+  return client_->call(client_->runtime(), &Runtime::StartContainer, {"StartContainer", id.value(), client_->timeout(), {}}, request,
+                       &response);
 }
 
 Status CriRuntime::stop_container(const ContainerId& id, std::chrono::seconds grace, std::stop_token stop) {
@@ -70,8 +71,8 @@ Status CriRuntime::remove_container(const ContainerId& id) {
   rt::RemoveContainerRequest request;
   request.set_container_id(id.value());
   rt::RemoveContainerResponse response;
-  return ignore_absent(client_->call(client_->runtime(), &Runtime::RemoveContainer,
-                                     {"RemoveContainer", id.value(), client_->timeout(), {}}, request, &response));
+  return ignore_absent(client_->call(client_->runtime(), &Runtime::RemoveContainer, {"RemoveContainer", id.value(), client_->timeout(), {}},
+                                     request, &response));
 }
 
 Result<model::ObservedContainer> CriRuntime::container_status(const ContainerId& id) {
@@ -84,8 +85,8 @@ Result<model::ObservedContainer> CriRuntime::container_status(const ContainerId&
   return to_model(response);
 }
 
-Result<model::ExecResult> CriRuntime::exec_sync(const ContainerId& id, const std::vector<std::string>& command, std::chrono::seconds timeout,
-                                                std::stop_token stop) {
+Result<model::ExecResult> CriRuntime::exec_sync(const ContainerId& id, const std::vector<std::string>& command,
+                                                std::chrono::seconds timeout, std::stop_token stop) {
   rt::ExecSyncRequest request;
   request.set_container_id(id.value());
   for (const auto& word : command) request.add_cmd(word);
@@ -101,8 +102,8 @@ Status CriRuntime::reopen_log(const ContainerId& id) {
   rt::ReopenContainerLogRequest request;
   request.set_container_id(id.value());
   rt::ReopenContainerLogResponse response;
-  return client_->call(client_->runtime(), &Runtime::ReopenContainerLog, {"ReopenContainerLog", id.value(), client_->timeout(), {}}, request,
-                       &response);
+  return client_->call(client_->runtime(), &Runtime::ReopenContainerLog, {"ReopenContainerLog", id.value(), client_->timeout(), {}},
+                       request, &response);
 }
 
 Status CriRuntime::update_resources(const ContainerId& id, const model::LinuxResources& resources) {

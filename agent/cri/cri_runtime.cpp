@@ -111,8 +111,8 @@ Result<model::ObservedPod> CriRuntime::inspect_pod(const PodUid& uid) {
     rt::PodSandboxStatusRequest request;
     request.set_pod_sandbox_id(item.id());
     auto* response = google::protobuf::Arena::CreateMessage<rt::PodSandboxStatusResponse>(&arena);
-    const Status read = client_->call(client_->runtime(), &Runtime::PodSandboxStatus, {"PodSandboxStatus", item.id(), client_->timeout(), {}},
-                                      request, response);
+    const Status read = client_->call(client_->runtime(), &Runtime::PodSandboxStatus,
+                                      {"PodSandboxStatus", item.id(), client_->timeout(), {}}, request, response);
     if (read) {
       pod.sandboxes.push_back(to_model(response->status()));
     } else if (read.error().code != Code::kNotFound) {

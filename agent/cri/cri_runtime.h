@@ -19,8 +19,8 @@ namespace pintle::cri {
 
 struct CriOptions {
   std::string runtime_endpoint = "unix:///run/containerd/containerd.sock";
-  std::string image_endpoint;                               // empty: runtime_endpoint
-  std::chrono::milliseconds request_timeout{120'000};       // row 5.7, runtimeRequestTimeout; RunPodSandbox gets twice as long
+  std::string image_endpoint;                          // empty: runtime_endpoint
+  std::chrono::milliseconds request_timeout{120'000};  // row 5.7, runtimeRequestTimeout; RunPodSandbox gets twice as long
 };
 
 enum class CgroupDriver { kCgroupfs, kSystemd };

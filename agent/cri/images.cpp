@@ -27,8 +27,8 @@ Result<std::optional<model::ImageInfo>> CriRuntime::find_image(const std::string
 Result<std::vector<model::ImageInfo>> CriRuntime::list_images() {
   google::protobuf::Arena arena;
   auto* response = google::protobuf::Arena::CreateMessage<rt::ListImagesResponse>(&arena);
-  PINTLE_TRY(client_->call(client_->images(), &Images::ListImages, {"ListImages", {}, client_->timeout(), {}}, rt::ListImagesRequest{},
-                           response));
+  PINTLE_TRY(
+      client_->call(client_->images(), &Images::ListImages, {"ListImages", {}, client_->timeout(), {}}, rt::ListImagesRequest{}, response));
   std::vector<model::ImageInfo> out;
   out.reserve(static_cast<size_t>(response->images_size()));
   for (const auto& image : response->images()) out.push_back(to_model(image));
@@ -49,7 +49,8 @@ Status CriRuntime::remove_image(const std::string& image) {
   rt::RemoveImageRequest request;
   request.mutable_image()->set_image(image);
   rt::RemoveImageResponse response;
-  const Status removed = client_->call(client_->images(), &Images::RemoveImage, {"RemoveImage", image, client_->timeout(), {}}, request, &response);
+  const Status removed =
+      client_->call(client_->images(), &Images::RemoveImage, {"RemoveImage", image, client_->timeout(), {}}, request, &response);
   if (!removed && removed.error().code == Code::kNotFound) return {};
   return removed;
 }

@@ -7,8 +7,8 @@
 #include <ostream>
 #include <sstream>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "ctl/commands.h"
 
@@ -53,13 +53,16 @@ class Cli {
   int execute(Session& session) { return chosen_(session); }
 
  private:
-  CLI::App* command(CLI::App& parent, const char* name, const char* description, const char* examples, std::function<int(Session&)> action) {
+  CLI::App* command(CLI::App& parent, const char* name, const char* description, const char* examples,
+                    std::function<int(Session&)> action) {
     auto* sub = parent.add_subcommand(name, description);
     sub->footer(std::string("Examples:\n") + examples);
     sub->callback([this, action = std::move(action)] { chosen_ = action; });
     return sub;
   }
-  static void add_namespace(CLI::App& app, std::string& target) { app.add_option("-n,--namespace", target, "Namespace (default default)")->type_name("NAME"); }
+  static void add_namespace(CLI::App& app, std::string& target) {
+    app.add_option("-n,--namespace", target, "Namespace (default default)")->type_name("NAME");
+  }
   static void add_output(CLI::App& app, std::string& target, const char* formats) {
     app.add_option("-o,--output", target, formats)->type_name("FORMAT");
   }
@@ -72,7 +75,10 @@ class Cli {
                         "  pintlectl run -f job.yaml --wait=exit        exit code 0 if the pod succeeded\n"
                         "  pintlectl run -f web.yaml --no-wait",
                         [this](Session& session) { return run_pods(session, run_); });
-    sub->add_option("-f,--filename", run_.files, "Manifest file, - for standard input; may be repeated")->type_name("FILE")->required()->allow_extra_args(false);
+    sub->add_option("-f,--filename", run_.files, "Manifest file, - for standard input; may be repeated")
+        ->type_name("FILE")
+        ->required()
+        ->allow_extra_args(false);
     sub->add_option("--wait", run_.wait, "Until the pods are running, ready or through (default ready)")
         ->type_name("STATE")
         ->check(CLI::IsMember({"running", "ready", "exit"}).description(""));
@@ -105,7 +111,8 @@ class Cli {
   }
   void add_logs() {
     auto* sub = command(app_, "logs", "Print a container's log",
-                        "  pintlectl logs web\n  pintlectl logs web -c sidecar -f --tail 20\n  pintlectl logs web -p                      of the run before the last restart",
+                        "  pintlectl logs web\n  pintlectl logs web -c sidecar -f --tail 20\n  pintlectl logs web -p                      "
+                        "of the run before the last restart",
                         [this](Session& session) { return logs(session, logs_); });
     sub->add_option("pod", logs_.pod, "Pod")->type_name("POD")->required();
     sub->add_option("-c,--container", logs_.container, "Container; not needed if there is one")->type_name("NAME");
@@ -119,7 +126,8 @@ class Cli {
   }
   void add_delete() {
     auto* sub = command(app_, "delete", "Delete pods, by name or as a manifest names them",
-                        "  pintlectl delete pod web\n  pintlectl delete -f web.yaml --no-wait\n  pintlectl delete pod web --grace-period 5\n  pintlectl delete pod web --force",
+                        "  pintlectl delete pod web\n  pintlectl delete -f web.yaml --no-wait\n  pintlectl delete pod web --grace-period "
+                        "5\n  pintlectl delete pod web --force",
                         [this](Session& session) { return delete_pods(session, delete_); });
     sub->add_option("what", delete_.words, "pod NAME... or pod/NAME...")->type_name("KIND");
     sub->add_option("-f,--filename", delete_.files, "Manifest file, - for standard input")->type_name("FILE")->allow_extra_args(false);
@@ -132,9 +140,10 @@ class Cli {
     sub->add_option("--timeout", delete_.timeout, "How long to wait (default 5m)")->type_name("SPAN");
   }
   void add_status() {
-    auto* sub = command(app_, "status", "Show the daemon and its parts; exit code 0 only if all of them work",
-                        "  pintlectl status\n  pintlectl status --wait --timeout 30s      until it is up and all works\n  pintlectl status -o json",
-                        [this](Session& session) { return status(session, status_); });
+    auto* sub =
+        command(app_, "status", "Show the daemon and its parts; exit code 0 only if all of them work",
+                "  pintlectl status\n  pintlectl status --wait --timeout 30s      until it is up and all works\n  pintlectl status -o json",
+                [this](Session& session) { return status(session, status_); });
     sub->add_flag("--wait", status_.wait, "Until all parts work");
     sub->add_option("--timeout", status_.timeout, "How long to wait (default 1m)")->type_name("SPAN");
     add_output(*sub, status_.output, kOwnFormats);
@@ -144,12 +153,14 @@ class Cli {
     ebpf->require_subcommand(1);
     ebpf->footer("Examples:\n  pintlectl ebpf status\n  pintlectl ebpf events -f web");
     auto* sub = command(*ebpf, "status", "Every pod and hook; exit code 0 only if all wanted programs are in force",
-                        "  pintlectl ebpf status\n  pintlectl ebpf status web -o json", [this](Session& session) { return ebpf_status(session, ebpf_); });
+                        "  pintlectl ebpf status\n  pintlectl ebpf status web -o json",
+                        [this](Session& session) { return ebpf_status(session, ebpf_); });
     sub->add_option("pod", ebpf_.pod, "Pod; all of the node without one")->type_name("POD");
     add_namespace(*sub, ebpf_.namespace_);
     add_output(*sub, ebpf_.output, kOwnFormats);
     sub = command(*ebpf, "events", "Connects, execs and exits as they happen",
-                  "  pintlectl ebpf events -f\n  pintlectl ebpf events web --for 30s -o json", [this](Session& session) { return ebpf_events(session, ebpf_); });
+                  "  pintlectl ebpf events -f\n  pintlectl ebpf events web --for 30s -o json",
+                  [this](Session& session) { return ebpf_events(session, ebpf_); });
     sub->add_option("pod", ebpf_.pod, "Pod; all of the node without one")->type_name("POD");
     sub->add_flag("-f,--follow", ebpf_.follow, "Until interrupted");
     sub->add_option("--for", ebpf_.duration, "How long to listen without -f (default 5s)")->type_name("SPAN");
@@ -158,7 +169,8 @@ class Cli {
   }
   void add_explain() {
     auto* sub = command(app_, "explain", "Say why a pod is not ready: the chain of causes, and what is waited for",
-                        "  pintlectl explain pod/web\n  pintlectl explain web -n shop -o json", [this](Session& session) { return explain(session, explain_); });
+                        "  pintlectl explain pod/web\n  pintlectl explain web -n shop -o json",
+                        [this](Session& session) { return explain(session, explain_); });
     sub->add_option("pod", explain_.pod, "pod/NAME")->type_name("POD")->required();
     add_namespace(*sub, explain_.namespace_);
     add_output(*sub, explain_.output, kOwnFormats);
@@ -169,14 +181,18 @@ class Cli {
     add_output(*sub, doctor_.output, kOwnFormats);
   }
   void add_rest() {
-    auto* sub = command(app_, "completion", "Print the completion script of a shell",
-                        "  source <(pintlectl completion bash)\n  pintlectl completion fish > ~/.config/fish/completions/pintlectl.fish",
-                        [this](Session& session) {
-                          const auto tree = command_tree();
-                          session.io().out << (shell_ == "bash" ? bash_completion(tree) : shell_ == "zsh" ? zsh_completion(tree) : fish_completion(tree));
-                          return int{kOk};
-                        });
-    sub->add_option("shell", shell_, "bash, zsh or fish")->type_name("SHELL")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""));
+    auto* sub = command(
+        app_, "completion", "Print the completion script of a shell",
+        "  source <(pintlectl completion bash)\n  pintlectl completion fish > ~/.config/fish/completions/pintlectl.fish",
+        [this](Session& session) {
+          const auto tree = command_tree();
+          session.io().out << (shell_ == "bash" ? bash_completion(tree) : shell_ == "zsh" ? zsh_completion(tree) : fish_completion(tree));
+          return int{kOk};
+        });
+    sub->add_option("shell", shell_, "bash, zsh or fish")
+        ->type_name("SHELL")
+        ->required()
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""));
     command(app_, "version", "Print the version of pintlectl", "  pintlectl version", [](Session& session) {
       session.io().out << "pintlectl " << PINTLE_VERSION << '\n';
       return int{kOk};

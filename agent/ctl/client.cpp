@@ -35,7 +35,8 @@ Error unreachable(const std::string& path, int err) {
     case ENOENT: return told(fmt::format("there is no such socket; {}", kHowToStart));
     case ECONNREFUSED: return told(fmt::format("the socket is left over, nobody listens; {}", kHowToStart));
     case EACCES:
-    case EPERM: return told(fmt::format("uid {} may not open the socket; run as root, or join the socket's group (ls -l {})", ::geteuid(), path));
+    case EPERM:
+      return told(fmt::format("uid {} may not open the socket; run as root, or join the socket's group (ls -l {})", ::geteuid(), path));
     default: return told(fmt::format("connect: {}; {}", std::strerror(err), kHowToStart));
   }
 }
@@ -48,7 +49,8 @@ Result<UniqueFd> connect_socket(const std::string& path) {
   std::memcpy(address.sun_path, path.data(), path.size());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return fail_errno(errno, "make a unix socket");
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return std::unexpected(unreachable(path, errno));
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return std::unexpected(unreachable(path, errno));
   if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno(errno, "make the socket non-blocking");  // gRPC asks for it
   return fd;
 }
@@ -63,7 +65,8 @@ Error from_grpc(const grpc::Status& status, const std::string& path) {
     case grpc::StatusCode::OUT_OF_RANGE: return error(Code::kGone);
     case grpc::StatusCode::CANCELLED: return error(Code::kCancelled);
     case grpc::StatusCode::UNIMPLEMENTED:
-      return Error{Code::kUnsupported, 0, status.error_message().empty() ? "this daemon is too old for that question" : status.error_message()};
+      return Error{Code::kUnsupported, 0,
+                   status.error_message().empty() ? "this daemon is too old for that question" : status.error_message()};
     case grpc::StatusCode::ABORTED: return Error{Code::kInternal, 0, status.error_message() + " (trying again may help)"};
     case grpc::StatusCode::RESOURCE_EXHAUSTED:
       return Error{Code::kInternal, 0, fmt::format("the daemon serves too many callers at once; try again ({})", status.error_message())};
@@ -131,7 +134,9 @@ Result<Client> Client::connect(const std::string& socket_path, std::stop_token i
 }
 
 Result<v1::GetStatusReply> Client::status() { return impl_->call(&v1::Control::Stub::GetStatus, v1::GetStatusRequest{}); }
-Result<v1::ListPodsReply> Client::list_pods(const v1::ListPodsRequest& request) { return impl_->call(&v1::Control::Stub::ListPods, request); }
+Result<v1::ListPodsReply> Client::list_pods(const v1::ListPodsRequest& request) {
+  return impl_->call(&v1::Control::Stub::ListPods, request);
+}
 Result<v1::ApplyReply> Client::apply(const v1::ApplyRequest& request) { return impl_->call(&v1::Control::Stub::Apply, request); }
 Status Client::delete_pod(const v1::DeletePodRequest& request) {
   PINTLE_TRY(impl_->call(&v1::Control::Stub::DeletePod, request));
@@ -146,11 +151,14 @@ Result<v1::EbpfStatusReply> Client::ebpf_status(const v1::EbpfStatusRequest& req
 }
 Result<v1::DoctorReply> Client::doctor() { return impl_->call(&v1::Control::Stub::Doctor, v1::DoctorRequest{}); }
 
-Result<StreamEnd> Client::watch_pods(const v1::WatchPodsRequest& request, const Reader<v1::PodChange>& reader, std::optional<Duration> timeout) {
-  return impl_->stream<v1::PodChange>([&](grpc::ClientContext* context) { return impl_->stub->WatchPods(context, request); }, reader, timeout);
+Result<StreamEnd> Client::watch_pods(const v1::WatchPodsRequest& request, const Reader<v1::PodChange>& reader,
+                                     std::optional<Duration> timeout) {
+  return impl_->stream<v1::PodChange>([&](grpc::ClientContext* context) { return impl_->stub->WatchPods(context, request); }, reader,
+                                      timeout);
 }
 Result<StreamEnd> Client::read_logs(const v1::ReadLogsRequest& request, const Reader<v1::LogChunk>& reader) {
-  return impl_->stream<v1::LogChunk>([&](grpc::ClientContext* context) { return impl_->stub->ReadLogs(context, request); }, reader, std::nullopt);
+  return impl_->stream<v1::LogChunk>([&](grpc::ClientContext* context) { return impl_->stub->ReadLogs(context, request); }, reader,
+                                     std::nullopt);
 }
 Result<StreamEnd> Client::watch_ebpf_events(const v1::WatchEbpfEventsRequest& request, const Reader<v1::EbpfEvent>& reader,
                                             std::optional<Duration> timeout) {

@@ -26,7 +26,8 @@ Result<Doomed> read_doomed(Session& session, const DeleteArgs& args) {
   Doomed doomed;
   if (args.files.empty()) {
     PINTLE_ASSIGN_OR_RETURN(const auto target, parse_target(args.words));
-    if (target.kind.plural != "pods") return ::pintle::fail(Code::kUnsupported, fmt::format("only pods are deleted here, not {}", target.kind.plural));
+    if (target.kind.plural != "pods")
+      return ::pintle::fail(Code::kUnsupported, fmt::format("only pods are deleted here, not {}", target.kind.plural));
     if (target.names.empty()) return ::pintle::fail(Code::kInvalid, "the pod's name is missing: delete pod NAME");
     for (const auto& name : target.names) doomed.pods.emplace_back(args.namespace_, name);
     return doomed;
@@ -36,8 +37,10 @@ Result<Doomed> read_doomed(Session& session, const DeleteArgs& args) {
     auto manifest = codec::parse_manifest(text, file == "-" ? "standard input" : file);
     if (!manifest.errors.empty()) return std::unexpected(manifest.errors.front());
     for (const auto& object : manifest.objects) {
-      if (object.kind == "Pod") doomed.pods.emplace_back(object.namespace_.empty() ? args.namespace_ : object.namespace_, object.name);
-      else doomed.kept.push_back(object.kind + "/" + object.name);
+      if (object.kind == "Pod")
+        doomed.pods.emplace_back(object.namespace_.empty() ? args.namespace_ : object.namespace_, object.name);
+      else
+        doomed.kept.push_back(object.kind + "/" + object.name);
     }
   }
   return doomed;
@@ -92,11 +95,14 @@ int tell_kept(Session& session, Client& client, const std::vector<std::string>& 
 
 int delete_pods(Session& session, const DeleteArgs& args) {
   const auto timeout = parse_duration(args.timeout);
-  if (!timeout || *timeout <= Duration::zero()) return session.fail(kUsage, fmt::format("--timeout: '{}' is not a span such as 30s or 2m", args.timeout));
+  if (!timeout || *timeout <= Duration::zero())
+    return session.fail(kUsage, fmt::format("--timeout: '{}' is not a span such as 30s or 2m", args.timeout));
   if (args.force && args.grace_period.value_or(0) > 0) return session.fail(kUsage, "--force means --grace-period=0; leave one of them out");
   if (args.files.empty() == args.words.empty()) return session.fail(kUsage, "name what to delete: either 'pod NAME' or -f FILE");
   const auto doomed = read_doomed(session, args);
-  if (!doomed) return args.files.empty() && doomed.error().code == Code::kInvalid ? session.fail(kUsage, doomed.error().message()) : session.fail(doomed.error());
+  if (!doomed)
+    return args.files.empty() && doomed.error().code == Code::kInvalid ? session.fail(kUsage, doomed.error().message())
+                                                                       : session.fail(doomed.error());
   const auto client = session.client();
   if (!client) return session.fail(client.error());
   if (args.force) session.note("--force: the pods' processes are killed without time to finish");
@@ -121,8 +127,8 @@ int delete_pods(Session& session, const DeleteArgs& args) {
   }
   if (!end) return session.fail(end.error());
   if (*end == StreamEnd::kTimeout)
-    return session.fail(kNotMet, fmt::format("after {} not every pod is gone; 'pintlectl explain pod/{}' says what it waits for", args.timeout,
-                                             doomed->pods.front().second));
+    return session.fail(kNotMet, fmt::format("after {} not every pod is gone; 'pintlectl explain pod/{}' says what it waits for",
+                                             args.timeout, doomed->pods.front().second));
   return *end == StreamEnd::kByReader ? code : session.fail(kUnreachable, "the daemon ended the watch: it is stopping");
 }
 

@@ -85,17 +85,23 @@ void describe_ebpf(Page& page, const v1::Pod& pod) {
   page.line("Cgroup", fmt::format("{} (id {})", ebpf.cgroup_path(), ebpf.cgroup_id()));
   Table hooks({"HOOK", "STATE", "LINK", "PROG TAG", "ERROR"}, "  ");
   for (const auto& hook : ebpf.hooks())
-    hooks.add({hook.name(), {hook.state(), hook.effective() ? Tone::kGood : Tone::kBad}, fmt::format("{}", hook.link_id()), hook.program_tag(),
+    hooks.add({hook.name(),
+               {hook.state(), hook.effective() ? Tone::kGood : Tone::kBad},
+               fmt::format("{}", hook.link_id()),
+               hook.program_tag(),
                hook.error()});
   page.table("Hooks", std::move(hooks));
 }
 
-void describe_events(Page& page, const v1::ListEventsReply& events, std::string_view kind, const std::string& namespace_, const std::string& name) {
+void describe_events(Page& page, const v1::ListEventsReply& events, std::string_view kind, const std::string& namespace_,
+                     const std::string& name) {
   Table table({"LAST SEEN", "TYPE", "REASON", "MESSAGE"}, "  ");
   for (const auto& event : events.events()) {
     if (event.kind() != kind || event.name() != name || (kind == "Pod" && event.namespace_() != namespace_)) continue;
-    table.add({age(event.time(), page.now()), {event.warning() ? "Warning" : "Normal", event.warning() ? Tone::kWarning : Tone::kPlain},
-               event.reason(), event.message()});
+    table.add({age(event.time(), page.now()),
+               {event.warning() ? "Warning" : "Normal", event.warning() ? Tone::kWarning : Tone::kPlain},
+               event.reason(),
+               event.message()});
   }
   page.table("Events", std::move(table));
 }
@@ -122,8 +128,11 @@ void describe_pod(Page& page, const v1::Pod& pod, const v1::ListEventsReply& eve
   describe_containers(page, pod, "Containers", false);
   Table conditions({"TYPE", "STATUS", "SINCE", "REASON", "MESSAGE"}, "  ");
   for (const auto& condition : pod.conditions())
-    conditions.add({condition.type(), {condition.status(), condition.status() == "True" ? Tone::kGood : Tone::kWarning},
-                    age(condition.last_transition(), page.now()), condition.reason(), condition.message()});
+    conditions.add({condition.type(),
+                    {condition.status(), condition.status() == "True" ? Tone::kGood : Tone::kWarning},
+                    age(condition.last_transition(), page.now()),
+                    condition.reason(),
+                    condition.message()});
   page.table("Conditions", std::move(conditions));
   describe_ebpf(page, pod);
   if (!pod.timeline().empty()) {
@@ -156,9 +165,11 @@ void describe_node(Page& page, const codec::Node& node, const v1::ListPodsReply&
   page.table("Taints", std::move(taints));
   Table conditions({"TYPE", "STATUS", "REASON", "MESSAGE"}, "  ");
   for (const auto& condition : children_of(node, {"status", "conditions"}).children)
-    conditions.add({text_at(condition, {"type"}), text_at(condition, {"status"}), text_at(condition, {"reason"}), text_at(condition, {"message"})});
+    conditions.add(
+        {text_at(condition, {"type"}), text_at(condition, {"status"}), text_at(condition, {"reason"}), text_at(condition, {"message"})});
   page.table("Conditions", std::move(conditions));
-  for (const auto& address : children_of(node, {"status", "addresses"}).children) page.line(text_at(address, {"type"}), text_at(address, {"address"}));
+  for (const auto& address : children_of(node, {"status", "addresses"}).children)
+    page.line(text_at(address, {"type"}), text_at(address, {"address"}));
   Table resources({"RESOURCE", "CAPACITY", "ALLOCATABLE"}, "  ");
   for (const auto& entry : children_of(node, {"status", "capacity"}).children)
     resources.add({entry.key, entry.text, text_at(node, {"status", "allocatable", entry.key})});
@@ -192,7 +203,8 @@ int describe_nodes(Session& session, Client& client, const Target& target, const
     describe_node(page, node, *pods, events);
   }
   if (found) return kOk;
-  return session.fail(kNotMet, fmt::format("node '{}' not found; 'pintlectl get nodes' names this one", target.names.empty() ? "" : target.names.front()));
+  return session.fail(
+      kNotMet, fmt::format("node '{}' not found; 'pintlectl get nodes' names this one", target.names.empty() ? "" : target.names.front()));
 }
 
 }  // namespace
@@ -201,8 +213,8 @@ int describe(Session& session, const DescribeArgs& args) {
   const auto target = parse_target(args.words);
   if (!target) return session.fail(kUsage, target.error().message());
   if (target->kind.plural != "pods" && target->kind.plural != "nodes")
-    return session.fail(kUsage, fmt::format("describe knows pods and nodes, not {}; 'pintlectl get {} -o yaml' shows those", target->kind.plural,
-                                            target->kind.plural));
+    return session.fail(kUsage, fmt::format("describe knows pods and nodes, not {}; 'pintlectl get {} -o yaml' shows those",
+                                            target->kind.plural, target->kind.plural));
   const auto client = session.client();
   if (!client) return session.fail(client.error());
   const auto events = (*client)->list_events();

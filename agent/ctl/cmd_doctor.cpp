@@ -63,8 +63,10 @@ int doctor(Session& session, const DoctorArgs& args) {
   if (!reply) return session.fail(reply.error());
   int failed = 0;
   for (const auto& check : reply->checks()) failed += check.state() == v1::DoctorCheck::FAILED ? 1 : 0;
-  if (format->is_table()) print_checks(session, *reply);
-  else print_objects(session, *format, {{"doctor", doctor_json(*reply, failed)}}, Shape::kSingle);
+  if (format->is_table())
+    print_checks(session, *reply);
+  else
+    print_objects(session, *format, {{"doctor", doctor_json(*reply, failed)}}, Shape::kSingle);
   return failed == 0 ? kOk : kNotMet;
 }
 

@@ -94,19 +94,26 @@ void add_rows(Table& table, const v1::Pod& pod) {
     row("-", {ebpf.policy() == "off" ? "Off" : wanted ? "NotAttached" : "Ended", wanted ? Tone::kBad : Tone::kDim}, "-", "", "");
   }
   for (const auto& hook : ebpf.hooks())
-    row(hook.name(), {hook.state(), hook.effective() ? Tone::kGood : is_terminal(pod) ? Tone::kDim : Tone::kBad},
+    row(hook.name(),
+        {hook.state(), hook.effective()   ? Tone::kGood
+                       : is_terminal(pod) ? Tone::kDim
+                                          : Tone::kBad},
         hook.link_id() == 0 ? "-" : fmt::format("{}", hook.link_id()), hook.program_tag(), hook.error());
 }
 
 void print_status(Session& session, const v1::EbpfStatusReply& reply, int uncovered) {
   Table table({"POD", "HOOK", "STATE", "LINK", "PROG TAG", "CGROUP ID", "RX", "TX", "CONNECTS", "EXECS", "LOST", "ERROR"});
   for (const auto& pod : reply.pods()) add_rows(table, pod);
-  if (!table.empty()) table.print(session.io().out, session.style());
-  else session.note("no pods on this node");
+  if (!table.empty())
+    table.print(session.io().out, session.style());
+  else
+    session.note("no pods on this node");
   for (const auto& feature : reply.features())
     if (!feature.available()) session.note(safe(fmt::format("{} is missing: {}; {}", feature.name(), feature.detail(), feature.without())));
-  if (reply.events_lost() != 0) session.note(fmt::format("{} events were lost since the daemon started; the LOST column says of which pods", reply.events_lost()));
-  if (uncovered != 0) (void)session.fail(kNotMet, fmt::format("{} of {} pods without every program in force", uncovered, reply.pods_size()));
+  if (reply.events_lost() != 0)
+    session.note(fmt::format("{} events were lost since the daemon started; the LOST column says of which pods", reply.events_lost()));
+  if (uncovered != 0)
+    (void)session.fail(kNotMet, fmt::format("{} of {} pods without every program in force", uncovered, reply.pods_size()));
 }
 
 // Of waitpid's status: "exit code 1", "signal 9".
@@ -120,8 +127,8 @@ void print_event(Session& session, const v1::EbpfEvent& event) {
   if (event.kind() == "exec") what.clear();
   if (event.kind() == "exit") what = end_text(event.wait_status());
   const std::string pod = event.name().empty() ? "-" : event.namespace_() + "/" + event.name();
-  session.io().out << safe(fmt::format("{}  {:<24} {:<8} {:>7} {:<16} {}", format_rfc3339_micro(time_of(event.time())), pod, event.kind(), event.pid(),
-                                       event.comm(), what))
+  session.io().out << safe(fmt::format("{}  {:<24} {:<8} {:>7} {:<16} {}", format_rfc3339_micro(time_of(event.time())), pod, event.kind(),
+                                       event.pid(), event.comm(), what))
                    << '\n';
 }
 
@@ -158,11 +165,14 @@ int ebpf_status(Session& session, const EbpfArgs& args) {
   const auto reply = (*client)->ebpf_status(request);
   if (!reply) return session.fail(reply.error());
   if (!name->empty() && reply->pods().empty())
-    return session.fail(kNotMet, fmt::format("pod '{}/{}' is not on this node; 'pintlectl get pods -A' shows those that are", args.namespace_, *name));
+    return session.fail(
+        kNotMet, fmt::format("pod '{}/{}' is not on this node; 'pintlectl get pods -A' shows those that are", args.namespace_, *name));
   int uncovered = 0;
   for (const auto& pod : reply->pods()) uncovered += coverage(pod) == Coverage::kNotEffective ? 1 : 0;
-  if (format->is_table()) print_status(session, *reply, uncovered);
-  else print_objects(session, *format, {{"ebpfstatus", status_json(*reply, uncovered == 0)}}, Shape::kSingle);
+  if (format->is_table())
+    print_status(session, *reply, uncovered);
+  else
+    print_objects(session, *format, {{"ebpfstatus", status_json(*reply, uncovered == 0)}}, Shape::kSingle);
   return uncovered == 0 ? kOk : kNotMet;
 }
 
@@ -170,7 +180,8 @@ int ebpf_events(Session& session, const EbpfArgs& args) {
   const auto format = parse_format(args.output);
   if (!format) return session.fail(kUsage, format.error().message());
   const auto duration = parse_duration(args.duration);
-  if (!duration || *duration <= Duration::zero()) return session.fail(kUsage, fmt::format("--for: '{}' is not a span such as 5s or 1m", args.duration));
+  if (!duration || *duration <= Duration::zero())
+    return session.fail(kUsage, fmt::format("--for: '{}' is not a span such as 5s or 1m", args.duration));
   const auto name = pod_name(args.pod);
   if (!name) return session.fail(kUsage, fmt::format("'{}' is not a pod", args.pod));
   if (!name->empty())
@@ -185,8 +196,10 @@ int ebpf_events(Session& session, const EbpfArgs& args) {
       request,
       [&](const v1::EbpfEvent& event) {
         skipped += event.skipped();
-        if (format->is_table()) print_event(session, event);
-        else print_streamed(session, *format, {"ebpfevent", event_json(event)});
+        if (format->is_table())
+          print_event(session, event);
+        else
+          print_streamed(session, *format, {"ebpfevent", event_json(event)});
         session.io().out.flush();
         return session.io().out.good();
       },

@@ -22,19 +22,23 @@ std::vector<std::string> chain_of(const v1::Pod& pod, Time now) {
   for (const auto& condition : pod.conditions()) {
     if (condition.status() == "True" || condition.reason() == "PodCompleted") continue;
     add(fmt::format("condition {} is {} for {}{}{}", condition.type(), condition.status(), age(condition.last_transition(), now),
-                    condition.reason().empty() ? "" : ": " + condition.reason(), condition.message().empty() ? "" : ": " + condition.message()));
+                    condition.reason().empty() ? "" : ": " + condition.reason(),
+                    condition.message().empty() ? "" : ": " + condition.message()));
   }
   for (const auto& container : pod.containers()) {
     const auto& state = container.state();
-    const bool init_done = container.kind() == v1::Container::INIT && state.kind() == v1::ContainerState::TERMINATED && state.exit_code() == 0;
+    const bool init_done =
+        container.kind() == v1::Container::INIT && state.kind() == v1::ContainerState::TERMINATED && state.exit_code() == 0;
     if (!container.has_status() || container.ready() || init_done) continue;
     if (state.kind() == v1::ContainerState::UNKNOWN) continue;
     add(fmt::format("container '{}' is not ready: {}", container.name(), state_text(state, now)));
     if (container.last_state().kind() == v1::ContainerState::TERMINATED)
-      add(fmt::format("container '{}' before, restart {}: {}", container.name(), container.restart_count(), state_text(container.last_state(), now)));
+      add(fmt::format("container '{}' before, restart {}: {}", container.name(), container.restart_count(),
+                      state_text(container.last_state(), now)));
   }
   for (const auto& hook : pod.ebpf().hooks())
-    if (!hook.effective()) add(fmt::format("eBPF hook '{}' is {}{}", hook.name(), hook.state(), hook.error().empty() ? "" : ": " + hook.error()));
+    if (!hook.effective())
+      add(fmt::format("eBPF hook '{}' is {}{}", hook.name(), hook.state(), hook.error().empty() ? "" : ": " + hook.error()));
   return chain;
 }
 
@@ -62,7 +66,8 @@ codec::Node explain_json(const v1::Pod& pod, const std::vector<std::string>& cha
       .take();
 }
 
-void print_explanation(Session& session, const v1::Pod& pod, const std::vector<std::string>& chain, const std::vector<std::string>& warnings) {
+void print_explanation(Session& session, const v1::Pod& pod, const std::vector<std::string>& chain,
+                       const std::vector<std::string>& warnings) {
   auto& out = session.io().out;
   const auto& style = session.style();
   const auto status = status_text(pod);
@@ -104,8 +109,10 @@ int explain(Session& session, const ExplainArgs& args) {
     if (event.warning() && event.kind() == "Pod" && event.name() == pod->name() && event.namespace_() == pod->namespace_())
       warnings.push_back(safe(fmt::format("{} ago: {}: {}", age(event.time(), session.now()), event.reason(), event.message())));
   const auto chain = chain_of(*pod, session.now());
-  if (format->is_table()) print_explanation(session, *pod, chain, warnings);
-  else print_objects(session, *format, {{"pod/" + pod->name(), explain_json(*pod, chain, warnings)}}, Shape::kSingle);
+  if (format->is_table())
+    print_explanation(session, *pod, chain, warnings);
+  else
+    print_objects(session, *format, {{"pod/" + pod->name(), explain_json(*pod, chain, warnings)}}, Shape::kSingle);
   return kOk;
 }
 

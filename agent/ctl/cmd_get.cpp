@@ -40,10 +40,12 @@ Result<Query> read_query(const GetArgs& args) {
   query.namespace_ = args.all_namespaces || !query.kind.namespaced ? std::string() : args.namespace_;
   query.watch = args.watch;
   query.no_headers = args.no_headers;
-  if (!query.names.empty() && !args.selector.empty()) return ::pintle::fail(Code::kInvalid, "names and a selector (-l) can't be given together");
+  if (!query.names.empty() && !args.selector.empty())
+    return ::pintle::fail(Code::kInvalid, "names and a selector (-l) can't be given together");
   if (!query.names.empty() && args.all_namespaces && query.kind.namespaced)
     return ::pintle::fail(Code::kInvalid, "names can't be asked for in all namespaces (-A); give their namespace with -n");
-  if (query.watch && query.kind.plural != "pods") return ::pintle::fail(Code::kInvalid, fmt::format("-w works for pods, not for {}", query.kind.plural));
+  if (query.watch && query.kind.plural != "pods")
+    return ::pintle::fail(Code::kInvalid, fmt::format("-w works for pods, not for {}", query.kind.plural));
   return query;
 }
 
@@ -53,8 +55,8 @@ int tell_missing(Session& session, const Query& query, const std::vector<std::st
   for (const auto& name : query.names) {
     if (std::ranges::find(found, name) != found.end()) continue;
     code = session.fail(kNotMet, fmt::format("{} '{}' not found{}; 'pintlectl get {}{}' shows what is there", query.kind.singular, name,
-                                             query.namespace_.empty() ? "" : fmt::format(" in namespace '{}'", query.namespace_), query.kind.plural,
-                                             query.kind.namespaced ? " -A" : ""));
+                                             query.namespace_.empty() ? "" : fmt::format(" in namespace '{}'", query.namespace_),
+                                             query.kind.plural, query.kind.namespaced ? " -A" : ""));
   }
   if (found.empty() && query.names.empty() && query.format.is_table())
     session.note(query.namespace_.empty() ? fmt::format("no {} found", query.kind.plural)
@@ -103,8 +105,10 @@ int watch_pods(Session& session, Client& client, const Query& query) {
       return true;
     }
     auto object = pod_object(change.pod());
-    if (!object) broken = object.error();
-    else print_streamed(session, query.format, *std::move(object));
+    if (!object)
+      broken = object.error();
+    else
+      print_streamed(session, query.format, *std::move(object));
     return !broken;
   });
   if (broken) return session.fail(*broken);
@@ -181,14 +185,19 @@ int get_events(Session& session, Client& client, const Query& query) {
     std::string object = event.kind() + "/" + event.name();
     std::ranges::transform(object.begin(), object.begin() + static_cast<std::ptrdiff_t>(event.kind().size()), object.begin(),
                            [](char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
-    std::vector<Cell> row{age(event.time(), session.now()), {event.warning() ? "Warning" : "Normal", event.warning() ? Tone::kWarning : Tone::kPlain},
-                          event.reason(), object, event.message()};
+    std::vector<Cell> row{age(event.time(), session.now()),
+                          {event.warning() ? "Warning" : "Normal", event.warning() ? Tone::kWarning : Tone::kPlain},
+                          event.reason(),
+                          object,
+                          event.message()};
     if (query.namespace_.empty()) row.insert(row.begin(), namespace_);
     table.add(std::move(row));
     objects.push_back({fmt::format("event/{}.{}", event.name(), objects.size()), event_json(event, objects.size())});
   }
-  if (!query.format.is_table()) print_objects(session, query.format, std::move(objects), Shape::kList);
-  else if (!table.empty()) table.print(session.io().out, session.style(), query.headers());
+  if (!query.format.is_table())
+    print_objects(session, query.format, std::move(objects), Shape::kList);
+  else if (!table.empty())
+    table.print(session.io().out, session.style(), query.headers());
   return tell_missing(session, query, found);
 }
 
@@ -230,11 +239,16 @@ std::string internal_ip(const codec::Node& node) {
 std::vector<std::string> object_headers(const Query& query) {
   const bool wide = query.format.kind == Format::Kind::kWide;
   std::vector<std::string> headers;
-  if (query.kind.plural == "nodes") headers = {"NAME", "STATUS", "ROLES", "AGE", "VERSION"};
-  else if (query.kind.plural == "configmaps") headers = {"NAME", "DATA", "AGE"};
-  else if (query.kind.plural == "secrets") headers = {"NAME", "TYPE", "DATA", "AGE"};
-  else headers = {"NAME", "AGE"};
-  if (wide && query.kind.plural == "nodes") headers.insert(headers.end(), {"INTERNAL-IP", "OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"});
+  if (query.kind.plural == "nodes")
+    headers = {"NAME", "STATUS", "ROLES", "AGE", "VERSION"};
+  else if (query.kind.plural == "configmaps")
+    headers = {"NAME", "DATA", "AGE"};
+  else if (query.kind.plural == "secrets")
+    headers = {"NAME", "TYPE", "DATA", "AGE"};
+  else
+    headers = {"NAME", "AGE"};
+  if (wide && query.kind.plural == "nodes")
+    headers.insert(headers.end(), {"INTERNAL-IP", "OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME"});
   if (query.namespace_.empty() && query.kind.namespaced) headers.insert(headers.begin(), "NAMESPACE");
   return headers;
 }
@@ -286,8 +300,10 @@ int get_objects(Session& session, Client& client, const Query& query) {
     };
     if (!query.wants(name) || !query.selector.matches(label)) continue;
     found.push_back(name);
-    if (query.format.is_table()) table.add(object_row(query, item, session.now()));
-    else objects.push_back({query.kind.singular + "/" + name, item});
+    if (query.format.is_table())
+      table.add(object_row(query, item, session.now()));
+    else
+      objects.push_back({query.kind.singular + "/" + name, item});
   }
   if (!query.format.is_table()) {
     if (query.names.empty() || !objects.empty()) print_objects(session, query.format, std::move(objects), query.shape());

@@ -106,7 +106,8 @@ class Run {
     }
     const auto status = status_text(pod.last);
     if (std::exchange(pod.status, status) == status) return;
-    out << fmt::format("{:>9}  {}: ", "+" + span(session_.now() - begun_), pod.name) << session_.style().paint(status_tone(status), status) << '\n';
+    out << fmt::format("{:>9}  {}: ", "+" + span(session_.now() - begun_), pod.name) << session_.style().paint(status_tone(status), status)
+        << '\n';
   }
 
   void tell_end(const std::string& name, const Followed& pod, Duration timeout) {
@@ -117,8 +118,8 @@ class Run {
                                                   span(time_of(pod.met_at) - begun_)))
           << '\n';
     } else {
-      const std::string why = !pod.seen                      ? "the agent has not taken it up yet"
-                              : pod.gone                     ? "it was deleted meanwhile"
+      const std::string why = !pod.seen                        ? "the agent has not taken it up yet"
+                              : pod.gone                       ? "it was deleted meanwhile"
                               : pod.last.explanation().empty() ? status_text(pod.last)
                                                                : safe(pod.last.explanation());
       const std::string when = timed_out_ && pod.verdict == Verdict::kWaiting ? fmt::format(" after {}", span(timeout)) : "";
@@ -126,7 +127,8 @@ class Run {
     }
     if (!pod.seen) return;
     for (const auto& container : pod.last.containers())
-      if (const auto& state = container.state(); state.kind() == v1::ContainerState::TERMINATED && (state.exit_code() != 0 || wait_ == Wait::kExit))
+      if (const auto& state = container.state();
+          state.kind() == v1::ContainerState::TERMINATED && (state.exit_code() != 0 || wait_ == Wait::kExit))
         out << fmt::format("  {}: {}\n", container.name(), state_text(state, session_.now()));
     if (!pod.last.ips().empty()) out << "  address  " << pod.last.ips(0) << (pod.last.host_network() ? " (the node's)" : "") << '\n';
     if (const auto ports = ports_text(pod.last); !ports.empty()) out << "  ports    " << ports << '\n';
@@ -164,7 +166,8 @@ class Run {
 
 int run_pods(Session& session, const RunArgs& args) {
   const auto timeout = parse_duration(args.timeout);
-  if (!timeout || *timeout <= Duration::zero()) return session.fail(kUsage, fmt::format("--timeout: '{}' is not a span such as 30s or 2m", args.timeout));
+  if (!timeout || *timeout <= Duration::zero())
+    return session.fail(kUsage, fmt::format("--timeout: '{}' is not a span such as 30s or 2m", args.timeout));
   const auto wait = args.wait == "running" ? Wait::kRunning : args.wait == "exit" ? Wait::kExit : Wait::kReady;
   std::vector<std::pair<std::string, std::string>> manifests;
   for (const auto& file : args.files) {

@@ -58,13 +58,15 @@ void print_status(Session& session, const v1::GetStatusReply& status) {
   const auto line = [&](std::string_view name, std::string_view value) {
     if (!value.empty()) out << fmt::format("{:<12}{}\n", name, safe(value));
   };
-  line("pintled", fmt::format("{}, {} mode, pid {}, up {}", status.version(), status.mode(), status.pid(), age(status.started_at(), session.now())));
+  line("pintled",
+       fmt::format("{}, {} mode, pid {}, up {}", status.version(), status.mode(), status.pid(), age(status.started_at(), session.now())));
   line("node", status.node_name());
   line("runtime", status.runtime_endpoint());
   line("API", status.api_endpoint());
   line("kubeconfig", status.kubeconfig());
   line("pods", fmt::format("{}, with {} running containers", status.pods(), status.running_containers()));
-  line("memory", fmt::format("{}, {} of it anonymous", bytes(static_cast<uint64_t>(status.rss_bytes())), bytes(static_cast<uint64_t>(status.anon_bytes()))));
+  line("memory", fmt::format("{}, {} of it anonymous", bytes(static_cast<uint64_t>(status.rss_bytes())),
+                             bytes(static_cast<uint64_t>(status.anon_bytes()))));
   Table table({"PART", "STATE", "DETAIL"});
   for (const auto& component : status.components())
     table.add({component.name(), {component.ok() ? "ok" : "failed", component.ok() ? Tone::kGood : Tone::kBad}, component.detail()});
@@ -74,7 +76,8 @@ void print_status(Session& session, const v1::GetStatusReply& status) {
   }
   out.flush();
   for (const auto& problem : status.problems())
-    session.note(safe(fmt::format("{} '{}', for {}: {}", problem.source(), problem.origin(), age(problem.since(), session.now()), problem.error())));
+    session.note(
+        safe(fmt::format("{} '{}', for {}: {}", problem.source(), problem.origin(), age(problem.since(), session.now()), problem.error())));
   for (const auto& warning : status.warnings()) session.note(safe("configuration: " + warning));
 }
 
@@ -99,8 +102,10 @@ int status(Session& session, const StatusArgs& args) {
   if (!timeout) return session.fail(kUsage, fmt::format("--timeout: '{}' is not a span such as 30s or 2m", args.timeout));
   const auto reply = wait_for_ok(session, args.wait ? *timeout : Duration::zero());
   if (!reply) return reply.error().code == Code::kCancelled ? kInterrupted : session.fail(reply.error());
-  if (format->is_table()) print_status(session, *reply);
-  else print_objects(session, *format, {{"node/" + reply->node_name(), status_json(*reply)}}, Shape::kSingle);
+  if (format->is_table())
+    print_status(session, *reply);
+  else
+    print_objects(session, *format, {{"node/" + reply->node_name(), status_json(*reply)}}, Shape::kSingle);
   return all_ok(*reply) ? kOk : kNotMet;
 }
 

@@ -88,7 +88,8 @@ struct DoctorArgs {
 // "web", "pod/web", "pods/web" -> "web"; nullopt for another kind.
 [[nodiscard]] std::optional<std::string> pod_name(const std::string& word);
 // kNotFound in words when it isn't on this node.
-[[nodiscard]] Result<v1::Pod> find_pod(Session& session, const std::string& namespace_, const std::string& name, const v1::PodDetail& detail);
+[[nodiscard]] Result<v1::Pod> find_pod(Session& session, const std::string& namespace_, const std::string& name,
+                                       const v1::PodDetail& detail);
 // The text of a manifest; "-" is standard input. kNotFound, kInvalid.
 [[nodiscard]] Result<std::string> read_manifest(Session& session, const std::string& file);
 // Steps and what they took, one line each, offsets from the first one.

@@ -39,7 +39,8 @@ std::string flag_words(const CompletionCommand& root, const CompletionCommand& c
   for (const auto& flag : command.flags) words.insert(words.end(), flag.names.begin(), flag.names.end());
   if (&root != &command)  // what the program takes, each command takes
     for (const auto& flag : root.flags)
-      if (flag.names.back() != "--help" && flag.names.back() != "--version") words.insert(words.end(), flag.names.begin(), flag.names.end());
+      if (flag.names.back() != "--help" && flag.names.back() != "--version")
+        words.insert(words.end(), flag.names.begin(), flag.names.end());
   return joined(words);
 }
 
@@ -61,7 +62,8 @@ std::string value_cases(const CompletionCommand& root, const Answer& answer) {
 std::string path_cases(const CompletionCommand& root) {
   std::string text;
   each(root, [&](const CompletionCommand& command) {
-    for (const auto& child : command.commands) text += fmt::format("      '{}|{}') spot='{}' ;;\n", command.path, last_word(child.path), child.path);
+    for (const auto& child : command.commands)
+      text += fmt::format("      '{}|{}') spot='{}' ;;\n", command.path, last_word(child.path), child.path);
   });
   return text;
 }
@@ -74,7 +76,9 @@ std::string child_words(const CompletionCommand& command) {
 
 std::string flag_cases(const CompletionCommand& root) {
   std::string text;
-  each(root, [&](const CompletionCommand& command) { text += fmt::format("      '{}') offer='{}' ;;\n", command.path, flag_words(root, command)); });
+  each(root, [&](const CompletionCommand& command) {
+    text += fmt::format("      '{}') offer='{}' ;;\n", command.path, flag_words(root, command));
+  });
   return text;
 }
 
@@ -83,14 +87,17 @@ std::string argument_cases(const CompletionCommand& root) {
   std::string text;
   each(root, [&](const CompletionCommand& command) {
     std::string answer;
-    if (!command.commands.empty()) answer = fmt::format("offer='{}'", child_words(command));
-    else if (command.argument == "POD") answer = "if [[ $cur == pod/* ]]; then offer=\"$(_pintlectl_names pod/)\"; else offer=\"$(_pintlectl_names '')\"; fi";
+    if (!command.commands.empty())
+      answer = fmt::format("offer='{}'", child_words(command));
+    else if (command.argument == "POD")
+      answer = "if [[ $cur == pod/* ]]; then offer=\"$(_pintlectl_names pod/)\"; else offer=\"$(_pintlectl_names '')\"; fi";
     else if (command.argument == "KIND")
       answer = fmt::format(
           "if [[ $cur == pod/* ]]; then offer=\"$(_pintlectl_names pod/)\"; elif [[ -z $kind ]]; then offer='{}'; "
           "elif [[ $kind == po* ]]; then offer=\"$(_pintlectl_names '')\"; fi",
           kinds_of(command.path));
-    else if (const auto choices = choices_of(command.argument); !choices.empty()) answer = fmt::format("offer='{}'", choices);
+    else if (const auto choices = choices_of(command.argument); !choices.empty())
+      answer = fmt::format("offer='{}'", choices);
     if (!answer.empty()) text += fmt::format("      '{}') {} ;;\n", command.path, answer);
   });
   return text;
@@ -116,7 +123,8 @@ std::string walk(const CompletionCommand& root, std::string_view first, std::str
     esac
   done
 )",
-                     first, array, current, path_cases(root), value_cases(root, [](const std::string&) { return std::string("takes=\"$word\""); }));
+                     first, array, current, path_cases(root),
+                     value_cases(root, [](const std::string&) { return std::string("takes=\"$word\""); }));
 }
 
 constexpr std::string_view kNames = R"(# Pods of the daemon that the words so far name, each behind the given prefix.
@@ -140,8 +148,8 @@ std::string bash_completion(const CompletionCommand& root) {
   text += "\n_pintlectl() {\n  local namespace socket\n  COMPREPLY=()\n";
   text += walk(root, "1", "COMP_WORDS", "COMP_CWORD");
   text += "  case \"$spot|$prev\" in\n" + value_cases(root, value_answer) + "  esac\n";
-  text += "  if [[ $cur == -* ]]; then\n    case \"$spot\" in\n" + flag_cases(root) + "    esac\n  else\n    case \"$spot\" in\n" + argument_cases(root) +
-          "    esac\n  fi\n";
+  text += "  if [[ $cur == -* ]]; then\n    case \"$spot\" in\n" + flag_cases(root) + "    esac\n  else\n    case \"$spot\" in\n" +
+          argument_cases(root) + "    esac\n  fi\n";
   text += "  mapfile -t COMPREPLY < <(compgen -W \"$offer\" -- \"$cur\")\n}\ncomplete -F _pintlectl pintlectl\n";
   return text;
 }
@@ -157,10 +165,12 @@ std::string zsh_completion(const CompletionCommand& root) {
   text += "\n_pintlectl() {\n  local -a namespace socket\n";
   text += walk(root, "2", "words", "CURRENT");
   text += "  case \"$spot|$prev\" in\n" + value_cases(root, value_answer) + "  esac\n";
-  text += "  if [[ $cur == -* ]]; then\n    case \"$spot\" in\n" + flag_cases(root) + "    esac\n  else\n    case \"$spot\" in\n" + argument_cases(root) +
-          "    esac\n  fi\n";
+  text += "  if [[ $cur == -* ]]; then\n    case \"$spot\" in\n" + flag_cases(root) + "    esac\n  else\n    case \"$spot\" in\n" +
+          argument_cases(root) + "    esac\n  fi\n";
   // ${=offer} splits into words, which zsh does not do by itself.
-  text += "  compadd -- ${=offer}\n}\nif [[ $zsh_eval_context[-1] == loadautofunc ]]; then _pintlectl \"$@\"; else compdef _pintlectl pintlectl; fi\n";
+  text +=
+      "  compadd -- ${=offer}\n}\nif [[ $zsh_eval_context[-1] == loadautofunc ]]; then _pintlectl \"$@\"; else compdef _pintlectl "
+      "pintlectl; fi\n";
   return text;
 }
 
@@ -194,14 +204,20 @@ end
     for (const auto& flag : command.flags) {
       std::string line = &command == &root ? "complete -c pintlectl" : condition;
       for (const auto& name : flag.names) line += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
-      if (flag.value == "FILE") line += " -r -F";
-      else if (const auto choices = choices_of(flag.value); !choices.empty()) line += " -x -a " + quoted(choices);
-      else if (!flag.value.empty()) line += " -x";
+      if (flag.value == "FILE")
+        line += " -r -F";
+      else if (const auto choices = choices_of(flag.value); !choices.empty())
+        line += " -x -a " + quoted(choices);
+      else if (!flag.value.empty())
+        line += " -x";
       text += line + " -d " + quoted(flag.description) + "\n";
     }
-    if (command.argument == "POD") text += condition + " -a '(__pintlectl_pods)'\n";
-    else if (command.argument == "KIND") text += condition + " -a " + quoted(kinds_of(command.path) + " (__pintlectl_pods)") + "\n";
-    else if (const auto choices = choices_of(command.argument); !choices.empty()) text += condition + " -a " + quoted(choices) + "\n";
+    if (command.argument == "POD")
+      text += condition + " -a '(__pintlectl_pods)'\n";
+    else if (command.argument == "KIND")
+      text += condition + " -a " + quoted(kinds_of(command.path) + " (__pintlectl_pods)") + "\n";
+    else if (const auto choices = choices_of(command.argument); !choices.empty())
+      text += condition + " -a " + quoted(choices) + "\n";
   });
   return text;
 }

@@ -38,7 +38,9 @@ class JsonObject {
   }
   JsonObject& add(std::string key, std::string_view value) { return add(std::move(key), json_string(value)); }
   JsonObject& add(std::string key, const char* value) { return add(std::move(key), json_string(value)); }
-  JsonObject& add(std::string key, bool value) { return add(std::move(key), json_scalar(codec::Node::Kind::kBool, value ? "true" : "false")); }
+  JsonObject& add(std::string key, bool value) {
+    return add(std::move(key), json_scalar(codec::Node::Kind::kBool, value ? "true" : "false"));
+  }
   template <std::integral T>
     requires(!std::same_as<T, bool>)
   JsonObject& add(std::string key, T value) {

@@ -62,7 +62,8 @@ class Parser {
 
   Result<std::vector<Step>> path() {
     std::vector<Step> steps;
-    if (peek() == '$' || peek() == '@') ++at_;
+    if (peek() == '$' || peek() == '@')
+      ++at_;
     else if (peek() != '.' && peek() != '[') {
       Step step;
       step.name = field_name();

@@ -24,7 +24,7 @@ class JsonPath {
   struct Step {
     enum class Kind { kField, kIndex, kSlice, kAll, kDescend, kFilter };
     Kind kind = Kind::kField;
-    std::string name;         // kField, kDescend ("" : every node below)
+    std::string name;  // kField, kDescend ("" : every node below)
     int64_t first = 0, last = 0;
     bool has_first = false, has_last = false;
     std::vector<Step> left;   // kFilter: the path below @

@@ -56,12 +56,15 @@ void print_objects(Session& session, const Format& format, std::vector<NamedObje
 
 void print_streamed(Session& session, const Format& format, NamedObject object) {
   auto& out = session.io().out;
-  if (format.kind == Format::Kind::kName) out << object.name << '\n';
-  else if (format.kind == Format::Kind::kJson) out << codec::to_json(object.json) << '\n';
-  else if (format.kind == Format::Kind::kYaml) out << "---\n" << with_line_end(codec::to_yaml(object.json));
-  else print_node(out, format, object.json);
+  if (format.kind == Format::Kind::kName)
+    out << object.name << '\n';
+  else if (format.kind == Format::Kind::kJson)
+    out << codec::to_json(object.json) << '\n';
+  else if (format.kind == Format::Kind::kYaml)
+    out << "---\n" << with_line_end(codec::to_yaml(object.json));
+  else
+    print_node(out, format, object.json);
   out.flush();
 }
-
 
 }  // namespace pintle::ctl

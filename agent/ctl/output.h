@@ -35,5 +35,4 @@ void print_objects(Session& session, const Format& format, std::vector<NamedObje
 // One object of a stream: JSON on one line, YAML as its own document.
 void print_streamed(Session& session, const Format& format, NamedObject object);
 
-
 }  // namespace pintle::ctl

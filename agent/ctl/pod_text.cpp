@@ -41,7 +41,8 @@ std::string init_text(const v1::Pod& pod) {
     // A pod that nobody has looked at yet has no statuses at all; then its phase says enough.
     if (!container.has_status()) return {};
     if (state.kind() == ContainerState::TERMINATED) return "Init:" + end_text(state);
-    if (state.kind() == ContainerState::WAITING && !state.reason().empty() && state.reason() != "PodInitializing") return "Init:" + state.reason();
+    if (state.kind() == ContainerState::WAITING && !state.reason().empty() && state.reason() != "PodInitializing")
+      return "Init:" + state.reason();
     return fmt::format("Init:{}/{}", done, total);
   }
   return {};
@@ -53,15 +54,20 @@ std::string containers_text(const v1::Pod& pod, std::string reason) {
     const auto& container = pod.containers(i);
     if (container.kind() != Container::REGULAR || !container.has_status()) continue;
     const auto& state = container.state();
-    if (state.kind() == ContainerState::WAITING && !state.reason().empty()) reason = state.reason();
-    else if (state.kind() == ContainerState::TERMINATED) reason = end_text(state);
-    else if (state.kind() == ContainerState::RUNNING && container.ready()) has_running = true;
+    if (state.kind() == ContainerState::WAITING && !state.reason().empty())
+      reason = state.reason();
+    else if (state.kind() == ContainerState::TERMINATED)
+      reason = end_text(state);
+    else if (state.kind() == ContainerState::RUNNING && container.ready())
+      has_running = true;
   }
   if (reason == "Completed" && has_running) return has_condition(pod, "Ready") ? "Running" : "NotReady";
   return reason;
 }
 
-bool counts_for_ready(const Container& container) { return container.kind() == Container::REGULAR || container.kind() == Container::SIDECAR; }
+bool counts_for_ready(const Container& container) {
+  return container.kind() == Container::REGULAR || container.kind() == Container::SIDECAR;
+}
 
 }  // namespace
 
@@ -89,8 +95,10 @@ std::string ready_text(const v1::Pod& pod) {
 std::string status_text(const v1::Pod& pod) {
   std::string reason = pod.reason().empty() ? pod.phase() : pod.reason();
   const auto init = init_text(pod);
-  if (!init.empty() && !has_condition(pod, "Initialized")) reason = init;
-  else reason = containers_text(pod, reason);
+  if (!init.empty() && !has_condition(pod, "Initialized"))
+    reason = init;
+  else
+    reason = containers_text(pod, reason);
   if (pod.deleted_at() != 0) {
     if (pod.reason() == "NodeLost") return "Unknown";
     if (!is_terminal(pod)) return "Terminating";
@@ -122,7 +130,8 @@ Tone status_tone(const std::string& status) {
 std::string state_text(const ContainerState& state, Time now) {
   switch (state.kind()) {
     case ContainerState::WAITING:
-      return safe(state.message().empty() ? fmt::format("Waiting: {}", state.reason()) : fmt::format("Waiting: {}: {}", state.reason(), state.message()));
+      return safe(state.message().empty() ? fmt::format("Waiting: {}", state.reason())
+                                          : fmt::format("Waiting: {}: {}", state.reason(), state.message()));
     case ContainerState::RUNNING: return fmt::format("Running for {}", age(state.started_at(), now));
     case ContainerState::TERMINATED: {
       std::string text = fmt::format("Terminated: {}, exit code {}", state.reason().empty() ? "ended" : state.reason(), state.exit_code());

@@ -41,7 +41,9 @@ void Progress::turn(const std::stop_token& stop) {
   std::unique_lock lock(mu_);
   while (!stop.stop_requested()) {
     if (!text_.empty())
-      session_.io().err << kWipe << session_.error_style().paint(Tone::kDim, std::string(kFrames[frame_++ % std::size(kFrames)]) + " " + text_) << std::flush;
+      session_.io().err << kWipe
+                        << session_.error_style().paint(Tone::kDim, std::string(kFrames[frame_++ % std::size(kFrames)]) + " " + text_)
+                        << std::flush;
     (void)changed_.wait_for(lock, stop, kFrameTime, [] { return false; });
   }
 }

@@ -52,10 +52,15 @@ Result<Selector::Rule> Selector::parse_rule(std::string_view text) {
   const size_t open = text.find('(');
   if (const size_t in = text.find(" in "), notin = text.find(" notin "); open != std::string_view::npos && text.back() == ')') {
     const auto values = split(text.substr(open + 1, text.size() - open - 2));
-    const auto gap = [&](size_t word, size_t length) { return word + length <= open && trimmed(text.substr(word + length, open - word - length)).empty(); };
-    if (notin != std::string_view::npos && gap(notin, 7)) with_values(Rule::Kind::kNotIn, text.substr(0, notin), values);
-    else if (in != std::string_view::npos && gap(in, 4)) with_values(Rule::Kind::kIn, text.substr(0, in), values);
-    else return bad();
+    const auto gap = [&](size_t word, size_t length) {
+      return word + length <= open && trimmed(text.substr(word + length, open - word - length)).empty();
+    };
+    if (notin != std::string_view::npos && gap(notin, 7))
+      with_values(Rule::Kind::kNotIn, text.substr(0, notin), values);
+    else if (in != std::string_view::npos && gap(in, 4))
+      with_values(Rule::Kind::kIn, text.substr(0, in), values);
+    else
+      return bad();
   } else if (const size_t differs = text.find("!="); differs != std::string_view::npos) {
     with_values(Rule::Kind::kNotIn, text.substr(0, differs), {trimmed(text.substr(differs + 2))});
   } else if (const size_t equals = text.find('='); equals != std::string_view::npos) {

@@ -20,7 +20,10 @@ bool wants_colour(const Io& io, bool is_tty) {
 }  // namespace
 
 Session::Session(Io& io, std::string socket_path)
-    : io_(io), socket_path_(std::move(socket_path)), style_(wants_colour(io, io.out_is_tty)), error_style_(wants_colour(io, io.err_is_tty)) {}
+    : io_(io),
+      socket_path_(std::move(socket_path)),
+      style_(wants_colour(io, io.out_is_tty)),
+      error_style_(wants_colour(io, io.err_is_tty)) {}
 
 Result<Client*> Session::client() {
   if (!client_) {
@@ -29,9 +32,7 @@ Result<Client*> Session::client() {
   return &*client_;
 }
 
-void Session::note(std::string_view text) {
-  io_.err << error_style_.paint(Tone::kWarning, "note:") << ' ' << text << '\n';
-}
+void Session::note(std::string_view text) { io_.err << error_style_.paint(Tone::kWarning, "note:") << ' ' << text << '\n'; }
 
 int Session::fail(const Error& error) { return fail(exit_code_of(error), error.message()); }
 

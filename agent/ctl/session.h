@@ -22,7 +22,7 @@ namespace pintle::ctl {
 
 enum ExitCode : int {
   kOk = 0,
-  kNotMet = 1,       // the asked-for condition does not hold, a check failed, or the object is not there
+  kNotMet = 1,  // the asked-for condition does not hold, a check failed, or the object is not there
   kUsage = 2,
   kUnreachable = 3,  // no daemon answers
   kRefused = 4,      // input or request refused: it will not work unchanged
@@ -49,15 +49,15 @@ class Session {
   Session(Io& io, std::string socket_path);
 
   [[nodiscard]] Io& io() { return io_; }
-  [[nodiscard]] const Style& style() const { return style_; }          // of standard output
+  [[nodiscard]] const Style& style() const { return style_; }  // of standard output
   [[nodiscard]] const Style& error_style() const { return error_style_; }
   [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
   [[nodiscard]] Time now() const { return io_.clock.now(); }
   // kUnavailable in words: what was tried, and how to start the daemon.
   [[nodiscard]] Result<Client*> client();
 
-  void note(std::string_view text);                    // "note: …" on standard error
-  int fail(const Error& error);                        // "error: …" and the exit code of its kind
+  void note(std::string_view text);  // "note: …" on standard error
+  int fail(const Error& error);      // "error: …" and the exit code of its kind
   int fail(ExitCode code, std::string_view message);
   // Waits on nothing but the clock and the wish to stop. False: interrupted.
   [[nodiscard]] bool pause(Duration duration);

@@ -63,8 +63,8 @@ std::string ebpf_line(const v1::Pod& pod) {
   std::string line = ebpf_cell(pod).text + " hooks in force";
   if (ebpf.has_counters()) {
     const auto& c = ebpf.counters();
-    line += fmt::format(", rx {}, tx {}, {} connects, {} execs, {} events lost", bytes(c.rx_bytes()), bytes(c.tx_bytes()), c.connects(), c.execs(),
-                        c.events_lost());
+    line += fmt::format(", rx {}, tx {}, {} connects, {} execs, {} events lost", bytes(c.rx_bytes()), bytes(c.tx_bytes()), c.connects(),
+                        c.execs(), c.events_lost());
   }
   return line;
 }

@@ -15,7 +15,7 @@ namespace pintle::ctl {
 
 struct Cell {
   Cell(std::string cell_text, Tone cell_tone = Tone::kPlain) : text(std::move(cell_text)), tone(cell_tone) {}  // NOLINT: meant to convert
-  Cell(const char* cell_text) : text(cell_text) {}                                                            // NOLINT: meant to convert
+  Cell(const char* cell_text) : text(cell_text) {}                                                             // NOLINT: meant to convert
   std::string text;
   Tone tone = Tone::kPlain;
 };

@@ -74,7 +74,8 @@ Result<HttpResponse> ApiConnection::exchange_by(const HttpRequest& request, Stea
   if (options_.limiter != nullptr) PINTLE_TRY(options_.limiter->acquire(stop));
   PINTLE_TRY(take_turn(deadline, stop));
   const Turn turn(*this);
-  return client_->send(request, {.head_deadline = deadline, .body_deadline = deadline, .max_body = options_.max_body, .on_data = nullptr}, stop);
+  return client_->send(request, {.head_deadline = deadline, .body_deadline = deadline, .max_body = options_.max_body, .on_data = nullptr},
+                       stop);
 }
 
 Result<HttpResponse> ApiConnection::exchange(const HttpRequest& request, std::stop_token stop) {
@@ -122,27 +123,21 @@ Error error_from_response(const HttpResponse& response, std::string_view what) {
   }
   Code code = Code::kInvalid;
   switch (response.status) {
-    case 404:
-      code = Code::kNotFound;
-      break;
-    case 409:
-      code = reason == "AlreadyExists" ? Code::kAlreadyExists : Code::kGone;
-      break;
-    case 410:
-      code = Code::kGone;
-      break;
+    case 404: code = Code::kNotFound; break;
+    case 409: code = reason == "AlreadyExists" ? Code::kAlreadyExists : Code::kGone; break;
+    case 410: code = Code::kGone; break;
     case 401:  // a token may be renewed, a role bound, the node authorizer's graph catch up: all heal by retrying
     case 403:
     case 408:
-    case 429:
-      code = Code::kUnavailable;
-      break;
+    case 429: code = Code::kUnavailable; break;
     default:
       if (response.status >= 500) code = Code::kUnavailable;
       if (response.status < 400) code = Code::kInternal;
       break;
   }
-  return Error{code, 0, fmt::format("{}: {}{}{}{}", what, response.status, reason.empty() ? "" : " " + reason, message.empty() ? "" : ": ", message)};
+  return Error{
+      code, 0,
+      fmt::format("{}: {}{}{}{}", what, response.status, reason.empty() ? "" : " " + reason, message.empty() ? "" : ": ", message)};
 }
 
 std::string percent_encode(std::string_view text) {

@@ -49,7 +49,8 @@ struct ApiConnectionOptions {
 class ApiConnection {
  public:
   // Contract: `clock` outlives the connection. Does not connect yet. kUnavailable when the process has no descriptors left.
-  [[nodiscard]] static Result<std::unique_ptr<ApiConnection>> create(const Kubeconfig& config, const Clock& clock, ApiConnectionOptions options);
+  [[nodiscard]] static Result<std::unique_ptr<ApiConnection>> create(const Kubeconfig& config, const Clock& clock,
+                                                                     ApiConnectionOptions options);
   ~ApiConnection();
 
   // Body of a 2xx. A 429 is repeated after its Retry-After while the deadline allows; the rest is an Error, see above.
@@ -58,8 +59,8 @@ class ApiConnection {
   [[nodiscard]] Result<HttpResponse> exchange(const HttpRequest& request, std::stop_token stop);
   // A GET whose 200 body goes to `on_data` piece by piece until it ends, `on_data` says false, or `lifetime` is over. The
   // connection's deadline holds until the response head. The response's body is that of a status other than 200.
-  [[nodiscard]] Result<HttpResponse> stream(const std::string& path, Duration lifetime, const std::function<bool(std::string_view)>& on_data,
-                                            std::stop_token stop);
+  [[nodiscard]] Result<HttpResponse> stream(const std::string& path, Duration lifetime,
+                                            const std::function<bool(std::string_view)>& on_data, std::stop_token stop);
 
   // Closes the connection if idle, so that the next request dials anew (facts row 7.20).
   void reset();

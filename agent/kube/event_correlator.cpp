@@ -11,8 +11,8 @@ std::string object_key(const model::ObjectReference& object) {
   return fmt::format("{}\n{}\n{}\n{}", object.kind, object.namespace_, object.name, object.uid);
 }
 std::string event_key(const model::Event& event) {
-  return fmt::format("{}\n{}\n{}\n{}\n{}", object_key(event.object), event.object.field_path, event.type == model::EventType::kNormal ? "N" : "W", event.reason,
-                     event.message);
+  return fmt::format("{}\n{}\n{}\n{}\n{}", object_key(event.object), event.object.field_path,
+                     event.type == model::EventType::kNormal ? "N" : "W", event.reason, event.message);
 }
 
 }  // namespace
@@ -23,7 +23,8 @@ CorrelatedEvent EventCorrelator::add(const model::Event& event, SteadyTime now) 
   const bool is_new = sent.count == 0;
   if (is_new) {
     sent.first_time = event.time;
-    sent.name = fmt::format("{}.{:x}", event.object.name, event.time.time_since_epoch().count());
+    // Events of one moment must not share a name: the API would take the second for a repetition.
+    sent.name = fmt::format("{}.{:x}", event.object.name, event.time.time_since_epoch().count() + static_cast<int64_t>(++names_given_));
   }
   ++sent.count;
   CorrelatedEvent out{.verdict = is_new ? EventVerdict::kCreate : EventVerdict::kUpdate, .record = {}};

@@ -67,6 +67,7 @@ class EventCorrelator {
   };
 
   const std::string component_, host_;
+  uint64_t names_given_ = 0;
   Recent<TokenBucket> budgets_;  // by object
   Recent<Sent> sent_;            // by object and text
 };

@@ -13,7 +13,10 @@ constexpr int kTries = 5;
 }
 
 KubeEventSink::KubeEventSink(ApiConnection& connection, const Clock& clock, Options options)
-    : connection_(connection), clock_(clock), options_(std::move(options)), correlator_(options_.component, options_.host),
+    : connection_(connection),
+      clock_(clock),
+      options_(std::move(options)),
+      correlator_(options_.component, options_.host),
       thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
 
 KubeEventSink::~KubeEventSink() = default;
@@ -89,11 +92,12 @@ Status KubeEventSink::post(const codec::EventRecord& record, std::stop_token sto
 }
 
 Status KubeEventSink::patch(const codec::EventRecord& record, std::stop_token stop) {
-  PINTLE_TRY(connection_.request({.method = "PATCH",
-                                  .path = fmt::format("/api/v1/namespaces/{}/events/{}", percent_encode(record.namespace_), percent_encode(record.name)),
-                                  .body = fmt::format(R"({{"count":{},"lastTimestamp":"{}"}})", record.count, format_rfc3339(record.last_time)),
-                                  .content_type = std::string(kStrategicMergePatch)},
-                                 std::move(stop)));
+  PINTLE_TRY(connection_.request(
+      {.method = "PATCH",
+       .path = fmt::format("/api/v1/namespaces/{}/events/{}", percent_encode(record.namespace_), percent_encode(record.name)),
+       .body = fmt::format(R"({{"count":{},"lastTimestamp":"{}"}})", record.count, format_rfc3339(record.last_time)),
+       .content_type = std::string(kStrategicMergePatch)},
+      std::move(stop)));
   return {};
 }
 

@@ -19,7 +19,8 @@ constexpr Duration kTokenReread = std::chrono::seconds(60);
 std::optional<std::chrono::seconds> parse_retry_after(const std::string& text) {
   int64_t seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc{} || end != text.data() + text.size() || seconds < 0) return std::nullopt;  // the HTTP-date form: API servers send seconds
+  if (error != std::errc{} || end != text.data() + text.size() || seconds < 0)
+    return std::nullopt;  // the HTTP-date form: API servers send seconds
   return std::chrono::seconds(std::min<int64_t>(seconds, 300));
 }
 
@@ -70,7 +71,8 @@ class HttpClient::WireStream final : public httplib::Stream {
       client_.head_budget_ -= size;
       return true;
     }
-    client_.cause_ = Error{Code::kUnavailable, 0, client_.first_line_ ? "not an HTTP response: the first line does not end" : "the response's head is too large"};
+    client_.cause_ = Error{Code::kUnavailable, 0,
+                           client_.first_line_ ? "not an HTTP response: the first line does not end" : "the response's head is too large"};
     return false;
   }
   HttpClient& client_;
@@ -79,7 +81,11 @@ class HttpClient::WireStream final : public httplib::Stream {
 };
 
 HttpClient::HttpClient(const Kubeconfig& config, const Clock& clock, Interrupt interrupt, std::string user_agent)
-    : httplib::ClientImpl(config.host, config.port), config_(config), clock_(clock), interrupt_(std::move(interrupt)), user_agent_(std::move(user_agent)) {
+    : httplib::ClientImpl(config.host, config.port),
+      config_(config),
+      clock_(clock),
+      interrupt_(std::move(interrupt)),
+      user_agent_(std::move(user_agent)) {
   const bool v6 = config.host.find(':') != std::string::npos;
   host_header_ = fmt::format("{}{}{}:{}", v6 ? "[" : "", config.host, v6 ? "]" : "", config.port);
   set_keep_alive(true);
@@ -118,7 +124,8 @@ Result<std::string> HttpClient::bearer_token() {
   PINTLE_ASSIGN_OR_RETURN(std::string text, config_.token.read());
   while (!text.empty() && std::strchr(" \r\n\t", text.back()) != nullptr) text.pop_back();
   for (const char c : text)  // a line break would become another header
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f) return fail(Code::kInvalid, fmt::format("token '{}': has blanks inside", config_.token.file));
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
+      return fail(Code::kInvalid, fmt::format("token '{}': has blanks inside", config_.token.file));
   token_ = std::move(text);
   token_read_at_ = now;
   return token_;
@@ -146,8 +153,10 @@ Result<HttpResponse> HttpClient::send_once(const HttpRequest& request, const Ter
   out.set_header("User-Agent", user_agent_);
   if (!request.body.empty()) out.set_header("Content-Type", request.content_type);
   PINTLE_ASSIGN_OR_RETURN(const std::string token, bearer_token());
-  if (!token.empty()) out.set_header("Authorization", "Bearer " + token);
-  else if (!config_.basic_user.empty()) out.headers.insert(httplib::make_basic_authentication_header(config_.basic_user, config_.basic_password));
+  if (!token.empty())
+    out.set_header("Authorization", "Bearer " + token);
+  else if (!config_.basic_user.empty())
+    out.headers.insert(httplib::make_basic_authentication_header(config_.basic_user, config_.basic_password));
 
   HttpResponse response;
   bool streaming = false, ended_by_receiver = false;
@@ -192,7 +201,8 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, const Terms& t
   const std::stop_callback on_stop(stop, [this] { interrupt_.raise(); });
   auto response = send_once(request, terms);
   // A server may close an idle connection just as we write to it. Nothing was answered, so a request that may be repeated is.
-  const bool stale = !response && response.error().code == Code::kUnavailable && !connected_now_ && !heard_ && clock_.steady() < terms.head_deadline;
+  const bool stale =
+      !response && response.error().code == Code::kUnavailable && !connected_now_ && !heard_ && clock_.steady() < terms.head_deadline;
   if (stale && request.method != "POST") response = send_once(request, terms);
   // Its body was not read to the end, or the stop left it half-way: httplib closed it already unless it did not notice.
   if (!response && response.error().code == Code::kCancelled) ClientImpl::stop();

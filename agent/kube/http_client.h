@@ -56,11 +56,11 @@ class HttpClient : private httplib::ClientImpl {
   SteadyTime token_read_at_{};
   // of the request under way
   SteadyTime deadline_{};
-  size_t head_budget_ = 0;           // bytes the head may still have
+  size_t head_budget_ = 0;  // bytes the head may still have
   bool in_head_ = false, first_line_ = false;
-  bool connected_now_ = false;       // this request made the connection: a failure is not a stale one's
-  bool heard_ = false;               // a byte of the response came
-  std::optional<Error> cause_;       // what Wire or a limit said, more telling than httplib's enum
+  bool connected_now_ = false;  // this request made the connection: a failure is not a stale one's
+  bool heard_ = false;          // a byte of the response came
+  std::optional<Error> cause_;  // what Wire or a limit said, more telling than httplib's enum
 };
 
 }  // namespace pintle::kube

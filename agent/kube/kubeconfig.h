@@ -22,12 +22,12 @@ struct Material {
 
 struct Kubeconfig {
   bool tls = true;
-  std::string host;         // name or address, IPv6 without brackets
+  std::string host;  // name or address, IPv6 without brackets
   int port = 443;
   std::string path_prefix;  // "" or "/k8s/clusters/c-1"
   std::string namespace_;   // the context's, for clients that want one
 
-  Material ca;              // not given: the system's trust store
+  Material ca;  // not given: the system's trust store
   std::string tls_server_name;
   bool insecure_skip_tls_verify = false;
   Material client_certificate, client_key;

@@ -37,8 +37,8 @@ Result<model::Node> KubeNodeApi::get_node(const std::string& name, std::stop_tok
 }
 
 Result<model::Node> KubeNodeApi::create_node(const model::Node& node, std::stop_token stop) {
-  return node_of(connection_.request({.method = "POST", .path = std::string(kNodes), .body = codec::encode_node(node)}, std::move(stop)), "create",
-                 node.metadata.name);
+  return node_of(connection_.request({.method = "POST", .path = std::string(kNodes), .body = codec::encode_node(node)}, std::move(stop)),
+                 "create", node.metadata.name);
 }
 
 Result<model::Node> KubeNodeApi::patch_node_metadata(const model::Node& node, std::stop_token stop) {
@@ -66,14 +66,15 @@ Result<model::Lease> KubeLeaseApi::get_lease(const std::string& name, std::stop_
 }
 
 Result<model::Lease> KubeLeaseApi::create_lease(const model::Lease& lease, std::stop_token stop) {
-  return lease_of(connection_.request({.method = "POST", .path = std::string(kLeases), .body = codec::encode_lease(lease)}, std::move(stop)), "create",
-                  lease.metadata.name);
+  return lease_of(
+      connection_.request({.method = "POST", .path = std::string(kLeases), .body = codec::encode_lease(lease)}, std::move(stop)), "create",
+      lease.metadata.name);
 }
 
 Result<model::Lease> KubeLeaseApi::update_lease(const model::Lease& lease, std::stop_token stop) {
-  return lease_of(
-      connection_.request({.method = "PUT", .path = path_of(kLeases, lease.metadata.name), .body = codec::encode_lease(lease)}, std::move(stop)), "update",
-      lease.metadata.name);
+  return lease_of(connection_.request({.method = "PUT", .path = path_of(kLeases, lease.metadata.name), .body = codec::encode_lease(lease)},
+                                      std::move(stop)),
+                  "update", lease.metadata.name);
 }
 
 }  // namespace pintle::kube

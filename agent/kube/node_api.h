@@ -17,7 +17,8 @@ class KubeNodeApi final : public ports::NodeApi {
   [[nodiscard]] Result<model::Node> get_node(const std::string& name, std::stop_token stop) override;
   [[nodiscard]] Result<model::Node> create_node(const model::Node& node, std::stop_token stop) override;
   [[nodiscard]] Result<model::Node> patch_node_metadata(const model::Node& node, std::stop_token stop) override;
-  [[nodiscard]] Result<model::Node> patch_node_status(const model::Node& last_known, const model::NodeStatus& status, std::stop_token stop) override;
+  [[nodiscard]] Result<model::Node> patch_node_status(const model::Node& last_known, const model::NodeStatus& status,
+                                                      std::stop_token stop) override;
 
  private:
   ApiConnection& connection_;

@@ -35,7 +35,8 @@ Result<model::Pod> KubePodApi::patch_status(const model::Pod& last_known, const 
   const std::string patch = codec::pod_status_patch(last_known, status);
   if (patch == "{}") return last_known;
   auto body = connection_.request(
-      {.method = "PATCH", .path = pod_path(last_known) + "/status", .body = patch, .content_type = std::string(kStrategicMergePatch)}, stop);
+      {.method = "PATCH", .path = pod_path(last_known) + "/status", .body = patch, .content_type = std::string(kStrategicMergePatch)},
+      stop);
   if (!body && body.error().code == Code::kInvalid) body = std::unexpected(told_apart(last_known, std::move(body).error(), stop));
   PINTLE_ASSIGN_OR_RETURN(const std::string text, naming(std::move(body), "patch status of pod", last_known.full_name()));
   return naming(codec::decode_pod(text, kFromApi), "read patched pod", last_known.full_name());
@@ -57,7 +58,8 @@ Status KubePodApi::delete_pod(const model::Pod& pod, std::stop_token stop) {
   auto body = connection_.request(
       {.method = "DELETE",
        .path = pod_path(pod),
-       .body = fmt::format(R"({{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0,"preconditions":{{"uid":"{}"}}}})", pod.metadata.uid)},
+       .body = fmt::format(R"({{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0,"preconditions":{{"uid":"{}"}}}})",
+                           pod.metadata.uid)},
       std::move(stop));
   if (!body && body.error().code == Code::kNotFound) return {};
   PINTLE_TRY(naming(std::move(body), "delete pod", pod.full_name()));
@@ -65,23 +67,26 @@ Status KubePodApi::delete_pod(const model::Pod& pod, std::stop_token stop) {
 }
 
 Result<model::Pod> KubePodApi::create_pod(const model::Pod& pod, std::stop_token stop) {
-  auto body = connection_.request(
-      {.method = "POST", .path = fmt::format("/api/v1/namespaces/{}/pods", percent_encode(pod.metadata.namespace_)), .body = codec::encode_pod(pod)},
-      std::move(stop));
+  auto body = connection_.request({.method = "POST",
+                                   .path = fmt::format("/api/v1/namespaces/{}/pods", percent_encode(pod.metadata.namespace_)),
+                                   .body = codec::encode_pod(pod)},
+                                  std::move(stop));
   PINTLE_ASSIGN_OR_RETURN(const std::string text, naming(std::move(body), "create pod", pod.full_name()));
   return naming(codec::decode_pod(text, kFromApi), "read created pod", pod.full_name());
 }
 
 Result<model::ConfigMap> KubeObjectReader::get_config_map(const std::string& namespace_, const std::string& name, std::stop_token stop) {
   const std::string object = namespace_ + "/" + name;
-  auto body = connection_.request({.path = fmt::format("/api/v1/namespaces/{}/configmaps/{}", percent_encode(namespace_), percent_encode(name))}, std::move(stop));
+  auto body = connection_.request(
+      {.path = fmt::format("/api/v1/namespaces/{}/configmaps/{}", percent_encode(namespace_), percent_encode(name))}, std::move(stop));
   PINTLE_ASSIGN_OR_RETURN(const std::string text, naming(std::move(body), "get configmap", object));
   return naming(codec::decode_config_map(text, kFromApi), "read configmap", object);
 }
 
 Result<model::Secret> KubeObjectReader::get_secret(const std::string& namespace_, const std::string& name, std::stop_token stop) {
   const std::string object = namespace_ + "/" + name;
-  auto body = connection_.request({.path = fmt::format("/api/v1/namespaces/{}/secrets/{}", percent_encode(namespace_), percent_encode(name))}, std::move(stop));
+  auto body = connection_.request(
+      {.path = fmt::format("/api/v1/namespaces/{}/secrets/{}", percent_encode(namespace_), percent_encode(name))}, std::move(stop));
   PINTLE_ASSIGN_OR_RETURN(const std::string text, naming(std::move(body), "get secret", object));
   return naming(codec::decode_secret(text, kFromApi), "read secret", object);
 }
@@ -90,7 +95,8 @@ Result<ports::IssuedToken> KubeObjectReader::request_token(const ports::TokenReq
   const std::string object = request.namespace_ + "/" + request.service_account;
   auto body = connection_.request(
       {.method = "POST",
-       .path = fmt::format("/api/v1/namespaces/{}/serviceaccounts/{}/token", percent_encode(request.namespace_), percent_encode(request.service_account)),
+       .path = fmt::format("/api/v1/namespaces/{}/serviceaccounts/{}/token", percent_encode(request.namespace_),
+                           percent_encode(request.service_account)),
        .body = codec::encode_token_request(request.pod_name, request.pod_uid, request.audience, request.expiration_seconds)},
       std::move(stop));
   PINTLE_ASSIGN_OR_RETURN(const std::string text, naming(std::move(body), "request token of service account", object));

@@ -16,7 +16,8 @@ class KubePodApi final : public ports::PodApi {
  public:
   // Contract: `connection` outlives this.
   explicit KubePodApi(ApiConnection& connection) : connection_(connection) {}
-  [[nodiscard]] Result<model::Pod> patch_status(const model::Pod& last_known, const model::PodStatus& status, std::stop_token stop) override;
+  [[nodiscard]] Result<model::Pod> patch_status(const model::Pod& last_known, const model::PodStatus& status,
+                                                std::stop_token stop) override;
   [[nodiscard]] Status delete_pod(const model::Pod& pod, std::stop_token stop) override;
   [[nodiscard]] Result<model::Pod> create_pod(const model::Pod& pod, std::stop_token stop) override;
 
@@ -28,7 +29,8 @@ class KubePodApi final : public ports::PodApi {
 class KubeObjectReader final : public ports::ObjectReader {
  public:
   explicit KubeObjectReader(ApiConnection& connection) : connection_(connection) {}
-  [[nodiscard]] Result<model::ConfigMap> get_config_map(const std::string& namespace_, const std::string& name, std::stop_token stop) override;
+  [[nodiscard]] Result<model::ConfigMap> get_config_map(const std::string& namespace_, const std::string& name,
+                                                        std::stop_token stop) override;
   [[nodiscard]] Result<model::Secret> get_secret(const std::string& namespace_, const std::string& name, std::stop_token stop) override;
   [[nodiscard]] Result<ports::IssuedToken> request_token(const ports::TokenRequest& request, std::stop_token stop) override;
 

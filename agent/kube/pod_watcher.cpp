@@ -30,8 +30,7 @@ PodWatcher::PodWatcher(Kubeconfig config, const Clock& clock, PodWatcherOptions 
 PodWatcher::~PodWatcher() { stop(); }
 
 Status PodWatcher::start(ports::PodSink& sink) {
-  PINTLE_ASSIGN_OR_RETURN(connection_,
-                          ApiConnection::create(config_, clock_, {.name = "pod-watch", .deadline = std::chrono::seconds(30)}));
+  PINTLE_ASSIGN_OR_RETURN(connection_, ApiConnection::create(config_, clock_, {.name = "pod-watch", .deadline = std::chrono::seconds(30)}));
   sink_ = &sink;
   thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
   return {};
@@ -133,8 +132,12 @@ PodWatcher::Step PodWatcher::watch(std::stop_token stop) {
   const uint64_t events_before = events_.load();
   const SteadyTime begun = clock_.steady();
   const auto on_data = [&](std::string_view data) {
-    lines.feed(data, [&](std::string_view line) { if (!watch_ended_by_event_) handle_line(line, step); },
-               [&] { report(std::string(kStreamOrigin), fmt::format("an event larger than {} bytes was dropped", options_.max_line)); });
+    lines.feed(
+        data,
+        [&](std::string_view line) {
+          if (!watch_ended_by_event_) handle_line(line, step);
+        },
+        [&] { report(std::string(kStreamOrigin), fmt::format("an event larger than {} bytes was dropped", options_.max_line)); });
     return !watch_ended_by_event_;
   };
   watches_.fetch_add(1);

@@ -49,7 +49,7 @@ class PodWatcher final : public ports::PodSource {
   enum class Next { kList, kWatch };
   struct Step {
     Next next = Next::kWatch;
-    bool healthy = true;                 // false: wait before going on
+    bool healthy = true;  // false: wait before going on
     Duration wait_at_least{};
   };
   void run(std::stop_token stop);
@@ -71,8 +71,8 @@ class PodWatcher final : public ports::PodSource {
   ports::PodSink* sink_ = nullptr;
   std::unique_ptr<ApiConnection> connection_;
   std::string resource_version_;
-  std::map<std::string, ports::PodPtr> known_;   // by UID: what an undecodable newer version falls back to
-  std::set<std::string> problems_;               // origins reported and not cleared
+  std::map<std::string, ports::PodPtr> known_;  // by UID: what an undecodable newer version falls back to
+  std::set<std::string> problems_;              // origins reported and not cleared
   bool watch_ended_by_event_ = false;
   // any thread
   std::atomic<uint64_t> lists_{0}, watches_{0}, events_{0}, problem_count_{0};

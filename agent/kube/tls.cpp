@@ -3,11 +3,11 @@
 #include "kube/tls.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <poll.h>
-#include <sys/socket.h>
 
 #include <fmt/format.h>
 #include <openssl/err.h>
@@ -42,7 +42,9 @@ std::unexpected<Error> invalid(std::string_view what, const Material& material) 
               fmt::format("{} {}: {}", what, material.inline_data.empty() ? "'" + material.file + "'" : "(inline data)", openssl_reason()));
 }
 
-BioPtr memory_bio(const std::string& text) { return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(std::min<size_t>(text.size(), INT_MAX)))); }
+BioPtr memory_bio(const std::string& text) {
+  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(std::min<size_t>(text.size(), INT_MAX))));
+}
 
 // A passphrase prompt would read the daemon's terminal.
 int refuse_passphrase(char*, int, int, void*) { return -1; }
@@ -93,7 +95,9 @@ int after_io(BIO* bio, ssize_t n, int retry_flag) {
 int bio_write(BIO* bio, const char* data, int size) {
   return after_io(bio, ::send(bio_fd(bio), data, static_cast<size_t>(size), MSG_NOSIGNAL), BIO_FLAGS_WRITE);
 }
-int bio_read(BIO* bio, char* data, int size) { return after_io(bio, ::recv(bio_fd(bio), data, static_cast<size_t>(size), 0), BIO_FLAGS_READ); }
+int bio_read(BIO* bio, char* data, int size) {
+  return after_io(bio, ::recv(bio_fd(bio), data, static_cast<size_t>(size), 0), BIO_FLAGS_READ);
+}
 long bio_ctrl(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
 BIO_METHOD* socket_method() {
@@ -116,17 +120,13 @@ TlsStep step_of(SSL& session, int result, size_t bytes) {
   if (result > 0) return {.bytes = bytes};
   const int saved_errno = errno;
   switch (SSL_get_error(&session, result)) {
-    case SSL_ERROR_WANT_READ:
-      return {.wait_events = POLLIN};
-    case SSL_ERROR_WANT_WRITE:
-      return {.wait_events = POLLOUT};
-    case SSL_ERROR_ZERO_RETURN:
-      return {};
+    case SSL_ERROR_WANT_READ: return {.wait_events = POLLIN};
+    case SSL_ERROR_WANT_WRITE: return {.wait_events = POLLOUT};
+    case SSL_ERROR_ZERO_RETURN: return {};
     case SSL_ERROR_SYSCALL:
       ERR_clear_error();
       return {.error = saved_errno != 0 ? std::strerror(saved_errno) : "connection closed by the peer"};
-    default:
-      break;
+    default: break;
   }
   if (const long verdict = SSL_get_verify_result(&session); verdict != X509_V_OK) {
     ERR_clear_error();
@@ -148,7 +148,8 @@ Result<TlsContextPtr> make_tls_context(const Kubeconfig& config) {
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
   } else {
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-    if (config.ca.given()) PINTLE_TRY(add_authorities(*context, config.ca));
+    if (config.ca.given())
+      PINTLE_TRY(add_authorities(*context, config.ca));
     else if (SSL_CTX_set_default_verify_paths(context.get()) != 1)
       return fail(Code::kInvalid, fmt::format("load the system's certificate authorities: {}", openssl_reason()));
   }

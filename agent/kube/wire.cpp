@@ -2,15 +2,15 @@
 // Copyright The Pintle Authors
 #include "kube/wire.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include <fmt/format.h>
 

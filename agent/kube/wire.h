@@ -58,7 +58,8 @@ class Wire {
   struct FreeSsl {
     void operator()(SSL* ssl) const;
   };
-  Wire(UniqueFd fd, const Clock& clock, const Interrupt& interrupt) : fd_(std::move(fd)), raw_(fd_.get()), clock_(&clock), interrupt_(&interrupt) {}
+  Wire(UniqueFd fd, const Clock& clock, const Interrupt& interrupt)
+      : fd_(std::move(fd)), raw_(fd_.get()), clock_(&clock), interrupt_(&interrupt) {}
   [[nodiscard]] Status wait(short events, SteadyTime deadline, std::string_view what) const;
   [[nodiscard]] Status handshake(const Kubeconfig& config, SteadyTime deadline);
 

@@ -59,7 +59,7 @@ struct StopContainer {
   std::string name;
   std::chrono::seconds grace{30};  // for preStop and the stop together; never under 2 s to the runtime (row 11.5)
   bool run_pre_stop = true;
-  std::string message;             // of the Killing event
+  std::string message;  // of the Killing event
   bool operator==(const StopContainer&) const = default;
 };
 struct RemoveContainer {
@@ -88,8 +88,8 @@ struct RemoveCgroup {
   bool operator==(const RemoveCgroup&) const = default;
 };
 
-using Action = std::variant<EnsureCgroup, AttachPrograms, MountVolumes, EnsureImage, RunSandbox, StartContainer, StopContainer, RemoveContainer,
-                            StopSandbox, RemoveSandbox, InspectPod, UnmountVolumes, DetachPrograms, RemoveCgroup>;
+using Action = std::variant<EnsureCgroup, AttachPrograms, MountVolumes, EnsureImage, RunSandbox, StartContainer, StopContainer,
+                            RemoveContainer, StopSandbox, RemoveSandbox, InspectPod, UnmountVolumes, DetachPrograms, RemoveCgroup>;
 [[nodiscard]] std::string describe(const Action& action);  // "start container 'web' (attempt 0)"
 
 struct CgroupReady {

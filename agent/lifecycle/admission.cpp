@@ -29,8 +29,8 @@ model::ResourceList requests_of(const model::Container& container) {
 int64_t shown(const std::string& resource, const Quantity& amount) { return resource == "cpu" ? amount.milli() : amount.value(); }
 
 std::optional<Refusal> lacks(const std::string& resource, int64_t requested, int64_t used, int64_t capacity) {
-  return Refusal{"OutOf" + resource, fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}", resource, requested,
-                                                 used, capacity)};
+  return Refusal{"OutOf" + resource, fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}", resource,
+                                                 requested, used, capacity)};
 }
 
 // Row 8.6. A resource the node does not publish is somebody else's (extended resources).

@@ -73,7 +73,8 @@ Verdict containers_ready(const Context& ctx, const PodStatus& status, Phase phas
   std::vector<std::string> unready;
   for (const auto& c : ctx.pod.spec.init_containers)
     if (is_sidecar(c))
-      if (const auto* shown = find_status(status.init_container_statuses, c.name); shown != nullptr && !shown->ready) unready.push_back(c.name);
+      if (const auto* shown = find_status(status.init_container_statuses, c.name); shown != nullptr && !shown->ready)
+        unready.push_back(c.name);
   for (const auto& c : ctx.pod.spec.containers)
     if (const auto* shown = find_status(status.container_statuses, c.name); shown != nullptr && !shown->ready) unready.push_back(c.name);
   if (unready.empty()) return {};
@@ -103,8 +104,8 @@ bool sandbox_ready(const Context& ctx) {
 }
 
 bool owned(std::string_view type) {
-  return type == "PodReadyToStartContainers" || type == "Initialized" || type == "Ready" || type == "ContainersReady" || type == "PodScheduled" ||
-         type == kProgramsCondition;
+  return type == "PodReadyToStartContainers" || type == "Initialized" || type == "Ready" || type == "ContainersReady" ||
+         type == "PodScheduled" || type == kProgramsCondition;
 }
 
 bool restartable(const model::PodSpec& spec, const model::Container& c, const StateTerminated& end) {
@@ -202,8 +203,8 @@ void force_unready(Context& ctx, PodStatus& status, Phase phase) {
     if (condition.status != ConditionStatus::kFalse) {
       condition.status = ConditionStatus::kFalse;
       const auto* known = find_condition(ctx.published(), condition.type);
-      condition.last_transition_time = known != nullptr && known->status == ConditionStatus::kFalse ? known->last_transition_time
-                                                                                                   : std::optional<Time>(ctx.now);
+      condition.last_transition_time =
+          known != nullptr && known->status == ConditionStatus::kFalse ? known->last_transition_time : std::optional<Time>(ctx.now);
     }
     condition.reason = phase == Phase::kSucceeded ? "PodCompleted" : "PodFailed";
     condition.message.clear();

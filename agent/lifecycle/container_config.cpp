@@ -84,7 +84,9 @@ std::string json(const std::vector<model::ContainerPort>& ports) {
     JsonObject out;
     out.text("name", port.name);
     if (port.host_port != 0) out.raw("hostPort", fmt::format("{}", port.host_port));
-    out.raw("containerPort", fmt::format("{}", port.container_port)).text("protocol", std::string(to_string(port.protocol))).text("hostIP", port.host_ip);
+    out.raw("containerPort", fmt::format("{}", port.container_port))
+        .text("protocol", std::string(to_string(port.protocol)))
+        .text("hostIP", port.host_ip);
     list += (list.empty() ? "" : ",") + out.done();
   }
   return "[" + list + "]";
@@ -137,7 +139,8 @@ std::string pod_log_directory(const model::Pod& pod, const NodeFacts& node) {
   return fmt::format("{}/{}_{}_{}", node.log_root, pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid);
 }
 
-Result<model::SandboxConfig> make_sandbox_config(const model::Pod& pod, const NodeFacts& node, const std::string& cgroup_parent, uint32_t attempt) {
+Result<model::SandboxConfig> make_sandbox_config(const model::Pod& pod, const NodeFacts& node, const std::string& cgroup_parent,
+                                                 uint32_t attempt) {
   model::SandboxConfig out;
   PINTLE_ASSIGN_OR_RETURN(out.hostname, kernel_hostname(pod, node));
   out.name = pod.metadata.name;

@@ -21,8 +21,8 @@ namespace pintle::lifecycle {
 [[nodiscard]] std::string pod_log_directory(const model::Pod& pod, const NodeFacts& node);
 
 // kInvalid: no hostname can be made (row 18.9).
-[[nodiscard]] Result<model::SandboxConfig> make_sandbox_config(const model::Pod& pod, const NodeFacts& node, const std::string& cgroup_parent,
-                                                               uint32_t attempt);
+[[nodiscard]] Result<model::SandboxConfig> make_sandbox_config(const model::Pod& pod, const NodeFacts& node,
+                                                               const std::string& cgroup_parent, uint32_t attempt);
 
 struct ContainerInputs {
   model::ImageInfo image;
@@ -32,7 +32,7 @@ struct ContainerInputs {
   std::string target_id;  // of an ephemeral container's target
 };
 // kInvalid: what the container asks for can't be (CreateContainerConfigError).
-[[nodiscard]] Result<model::ContainerConfig> make_container_config(const model::Pod& pod, const model::Container& container, const NodeFacts& node,
-                                                                   ContainerInputs inputs);
+[[nodiscard]] Result<model::ContainerConfig> make_container_config(const model::Pod& pod, const model::Container& container,
+                                                                   const NodeFacts& node, ContainerInputs inputs);
 
 }  // namespace pintle::lifecycle

@@ -30,7 +30,8 @@ std::string full_id(const Context& ctx, const ObservedContainer& instance) { ret
 Time started_at(const Context& ctx, const ObservedContainer& instance) {
   if (instance.started_at != kNoTime) return instance.started_at;
   // Lists carry no start time; the published one is better than the time of creation.
-  if (const auto* known = find_status(ctx.published(), instance.name); known != nullptr && bare_id(known->container_id) == instance.id.value())
+  if (const auto* known = find_status(ctx.published(), instance.name);
+      known != nullptr && bare_id(known->container_id) == instance.id.value())
     if (const auto* running = std::get_if<StateRunning>(&known->state)) return running->started_at;
   return instance.created_at;
 }
@@ -86,8 +87,8 @@ std::optional<StateWaiting> waiting(Context& ctx, const model::Container& contai
   }
   if (memory.image_wait && !memory.image) {
     if (is_pull_failure(memory.waiting_reason) && image_backoff_shown(*memory.image_wait, ctx.now))
-      return StateWaiting{"ImagePullBackOff",
-                          fmt::format("Back-off pulling image \"{}\": {}: {}", container.image, memory.waiting_reason, memory.waiting_message)};
+      return StateWaiting{"ImagePullBackOff", fmt::format("Back-off pulling image \"{}\": {}: {}", container.image, memory.waiting_reason,
+                                                          memory.waiting_message)};
   }
   if (!memory.waiting_reason.empty()) return StateWaiting{memory.waiting_reason, memory.waiting_message};
   return std::nullopt;
@@ -206,7 +207,8 @@ void fill_container_statuses(Context& ctx, model::PodStatus& status) {
   status.container_statuses.reserve(spec.containers.size());
   for (const auto& container : spec.init_containers)
     status.init_container_statuses.push_back(container_status(ctx, container, ContainerKind::kInit));
-  for (const auto& container : spec.containers) status.container_statuses.push_back(container_status(ctx, container, ContainerKind::kRegular));
+  for (const auto& container : spec.containers)
+    status.container_statuses.push_back(container_status(ctx, container, ContainerKind::kRegular));
   for (const auto& container : spec.ephemeral_containers)
     status.ephemeral_container_statuses.push_back(container_status(ctx, container, ContainerKind::kEphemeral));
   const auto by_name = [](const ContainerStatus& a, const ContainerStatus& b) { return a.name < b.name; };

@@ -45,9 +45,7 @@ int64_t own_oom_score(const model::Container& container, int64_t node_memory) {
 
 int64_t cpu_shares(int64_t milli_cpu) { return std::clamp(milli_cpu * 1024 / 1000, kMinShares, kMaxShares); }
 
-int64_t cpu_quota(int64_t milli_cpu, int64_t period_us) {
-  return milli_cpu <= 0 ? 0 : std::max(milli_cpu * period_us / 1000, kMinQuota);
-}
+int64_t cpu_quota(int64_t milli_cpu, int64_t period_us) { return milli_cpu <= 0 ? 0 : std::max(milli_cpu * period_us / 1000, kMinQuota); }
 
 int64_t oom_score(const model::Pod& pod, const model::Container& container, int64_t node_memory) {
   if (pod.spec.priority.value_or(0) >= kNodeCritical) return -997;

@@ -10,8 +10,8 @@
 
 namespace pintle::lifecycle {
 
-[[nodiscard]] int64_t cpu_shares(int64_t milli_cpu);                       // row 15.6
-[[nodiscard]] int64_t cpu_quota(int64_t milli_cpu, int64_t period_us);     // row 15.7; 0: none
+[[nodiscard]] int64_t cpu_shares(int64_t milli_cpu);                                                             // row 15.6
+[[nodiscard]] int64_t cpu_quota(int64_t milli_cpu, int64_t period_us);                                           // row 15.7; 0: none
 [[nodiscard]] int64_t oom_score(const model::Pod& pod, const model::Container& container, int64_t node_memory);  // row 15.15
 
 [[nodiscard]] model::LinuxResources container_resources(const model::Pod& pod, const model::Container& container, const NodeFacts& node);

@@ -35,7 +35,8 @@ bool plan_inspection(Context& ctx) {
   if (ctx.memory.stage == PodStage::kFinished || !needs_inspection(ctx)) return false;
   if (const auto& wait = ctx.memory.step_wait; wait && ctx.now < wait->until) {
     ctx.wake(wait->until);
-    ctx.explain(fmt::format("{}: {}; tried again in {}", ctx.memory.step_reason, ctx.memory.step_message, format_duration(wait->until - ctx.now)));
+    ctx.explain(
+        fmt::format("{}: {}; tried again in {}", ctx.memory.step_reason, ctx.memory.step_message, format_duration(wait->until - ctx.now)));
     return true;
   }
   ctx.plan(InspectPod{}, PlanKind::kSync);

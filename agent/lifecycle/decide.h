@@ -25,14 +25,14 @@ namespace pintle::lifecycle {
 struct NodeFacts {
   std::string node_name;
   std::vector<std::string> host_ips;
-  std::string runtime_name = "containerd";      // prefix of container ids in status
-  bool runtime_ready = false;                   // row 5.6: nothing is asked of a runtime that is down
-  bool network_ready = false;                   // pods of their own network wait, hostNetwork pods start (row 5.6)
+  std::string runtime_name = "containerd";  // prefix of container ids in status
+  bool runtime_ready = false;               // row 5.6: nothing is asked of a runtime that is down
+  bool network_ready = false;               // pods of their own network wait, hostNetwork pods start (row 5.6)
   std::string network_message;
   model::EbpfPolicy ebpf_default = model::EbpfPolicy::kBestEffort;
   model::ResourceList allocatable;
-  model::StringMap labels;                      // of the node, for nodeSelector (row 8.7)
-  std::vector<model::Taint> taints;             // NoExecute ones are looked at in admission (row 8.8)
+  model::StringMap labels;                                   // of the node, for nodeSelector (row 8.7)
+  std::vector<model::Taint> taints;                          // NoExecute ones are looked at in admission (row 8.8)
   Duration max_restart_backoff = std::chrono::seconds(300);  // row 10.2
   std::string log_root = "/var/log/pods";
   std::string seccomp_root;                     // localhost profiles are relative to it
@@ -46,8 +46,8 @@ struct NodeFacts {
 };
 
 struct PodView {
-  const model::Pod* desired = nullptr;  // never null; of a pod gone from its source, the last that was known
-  bool removed = false;                 // gone from every source: the force-delete path (row 3.5)
+  const model::Pod* desired = nullptr;           // never null; of a pod gone from its source, the last that was known
+  bool removed = false;                          // gone from every source: the force-delete path (row 3.5)
   const model::ObservedPod* observed = nullptr;  // null: the runtime has not been read yet for this pod
   const PodMemory* memory = nullptr;
   const NodeFacts* node = nullptr;
@@ -58,15 +58,15 @@ struct PodView {
 };
 
 struct Decision {
-  std::vector<Action> plan;       // run concurrently; the next decision follows when all are done. Empty while plan_running
-  bool cancel_running = false;    // rows 4.4
-  std::vector<ProbeRun> probes;   // due now
+  std::vector<Action> plan;      // run concurrently; the next decision follows when all are done. Empty while plan_running
+  bool cancel_running = false;   // rows 4.4
+  std::vector<ProbeRun> probes;  // due now
   model::PodStatus status;
   std::vector<model::Event> events;
-  std::optional<Time> wake_at;    // look again no later than this
-  PodMemory memory;               // replaces the one in the view
-  bool finished = false;          // every resource of the pod is released and the status is final: it may be deleted from the API
-  std::string explanation;        // one line: what is being waited for or done, for people
+  std::optional<Time> wake_at;  // look again no later than this
+  PodMemory memory;             // replaces the one in the view
+  bool finished = false;        // every resource of the pod is released and the status is final: it may be deleted from the API
+  std::string explanation;      // one line: what is being waited for or done, for people
 };
 
 [[nodiscard]] Decision decide(const PodView& view, Time now);

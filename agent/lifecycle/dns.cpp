@@ -53,9 +53,10 @@ void apply_limits(PodDns& result) {
   auto& dns = result.dns;
   if (dns.servers.size() > kMaxServers) {
     dns.servers.resize(kMaxServers);
-    result.notes.push_back({"DNSConfigForming", fmt::format("Nameserver limits were exceeded, some nameservers have been omitted, the applied "
-                                                            "nameserver line is: {}",
-                                                            fmt::join(dns.servers, " "))});
+    result.notes.push_back(
+        {"DNSConfigForming", fmt::format("Nameserver limits were exceeded, some nameservers have been omitted, the applied "
+                                         "nameserver line is: {}",
+                                         fmt::join(dns.servers, " "))});
   }
   const size_t asked = dns.searches.size();
   std::erase_if(dns.searches, [](const auto& search) { return search.size() > kMaxSearch; });
@@ -67,9 +68,10 @@ void apply_limits(PodDns& result) {
   };
   while (length() > kMaxSearchLine) dns.searches.pop_back();
   if (dns.searches.size() < asked)
-    result.notes.push_back({"DNSConfigForming", fmt::format("Search Line limits were exceeded, some search paths have been omitted, the applied "
-                                                            "search line is: {}",
-                                                            fmt::join(dns.searches, " "))});
+    result.notes.push_back(
+        {"DNSConfigForming", fmt::format("Search Line limits were exceeded, some search paths have been omitted, the applied "
+                                         "search line is: {}",
+                                         fmt::join(dns.searches, " "))});
 }
 
 ResolvedDns of_host(const NodeFacts& node) {
@@ -81,7 +83,8 @@ ResolvedDns of_host(const NodeFacts& node) {
 ResolvedDns of_cluster(const model::Pod& pod, const NodeFacts& node) {
   ResolvedDns dns{node.cluster_dns, {}, {"ndots:5"}};
   if (!node.cluster_domain.empty())
-    dns.searches = {fmt::format("{}.svc.{}", pod.metadata.namespace_, node.cluster_domain), "svc." + node.cluster_domain, node.cluster_domain};
+    dns.searches = {fmt::format("{}.svc.{}", pod.metadata.namespace_, node.cluster_domain), "svc." + node.cluster_domain,
+                    node.cluster_domain};
   append_new(dns.searches, node.host_dns.searches);
   return dns;
 }
@@ -117,10 +120,10 @@ PodDns resolve_dns(const model::Pod& pod, const NodeFacts& node) {
   if (policy == DnsPolicy::kClusterFirst && pod.spec.host_network) policy = DnsPolicy::kDefault;
   const bool cluster = policy == DnsPolicy::kClusterFirst || policy == DnsPolicy::kClusterFirstWithHostNet;
   if (cluster && node.cluster_dns.empty()) {
-    result.notes.push_back({"MissingClusterDNS",
-                            fmt::format("pod: \"{}_{}({})\". kubelet does not have ClusterDNS IP configured and cannot create Pod using "
-                                        "\"{}\" policy. Falling back to \"Default\" policy.",
-                                        pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid, to_string(pod.spec.dns_policy))});
+    result.notes.push_back(
+        {"MissingClusterDNS", fmt::format("pod: \"{}_{}({})\". kubelet does not have ClusterDNS IP configured and cannot create Pod using "
+                                          "\"{}\" policy. Falling back to \"Default\" policy.",
+                                          pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid, to_string(pod.spec.dns_policy))});
     policy = DnsPolicy::kDefault;
   }
   if (policy == DnsPolicy::kDefault)
@@ -154,9 +157,10 @@ Result<std::string> kernel_hostname(const model::Pod& pod, const NodeFacts& node
   if (!pod.spec.set_hostname_as_fqdn || host.domain.empty()) return host.name;
   const std::string full = host.name + "." + host.domain;
   if (full.size() > 64)
-    return fail(Code::kInvalid, fmt::format("failed to construct FQDN from Pod hostname and cluster domain, FQDN {} is too long (64 characters is "
-                                            "the max, {} characters requested)",
-                                            full, full.size()));
+    return fail(Code::kInvalid,
+                fmt::format("failed to construct FQDN from Pod hostname and cluster domain, FQDN {} is too long (64 characters is "
+                            "the max, {} characters requested)",
+                            full, full.size()));
   return full;
 }
 
@@ -176,7 +180,8 @@ std::string hosts_file(const model::Pod& pod, const std::vector<std::string>& ip
         "fe00::2\tip6-allrouters\n";
     const auto host = pod_hostname(pod, node);
     for (const auto& ip : ips)
-      text += host.domain.empty() ? fmt::format("{}\t{}\n", ip, host.name) : fmt::format("{}\t{}.{}\t{}\n", ip, host.name, host.domain, host.name);
+      text += host.domain.empty() ? fmt::format("{}\t{}\n", ip, host.name)
+                                  : fmt::format("{}\t{}.{}\t{}\n", ip, host.name, host.domain, host.name);
   }
   if (pod.spec.host_aliases.empty()) return text;
   text += "\n# Entries added by HostAliases.\n";

@@ -25,8 +25,8 @@ void set(EnvList& env, const std::string& name, std::string value) {
 }
 
 // nullopt: absent and optional.
-Result<std::optional<std::string>> from_key(const model::Pod& pod, const model::KeySelector& ref, const ObjectLookup& lookup, const char* kind,
-                                            const char* kind_in_key) {
+Result<std::optional<std::string>> from_key(const model::Pod& pod, const model::KeySelector& ref, const ObjectLookup& lookup,
+                                            const char* kind, const char* kind_in_key) {
   const auto* data = lookup ? lookup(ref.name) : nullptr;
   if (data == nullptr) {
     if (ref.optional) return std::nullopt;
@@ -43,7 +43,8 @@ Result<std::optional<std::string>> value_of(const model::Pod& pod, const model::
   if (const auto* ref = std::get_if<model::FieldRef>(&var.value_from)) return model::resolve_field(pod, ref->field_path, sources.fields);
   if (const auto* ref = std::get_if<model::ResourceFieldRef>(&var.value_from))
     return model::resolve_resource(pod, &container, *ref, sources.fields);
-  if (const auto* ref = std::get_if<model::ConfigMapKeyRef>(&var.value_from)) return from_key(pod, *ref, sources.config_map, "configmap", "ConfigMap");
+  if (const auto* ref = std::get_if<model::ConfigMapKeyRef>(&var.value_from))
+    return from_key(pod, *ref, sources.config_map, "configmap", "ConfigMap");
   if (const auto* ref = std::get_if<model::SecretKeyRef>(&var.value_from)) return from_key(pod, *ref, sources.secret, "secret", "Secret");
   return expand(var.value, visible);
 }

@@ -37,7 +37,7 @@ struct Wait {
 };
 
 struct ContainerMemory {
-  std::optional<model::ImageInfo> image;        // ensured and not yet used by a start: each start asks anew (policy Always)
+  std::optional<model::ImageInfo> image;  // ensured and not yet used by a start: each start asks anew (policy Always)
   std::optional<Wait> image_wait;
   bool image_backoff_told = false;
   // The restart back-off's entry: `delay` is what the next exit has to wait, `last_failure` when it was last raised (row 10.1).
@@ -55,11 +55,11 @@ struct ContainerMemory {
 
 struct ProbeMemory {
   ContainerId container;
-  bool known = false;        // a threshold has been reached since the container started, or the published value was adopted
+  bool known = false;  // a threshold has been reached since the container started, or the published value was adopted
   bool healthy = false;
   bool last_success = false;
   int same_results = 0;
-  int errors = 0;            // attempts in a row that could not be made (row 12.8)
+  int errors = 0;  // attempts in a row that could not be made (row 12.8)
   Time next{};
   bool running = false;
 };
@@ -85,31 +85,31 @@ struct PodMemory {
   bool programs_tried = false, programs_unsupported = false, programs_check = false;
   int programs_failures = 0;
   Time programs_failed_at{};
-  std::string programs_error;                   // empty when every hook is effective
+  std::string programs_error;  // empty when every hook is effective
   bool volumes_mounted = false, volumes_refresh = false;
   Time volumes_mounted_at{};
   bool images_asked = false;
-  SandboxId inspected_sandbox;                  // newest one at the last full read
-  SandboxId ips_of;                             // lists carry no addresses: they are kept from the last full read
+  SandboxId inspected_sandbox;  // newest one at the last full read
+  SandboxId ips_of;             // lists carry no addresses: they are kept from the last full read
   std::vector<std::string> sandbox_ips;
   SandboxId sandbox_changed_told;
   bool network_told = false;
-  std::optional<Wait> step_wait;                // after a failed pod-level step
+  std::optional<Wait> step_wait;  // after a failed pod-level step
   std::string step_reason, step_message;
-  PlanKind plan = PlanKind::kNone;              // what the running plan is for
-  std::string doing;                            // … in words
+  PlanKind plan = PlanKind::kNone;  // what the running plan is for
+  std::string doing;                // … in words
   bool cancel_sent = false;
-  std::optional<model::Phase> end_phase;        // decided before the containers were stopped
-  std::string end_reason, end_message;          // why it is terminating (DeadlineExceeded …)
+  std::optional<model::Phase> end_phase;  // decided before the containers were stopped
+  std::string end_reason, end_message;    // why it is terminating (DeadlineExceeded …)
   std::optional<Time> terminating_since, stop_deadline;
-  std::optional<int64_t> grace_seconds;         // only ever shortens (row 4.5)
-  std::optional<int64_t> planned_grace;         // of the stop plan that runs
+  std::optional<int64_t> grace_seconds;  // only ever shortens (row 4.5)
+  std::optional<int64_t> planned_grace;  // of the stop plan that runs
   bool unmounted = false, detached = false, cgroup_removed = false;
   std::map<std::string, ContainerMemory> containers;
-  std::map<std::string, ProbeMemory> probes;    // key: "readiness/web"
+  std::map<std::string, ProbeMemory> probes;                // key: "readiness/web"
   std::map<std::string, std::string> termination_messages;  // by container id
   std::vector<PendingEvent> events;
-  bool status_final = false;                    // last_status is the last word: containers may vanish now
+  bool status_final = false;                            // last_status is the last word: containers may vanish now
   std::shared_ptr<const model::PodStatus> last_status;  // as last decided, for transition times and final statuses
 };
 

@@ -83,7 +83,8 @@ bool plan_programs(Context& ctx) {
     if (ctx.now < until) {
       ctx.wake(until);
       if (policy == EbpfPolicy::kRequired)
-        ctx.explain(fmt::format("waits for its required eBPF programs: {}; tried again in {}", memory.programs_error, format_duration(until - ctx.now)));
+        ctx.explain(fmt::format("waits for its required eBPF programs: {}; tried again in {}", memory.programs_error,
+                                format_duration(until - ctx.now)));
       return false;
     }
     due = true;
@@ -119,7 +120,8 @@ void record_programs(PodMemory& memory, const ActionOutcome& outcome, Time now) 
   ++memory.programs_failures;
   memory.programs_failed_at = now;
   if (memory.programs_error != before)
-    memory.events.push_back({"", model::EventType::kWarning, "FailedAttachPrograms", "Failed to attach eBPF programs: " + memory.programs_error, now});
+    memory.events.push_back(
+        {"", model::EventType::kWarning, "FailedAttachPrograms", "Failed to attach eBPF programs: " + memory.programs_error, now});
 }
 
 }  // namespace pintle::lifecycle

@@ -91,7 +91,8 @@ struct Recorder {
     container.waiting_message.clear();
     if (!outcome.pulled)
       return tell(EventType::kNormal, "Pulled",
-                  fmt::format("Container image \"{}\" already present on machine and can be accessed by the pod", action.image), action.container);
+                  fmt::format("Container image \"{}\" already present on machine and can be accessed by the pod", action.image),
+                  action.container);
     told_pulling(action);
     const std::string took = format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(outcome.took));
     tell(EventType::kNormal, "Pulled",
@@ -117,7 +118,8 @@ struct Recorder {
       container.waiting_message = fmt::format("Container image \"{}\" is not present with pull policy of Never", action.image);
       tell(EventType::kWarning, "ErrImageNeverPull", container.waiting_message, action.container);
     } else {
-      tell(EventType::kWarning, "InspectFailed", fmt::format("Failed to inspect image \"{}\": {}", action.image, error()), action.container);
+      tell(EventType::kWarning, "InspectFailed", fmt::format("Failed to inspect image \"{}\": {}", action.image, error()),
+           action.container);
     }
     tell(EventType::kWarning, "Failed", "Error: " + reason, action.container);
   }

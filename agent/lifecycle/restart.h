@@ -28,7 +28,8 @@ struct RestartDelay {
   Time until{};  // not before
 };
 // nullopt: at once.
-[[nodiscard]] std::optional<RestartDelay> restart_delay(const ContainerMemory& memory, const model::ObservedContainer& exited, Duration max, Time now);
+[[nodiscard]] std::optional<RestartDelay> restart_delay(const ContainerMemory& memory, const model::ObservedContainer& exited, Duration max,
+                                                        Time now);
 // A restart of `exited` is begun now: raises the entry, once per exit.
 void begin_restart(ContainerMemory& memory, const model::ObservedContainer& exited, Duration max, Time now);
 

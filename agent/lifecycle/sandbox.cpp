@@ -88,7 +88,8 @@ bool plan_sandbox(Context& ctx, const model::ObservedSandbox* newest) {
   }
   if (network_waits(ctx)) return false;
   if (!ctx.memory.step_wait)
-    for (auto& note : resolve_dns(ctx.pod, ctx.node).notes) ctx.tell(model::EventType::kWarning, std::move(note.reason), std::move(note.message));
+    for (auto& note : resolve_dns(ctx.pod, ctx.node).notes)
+      ctx.tell(model::EventType::kWarning, std::move(note.reason), std::move(note.message));
   ctx.plan(RunSandbox{newest == nullptr ? 0 : newest->attempt + 1}, PlanKind::kSync);
   ctx.explain("making the sandbox");
   return true;

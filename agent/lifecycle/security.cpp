@@ -12,9 +12,9 @@ namespace {
 using model::LinuxSecurity;
 using model::NamespaceMode;
 
-constexpr const char* kMasked[] = {"/proc/asound",        "/proc/acpi",         "/proc/interrupts",  "/proc/kcore",
-                                   "/proc/keys",          "/proc/latency_stats", "/proc/timer_list",  "/proc/timer_stats",
-                                   "/proc/sched_debug",   "/proc/scsi",         "/sys/firmware",     "/sys/devices/virtual/powercap"};
+constexpr const char* kMasked[] = {"/proc/asound",      "/proc/acpi",          "/proc/interrupts", "/proc/kcore",
+                                   "/proc/keys",        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+                                   "/proc/sched_debug", "/proc/scsi",          "/sys/firmware",    "/sys/devices/virtual/powercap"};
 constexpr const char* kReadonly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
 model::NamespaceOptions namespaces(const model::PodSpec& spec) {
@@ -35,7 +35,8 @@ std::vector<int64_t> groups(const model::PodSecurityContext& context) {
 model::SeccompProfile seccomp_of(const std::optional<model::SeccompProfile>& own, const std::optional<model::SeccompProfile>& pods,
                                  const std::string& root) {
   model::SeccompProfile profile = own ? *own : pods ? *pods : model::SeccompProfile{"Unconfined", ""};
-  if (profile.type == "Localhost" && !profile.localhost_profile.starts_with('/')) profile.localhost_profile = root + "/" + profile.localhost_profile;
+  if (profile.type == "Localhost" && !profile.localhost_profile.starts_with('/'))
+    profile.localhost_profile = root + "/" + profile.localhost_profile;
   return profile;
 }
 
@@ -45,8 +46,8 @@ Status set_user(LinuxSecurity& out, const model::Pod& pod, const model::Containe
   const auto& own = container.security_context ? *container.security_context : kNone;
   const auto& pods = pod.spec.security_context;
   const auto asked = own.run_as_user ? own.run_as_user : pods.run_as_user;
-  const std::string where = fmt::format("(pod: \"{}_{}({})\", container: {})", pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid,
-                                        container.name);
+  const std::string where =
+      fmt::format("(pod: \"{}_{}({})\", container: {})", pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid, container.name);
   const bool non_root = own.run_as_non_root ? *own.run_as_non_root : pods.run_as_non_root.value_or(false);
   out.run_as_group = own.run_as_group ? own.run_as_group : pods.run_as_group;
   if (asked) {
@@ -56,8 +57,9 @@ Status set_user(LinuxSecurity& out, const model::Pod& pod, const model::Containe
   }
   if (!image.uid && !image.username.empty()) {
     if (non_root)
-      return fail(Code::kInvalid, fmt::format("container has runAsNonRoot and image has non-numeric user ({}), cannot verify user is non-root {}",
-                                              image.username, where));
+      return fail(Code::kInvalid,
+                  fmt::format("container has runAsNonRoot and image has non-numeric user ({}), cannot verify user is non-root {}",
+                              image.username, where));
     out.run_as_username = image.username;
     return {};
   }

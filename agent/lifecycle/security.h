@@ -12,7 +12,8 @@ namespace pintle::lifecycle {
 
 [[nodiscard]] model::LinuxSecurity sandbox_security(const model::Pod& pod);
 // kInvalid: runAsNonRoot and the user is root or can't be verified (row 16.3). `target_id`: of an ephemeral container's target.
-[[nodiscard]] Result<model::LinuxSecurity> container_security(const model::Pod& pod, const model::Container& container, const NodeFacts& node,
-                                                              const model::ImageInfo& image, const std::string& target_id = {});
+[[nodiscard]] Result<model::LinuxSecurity> container_security(const model::Pod& pod, const model::Container& container,
+                                                              const NodeFacts& node, const model::ImageInfo& image,
+                                                              const std::string& target_id = {});
 
 }  // namespace pintle::lifecycle

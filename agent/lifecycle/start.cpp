@@ -32,15 +32,15 @@ bool step_waits(Context& ctx) {
   const auto& wait = ctx.memory.step_wait;
   if (!wait || ctx.now >= wait->until) return false;
   ctx.wake(wait->until);
-  ctx.explain(fmt::format("{}: {}; tried again in {}", ctx.memory.step_reason, ctx.memory.step_message, format_duration(wait->until - ctx.now)));
+  ctx.explain(
+      fmt::format("{}: {}; tried again in {}", ctx.memory.step_reason, ctx.memory.step_message, format_duration(wait->until - ctx.now)));
   return true;
 }
 
 bool refreshing(const model::Volume& volume) {
   const auto* projected = std::get_if<model::ProjectedVolume>(&volume.source);
-  return projected != nullptr && std::any_of(projected->sources.begin(), projected->sources.end(), [](const auto& source) {
-           return std::holds_alternative<model::TokenProjection>(source);
-         });
+  return projected != nullptr && std::any_of(projected->sources.begin(), projected->sources.end(),
+                                             [](const auto& source) { return std::holds_alternative<model::TokenProjection>(source); });
 }
 
 EnsureImage ensure_image(const model::Container& container) {
@@ -63,7 +63,8 @@ bool plan_volumes(Context& ctx) {
     ctx.memory.images_asked = true;
     for (const auto* list : {&ctx.pod.spec.init_containers, &ctx.pod.spec.containers})
       for (const auto& container : *list)
-        if (newest_instance(ctx.observed, container.name) == nullptr && !ctx.memory.containers[container.name].image) plan_image(ctx, container);
+        if (newest_instance(ctx.observed, container.name) == nullptr && !ctx.memory.containers[container.name].image)
+          plan_image(ctx, container);
   }
   ctx.explain("mounting volumes and getting images");
   return true;
@@ -147,15 +148,16 @@ bool waits(Context& ctx, const Due& due, ContainerMemory& memory) {
                               exited->reason.empty() ? "no reason told" : exited->reason, format_duration(delay->until - ctx.now)));
       if (memory.backoff_told_of != exited->id) {
         memory.backoff_told_of = exited->id;
-        ctx.tell(model::EventType::kWarning, "BackOff", fmt::format("Back-off restarting failed container {} in pod {}", name, ctx.pod_text()), name);
+        ctx.tell(model::EventType::kWarning, "BackOff",
+                 fmt::format("Back-off restarting failed container {} in pod {}", name, ctx.pod_text()), name);
       }
       return true;
     }
   }
   if (memory.start_wait && ctx.now < memory.start_wait->until) {
     ctx.wake(memory.start_wait->until);
-    ctx.explain(fmt::format("container '{}' could not be started ({}: {}); tried again in {}", name, memory.waiting_reason, memory.waiting_message,
-                            format_duration(memory.start_wait->until - ctx.now)));
+    ctx.explain(fmt::format("container '{}' could not be started ({}: {}); tried again in {}", name, memory.waiting_reason,
+                            memory.waiting_message, format_duration(memory.start_wait->until - ctx.now)));
     return true;
   }
   if (!memory.image && memory.image_wait && ctx.now < memory.image_wait->until) {

@@ -14,7 +14,8 @@ namespace pintle::lifecycle {
 void plan_sync(Context& ctx, const model::PodStatus& status);
 
 // Whether the container has to be started, now or after a wait (rows 9.5–9.7).
-[[nodiscard]] bool will_be_started(const Context& ctx, const model::Container& container, ContainerKind kind, const model::ObservedContainer* instance);
+[[nodiscard]] bool will_be_started(const Context& ctx, const model::Container& container, ContainerKind kind,
+                                   const model::ObservedContainer* instance);
 
 // Addresses of the newest sandbox; lists carry none, so those of the last full read are kept.
 [[nodiscard]] const std::vector<std::string>& sandbox_ips(const Context& ctx);

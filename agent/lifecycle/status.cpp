@@ -136,7 +136,8 @@ std::string join_messages(const std::string& runtime_message, const std::string&
   return runtime_message + ": " + left;
 }
 
-std::string termination_message(const model::Container& container, int32_t exit_code, const TerminationSources& sources, size_t containers_in_pod) {
+std::string termination_message(const model::Container& container, int32_t exit_code, const TerminationSources& sources,
+                                size_t containers_in_pod) {
   const size_t share = kPodMessageBytes / std::max<size_t>(containers_in_pod, 1);
   const bool fallback = container.termination_message_policy == model::MessagePolicy::kFallbackToLogsOnError;
   std::string text = sources.file.substr(0, kMessageBytes);

@@ -108,7 +108,8 @@ bool plan_termination(Context& ctx) {
   if (ctx.memory.stop_deadline) ctx.wake(*ctx.memory.stop_deadline);
   if (const auto& wait = ctx.memory.step_wait; wait && ctx.now < wait->until) {
     ctx.wake(wait->until);
-    ctx.explain(fmt::format("a container could not be stopped: {}; tried again in {}", ctx.memory.step_message, format_duration(wait->until - ctx.now)));
+    ctx.explain(fmt::format("a container could not be stopped: {}; tried again in {}", ctx.memory.step_message,
+                            format_duration(wait->until - ctx.now)));
     return true;
   }
   ctx.memory.planned_grace = ctx.memory.grace_seconds;
@@ -139,7 +140,8 @@ bool plan_unwanted_stops(Context& ctx) {
         const auto memory = ctx.memory.containers.find(container.name);
         const bool marked = memory != ctx.memory.containers.end() && memory->second.kill_id == instance.id;
         if (!marked && instance.state != model::RunState::kUnknown) continue;
-        ctx.plan(make_stop(ctx, instance, grace_of_kill(ctx, container), marked ? memory->second.kill_message : std::string()), PlanKind::kSync);
+        ctx.plan(make_stop(ctx, instance, grace_of_kill(ctx, container), marked ? memory->second.kill_message : std::string()),
+                 PlanKind::kSync);
         ctx.explain(fmt::format("stopping container '{}'", container.name));
       }
   return !ctx.out.plan.empty();

@@ -32,10 +32,10 @@ struct HookStatus {
   Hook hook = Hook::kIngress;
   HookState state = HookState::kOff;
   LinkId link_id;
-  std::string program_tag;      // 16 hex digits
+  std::string program_tag;  // 16 hex digits
   uint32_t program_id = 0;
-  int sys_errno = 0;            // of the last refused attach
-  std::string error;            // names hook, cgroup, errno and likely cause; empty when all is well
+  int sys_errno = 0;  // of the last refused attach
+  std::string error;  // names hook, cgroup, errno and likely cause; empty when all is well
   bool operator==(const HookStatus&) const = default;
 };
 
@@ -43,7 +43,7 @@ struct HookStatus {
 struct PodCounters {
   uint64_t rx_bytes = 0, rx_packets = 0, tx_bytes = 0, tx_packets = 0;
   uint64_t connects = 0, execs = 0, exits = 0;
-  uint64_t events_lost = 0;     // ring reservations that failed for this pod: exact
+  uint64_t events_lost = 0;  // ring reservations that failed for this pod: exact
   bool operator==(const PodCounters&) const = default;
 };
 
@@ -64,21 +64,21 @@ enum class ProgramEventKind { kConnect, kExec, kExit };
 [[nodiscard]] std::string_view to_string(ProgramEventKind kind);
 struct ProgramEvent {
   ProgramEventKind kind = ProgramEventKind::kExec;
-  PodUid uid;                   // empty: not (or no longer) a pod of ours
+  PodUid uid;  // empty: not (or no longer) a pod of ours
   CgroupId cgroup_id;
-  Time time;                    // kernel time (CLOCK_BOOTTIME), converted to wall time
-  uint32_t pid = 0;             // thread group id
+  Time time;         // kernel time (CLOCK_BOOTTIME), converted to wall time
+  uint32_t pid = 0;  // thread group id
   std::string comm;
-  int32_t exit_code = 0;        // kExit: wait status as in waitpid(2)
-  std::string destination;      // kConnect: "10.0.0.1:80/tcp", "[::1]:53/udp"
+  int32_t exit_code = 0;    // kExit: wait status as in waitpid(2)
+  std::string destination;  // kConnect: "10.0.0.1:80/tcp", "[::1]:53/udp"
 };
 
 // One probed capability of this kernel and why it is missing, for `doctor` and `ebpf status`.
 struct FeatureProbe {
-  std::string name;             // "cgroup links", "ring buffer", "tp_btf"
+  std::string name;  // "cgroup links", "ring buffer", "tp_btf"
   bool available = false;
-  std::string detail;           // errno and likely cause when missing
-  std::string without;          // what Pintle does without it
+  std::string detail;   // errno and likely cause when missing
+  std::string without;  // what Pintle does without it
 };
 
 }  // namespace pintle::model

@@ -65,12 +65,14 @@ Result<std::string> resolve_field(const Pod& pod, const std::string& path, const
   if (path == "status.podIPs") return fmt::format("{}", fmt::join(context.pod_ips, ","));
   if (const auto key = subscript(path, "metadata.labels")) return value_or_empty(pod.metadata.labels, *key);
   if (const auto key = subscript(path, "metadata.annotations")) return value_or_empty(pod.metadata.annotations, *key);
-  return fail(Code::kInvalid, fmt::format("fieldPath '{}' is not supported (metadata.name, metadata.labels['key'], spec.nodeName, status.podIP …)", path));
+  return fail(Code::kInvalid,
+              fmt::format("fieldPath '{}' is not supported (metadata.name, metadata.labels['key'], spec.nodeName, status.podIP …)", path));
 }
 
 Result<std::string> resolve_resource(const Pod& pod, const Container* container, const ResourceFieldRef& ref, const FieldContext& context) {
   const Container* target = ref.container_name.empty() ? container : find_container(pod, ref.container_name);
-  if (target == nullptr) return fail(Code::kInvalid, fmt::format("resourceFieldRef names container '{}', which the pod does not have", ref.container_name));
+  if (target == nullptr)
+    return fail(Code::kInvalid, fmt::format("resourceFieldRef names container '{}', which the pod does not have", ref.container_name));
   const auto dot = ref.resource.find('.');
   const std::string kind = ref.resource.substr(0, dot);
   if (dot == std::string::npos || (kind != "limits" && kind != "requests"))

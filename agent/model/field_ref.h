@@ -21,6 +21,7 @@ struct FieldContext {
 // "metadata.name", "metadata.labels['app']", "metadata.labels" (all, one key="value" a line), "status.podIP" …  kInvalid names the path.
 [[nodiscard]] Result<std::string> resolve_field(const Pod& pod, const std::string& path, const FieldContext& context);
 // "limits.cpu" … of `ref.container_name`, or of `container` when that is empty; divided by the divisor, rounded up.
-[[nodiscard]] Result<std::string> resolve_resource(const Pod& pod, const Container* container, const ResourceFieldRef& ref, const FieldContext& context);
+[[nodiscard]] Result<std::string> resolve_resource(const Pod& pod, const Container* container, const ResourceFieldRef& ref,
+                                                   const FieldContext& context);
 
 }  // namespace pintle::model

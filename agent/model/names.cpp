@@ -45,7 +45,8 @@ bool is_env_name(std::string_view text) {
 }
 
 bool is_port_name(std::string_view text) {
-  if (text.empty() || text.size() > 15 || text.front() == '-' || text.back() == '-' || text.find("--") != std::string_view::npos) return false;
+  if (text.empty() || text.size() > 15 || text.front() == '-' || text.back() == '-' || text.find("--") != std::string_view::npos)
+    return false;
   return std::ranges::any_of(text, [](char c) { return c >= 'a' && c <= 'z'; }) &&
          std::ranges::all_of(text, [](char c) { return is_lower_alnum(c) || c == '-'; });
 }

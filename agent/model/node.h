@@ -26,7 +26,8 @@ struct NodeCondition {
   bool operator==(const NodeCondition&) const = default;
 };
 struct NodeSystemInfo {
-  std::string machine_id, system_uuid, boot_id, kernel_version, os_image, container_runtime_version, kubelet_version, operating_system, architecture;
+  std::string machine_id, system_uuid, boot_id, kernel_version, os_image, container_runtime_version, kubelet_version, operating_system,
+      architecture;
   bool operator==(const NodeSystemInfo&) const = default;
 };
 struct NodeImage {

@@ -133,11 +133,11 @@ struct ObservedContainer {
   RunState state = RunState::kUnknown;
   Time created_at, started_at, finished_at;
   int32_t exit_code = 0;
-  std::string reason, message;       // from the runtime: Completed, Error, OOMKilled …
+  std::string reason, message;  // from the runtime: Completed, Error, OOMKilled …
   std::string image, image_ref, log_path;
   StringMap labels, annotations;
-  bool detailed = false;             // true when it came from a status read: times, exit code and reason are valid
-  int64_t pid = 0;                   // of the first process, 0 if the runtime does not tell
+  bool detailed = false;  // true when it came from a status read: times, exit code and reason are valid
+  int64_t pid = 0;        // of the first process, 0 if the runtime does not tell
   bool operator==(const ObservedContainer&) const = default;
 };
 

@@ -45,7 +45,8 @@ class Validator {
     if (value < least) error(path, fmt::format("{} is too small; at least {}", value, least));
   }
   void check_one_of(const std::string& path, std::string_view value, std::span<const std::string_view> allowed) {
-    if (std::ranges::find(allowed, value) == allowed.end()) error(path, fmt::format("'{}' is not one of {}", value, fmt::join(allowed, ", ")));
+    if (std::ranges::find(allowed, value) == allowed.end())
+      error(path, fmt::format("'{}' is not one of {}", value, fmt::join(allowed, ", ")));
   }
   void check_port(const std::string& path, int64_t port) {
     if (port < 1 || port > 65535) error(path, fmt::format("{} is not a port; use 1 to 65535", port));
@@ -55,7 +56,8 @@ class Validator {
   }
   void check_label_name(const std::string& path, const std::string& name) {
     if (name.empty()) return error(path, "is required; give it a name");
-    if (!is_dns_label(name)) error(path, fmt::format("'{}' is not a name; use at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends", name));
+    if (!is_dns_label(name))
+      error(path, fmt::format("'{}' is not a name; use at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends", name));
   }
   void check_subdomain_name(const std::string& path, const std::string& name) {
     if (name.empty()) return error(path, "is required; give it a name");
@@ -102,8 +104,10 @@ void Validator::check_metadata() {
   check_label_name("metadata.namespace", meta.namespace_);
   for (const auto& [key, value] : meta.labels) {
     const std::string path = fmt::format("metadata.labels[{}]", key);
-    if (!is_qualified_name(key)) error(path, "is not a label key; use a name of at most 63 letters, digits, '-', '_', '.', after an optional 'domain/'");
-    if (!value.empty() && !is_label_name(value)) error(path, fmt::format("'{}' is not a label value; use at most 63 letters, digits, '-', '_', '.'", value));
+    if (!is_qualified_name(key))
+      error(path, "is not a label key; use a name of at most 63 letters, digits, '-', '_', '.', after an optional 'domain/'");
+    if (!value.empty() && !is_label_name(value))
+      error(path, fmt::format("'{}' is not a label value; use at most 63 letters, digits, '-', '_', '.'", value));
   }
   size_t annotation_bytes = 0;
   for (const auto& [key, value] : meta.annotations) {
@@ -113,7 +117,8 @@ void Validator::check_metadata() {
     if (!is_qualified_name(lower)) error(fmt::format("metadata.annotations[{}]", key), "is not an annotation key");
   }
   constexpr size_t kMaxAnnotationBytes = size_t{256} * 1024;
-  if (annotation_bytes > kMaxAnnotationBytes) error("metadata.annotations", fmt::format("take {} bytes; at most {}", annotation_bytes, kMaxAnnotationBytes));
+  if (annotation_bytes > kMaxAnnotationBytes)
+    error("metadata.annotations", fmt::format("take {} bytes; at most {}", annotation_bytes, kMaxAnnotationBytes));
 }
 
 void Validator::check_spec() {
@@ -142,14 +147,16 @@ void Validator::check_spec() {
   }
   const auto& context = spec_.security_context;
   for (const auto* id : {&context.run_as_user, &context.run_as_group, &context.fs_group})
-    if (*id && (**id < 0 || **id > 2147483647)) error("spec.securityContext", fmt::format("{} is not a user or group id; use 0 to 2147483647", **id));
+    if (*id && (**id < 0 || **id > 2147483647))
+      error("spec.securityContext", fmt::format("{} is not a user or group id; use 0 to 2147483647", **id));
 }
 
 void Validator::check_host_aliases() {
   for (size_t i = 0; i < spec_.host_aliases.size(); ++i)
     for (size_t j = 0; j < spec_.host_aliases[i].hostnames.size(); ++j)
       if (!is_dns_subdomain(spec_.host_aliases[i].hostnames[j]))
-        error(fmt::format("spec.hostAliases[{}].hostnames[{}]", i, j), fmt::format("'{}' is not a host name", spec_.host_aliases[i].hostnames[j]));
+        error(fmt::format("spec.hostAliases[{}].hostnames[{}]", i, j),
+              fmt::format("'{}' is not a host name", spec_.host_aliases[i].hostnames[j]));
 }
 
 void Validator::check_mode(const std::string& path, const std::optional<int32_t>& mode) {
@@ -162,7 +169,8 @@ void Validator::check_items(const std::string& path, const std::vector<KeyToPath
     const std::string at = fmt::format("{}.items[{}]", path, i);
     if (items[i].key.empty()) error(at + ".key", "is required");
     if (items[i].path.empty()) error(at + ".path", "is required");
-    if (leaves_volume(items[i].path)) error(at + ".path", fmt::format("'{}' leaves the volume; use a relative path without '..'", items[i].path));
+    if (leaves_volume(items[i].path))
+      error(at + ".path", fmt::format("'{}' leaves the volume; use a relative path without '..'", items[i].path));
     check_mode(at + ".mode", items[i].mode);
   }
 }
@@ -172,7 +180,8 @@ void Validator::check_downward(const std::string& path, const DownwardApiVolume&
   for (size_t i = 0; i < volume.items.size(); ++i) {
     const std::string at = fmt::format("{}.items[{}]", path, i);
     if (volume.items[i].path.empty()) error(at + ".path", "is required");
-    if (leaves_volume(volume.items[i].path)) error(at + ".path", fmt::format("'{}' leaves the volume; use a relative path without '..'", volume.items[i].path));
+    if (leaves_volume(volume.items[i].path))
+      error(at + ".path", fmt::format("'{}' leaves the volume; use a relative path without '..'", volume.items[i].path));
     check_mode(at + ".mode", volume.items[i].mode);
     const auto* resource = std::get_if<ResourceFieldRef>(&volume.items[i].source);
     if (resource != nullptr && resource->container_name.empty()) error(at + ".resourceFieldRef.containerName", "is required in a volume");
@@ -186,7 +195,8 @@ void Validator::check_source(const std::string& path, const Volume& volume) {
     if (empty_dir->size_limit && empty_dir->size_limit->milli() < 0) error(path + ".emptyDir.sizeLimit", "is negative");
   }
   if (const auto* host_path = std::get_if<HostPathVolume>(&volume.source)) {
-    static constexpr std::string_view kTypes[] = {"", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"};
+    static constexpr std::string_view kTypes[] = {"",       "DirectoryOrCreate", "Directory",  "FileOrCreate", "File",
+                                                  "Socket", "CharDevice",        "BlockDevice"};
     if (!host_path->path.starts_with('/')) error(path + ".hostPath.path", fmt::format("'{}' is not absolute", host_path->path));
     if (("/" + host_path->path + "/").find("/../") != std::string::npos) error(path + ".hostPath.path", "must not contain '..'");
     check_one_of(path + ".hostPath.type", host_path->type, kTypes);
@@ -231,7 +241,8 @@ void Validator::check_containers() {
   if (spec_.containers.empty()) error("spec.containers", "is empty; a pod needs at least one container");
   for (size_t i = 0; i < spec_.init_containers.size(); ++i)
     check_container(fmt::format("spec.initContainers[{}]", i), spec_.init_containers[i], Role::kInit);
-  for (size_t i = 0; i < spec_.containers.size(); ++i) check_container(fmt::format("spec.containers[{}]", i), spec_.containers[i], Role::kRegular);
+  for (size_t i = 0; i < spec_.containers.size(); ++i)
+    check_container(fmt::format("spec.containers[{}]", i), spec_.containers[i], Role::kRegular);
   for (size_t i = 0; i < spec_.ephemeral_containers.size(); ++i)
     check_container(fmt::format("spec.ephemeralContainers[{}]", i), spec_.ephemeral_containers[i], Role::kEphemeral);
 }
@@ -240,7 +251,8 @@ void Validator::check_container(const std::string& path, const Container& contai
   check_label_name(path + ".name", container.name);
   check_unique(container_names_, container.name, path + ".name", "container names");
   if (container.image.empty()) error(path + ".image", "is required; name an image");
-  if (container.image.find_first_of(" \t\n") != std::string::npos) error(path + ".image", fmt::format("'{}' contains blanks", container.image));
+  if (container.image.find_first_of(" \t\n") != std::string::npos)
+    error(path + ".image", fmt::format("'{}' contains blanks", container.image));
   check_ports(path, container);
   check_env(path, container);
   check_mounts(path, container);
@@ -293,7 +305,8 @@ void Validator::check_env(const std::string& path, const Container& container) {
       error(at + ".name", "is required");
     else if (!is_env_name(env.name))
       error(at + ".name", fmt::format("'{}' is not a variable's name; use printable ASCII without '='", env.name));
-    if (!env.value.empty() && !std::holds_alternative<std::monostate>(env.value_from)) error(at + ".valueFrom", "is set together with value; drop one");
+    if (!env.value.empty() && !std::holds_alternative<std::monostate>(env.value_from))
+      error(at + ".valueFrom", "is set together with value; drop one");
     if (const auto* config = std::get_if<ConfigMapKeyRef>(&env.value_from); config != nullptr && config->name.empty())
       error(at + ".valueFrom.configMapKeyRef.name", "is required; name the ConfigMap");
     if (const auto* secret = std::get_if<SecretKeyRef>(&env.value_from); secret != nullptr && secret->name.empty())
@@ -303,7 +316,8 @@ void Validator::check_env(const std::string& path, const Container& container) {
     const EnvFrom& from = container.env_from[i];
     const std::string at = fmt::format("{}.envFrom[{}]", path, i);
     if (from.name.empty()) error(at + (from.kind == EnvFrom::Kind::kConfigMap ? ".configMapRef.name" : ".secretRef.name"), "is required");
-    if (!from.prefix.empty() && !is_env_name(from.prefix)) error(at + ".prefix", fmt::format("'{}' can't begin a variable's name", from.prefix));
+    if (!from.prefix.empty() && !is_env_name(from.prefix))
+      error(at + ".prefix", fmt::format("'{}' can't begin a variable's name", from.prefix));
   }
 }
 
@@ -322,8 +336,10 @@ void Validator::check_mounts(const std::string& path, const Container& container
     if (mount.mount_path.find(':') != std::string::npos) error(at + ".mountPath", "must not contain ':'");
     check_unique(paths, mount.mount_path, at + ".mountPath", "mount paths of a container");
     if (!mount.sub_path.empty() && !mount.sub_path_expr.empty()) error(at + ".subPathExpr", "is set together with subPath; drop one");
-    if (leaves_volume(mount.sub_path)) error(at + ".subPath", fmt::format("'{}' leaves the volume; use a relative path without '..'", mount.sub_path));
-    if (leaves_volume(mount.sub_path_expr)) error(at + ".subPathExpr", fmt::format("'{}' leaves the volume; use a relative path without '..'", mount.sub_path_expr));
+    if (leaves_volume(mount.sub_path))
+      error(at + ".subPath", fmt::format("'{}' leaves the volume; use a relative path without '..'", mount.sub_path));
+    if (leaves_volume(mount.sub_path_expr))
+      error(at + ".subPathExpr", fmt::format("'{}' leaves the volume; use a relative path without '..'", mount.sub_path_expr));
     if (mount.propagation == VolumeMount::Propagation::kBidirectional && !privileged)
       error(at + ".mountPropagation", "Bidirectional needs securityContext.privileged: true");
     static constexpr std::string_view kRecursive[] = {"", "Disabled", "IfPossible", "Enabled"};
@@ -351,7 +367,8 @@ void Validator::check_resources(const std::string& path, const Resources& resour
 void Validator::check_target_port(const std::string& path, const IntOrString& port) {
   if (const auto* number = std::get_if<int64_t>(&port)) return check_port(path, *number);
   // That the name exists is found out when the probe runs, as with a kubelet.
-  if (!is_port_name(std::get<std::string>(port))) error(path, fmt::format("'{}' is neither a port number nor a port's name", std::get<std::string>(port)));
+  if (!is_port_name(std::get<std::string>(port)))
+    error(path, fmt::format("'{}' is neither a port number nor a port's name", std::get<std::string>(port)));
 }
 
 void Validator::check_http(const std::string& path, const HttpGetAction& action) {
@@ -369,7 +386,8 @@ void Validator::check_action(const std::string& path, const ExecAction& action) 
 
 void Validator::check_action(const std::string& path, const SleepAction& action) {
   if (action.seconds < 0 || action.seconds > spec_.termination_grace_period_seconds)
-    error(path + ".sleep.seconds", fmt::format("{} is not within 0 and terminationGracePeriodSeconds ({})", action.seconds, spec_.termination_grace_period_seconds));
+    error(path + ".sleep.seconds",
+          fmt::format("{} is not within 0 and terminationGracePeriodSeconds ({})", action.seconds, spec_.termination_grace_period_seconds));
 }
 
 void Validator::check_probe(const std::string& path, const std::optional<Probe>& probe, bool readiness) {

@@ -42,9 +42,12 @@ std::string LeaseKeeper::last_error() {
 Status LeaseKeeper::renew_once(std::stop_token stop) {
   if (!held_ && !must_create_) {
     auto existing = api_.get_lease(settings_.node_name, stop);
-    if (existing) held_ = *std::move(existing);
-    else if (existing.error().code == Code::kNotFound) must_create_ = true;
-    else return std::unexpected(std::move(existing).error());
+    if (existing)
+      held_ = *std::move(existing);
+    else if (existing.error().code == Code::kNotFound)
+      must_create_ = true;
+    else
+      return std::unexpected(std::move(existing).error());
   }
   const model::Lease wanted = next_lease(settings_, held_, node_uid_(), clock_.now());
   auto reply = must_create_ ? api_.create_lease(wanted, stop) : api_.update_lease(wanted, stop);

@@ -28,7 +28,8 @@ struct LeaseSettings {
 };
 
 // The lease to send now: `held` (what the server last told; nullopt: create one) with holder, duration and time set.
-[[nodiscard]] model::Lease next_lease(const LeaseSettings& settings, const std::optional<model::Lease>& held, const std::string& node_uid, Time now);
+[[nodiscard]] model::Lease next_lease(const LeaseSettings& settings, const std::optional<model::Lease>& held, const std::string& node_uid,
+                                      Time now);
 
 class LeaseKeeper {
  public:

@@ -3,14 +3,14 @@
 #include "node/machine_info.h"
 
 #include <arpa/inet.h>
-#include <charconv>
-#include <filesystem>
 #include <ifaddrs.h>
-#include <memory>
 #include <net/if.h>
-#include <optional>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
+#include <charconv>
+#include <filesystem>
+#include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -94,7 +94,8 @@ std::string parse_os_name(std::string_view os_release) {
   for_each_line(os_release, [&](std::string_view line) {
     if (!line.starts_with("PRETTY_NAME=")) return;
     line.remove_prefix(12);
-    if (line.size() >= 2 && (line.front() == '"' || line.front() == '\'') && line.back() == line.front()) line = line.substr(1, line.size() - 2);
+    if (line.size() >= 2 && (line.front() == '"' || line.front() == '\'') && line.back() == line.front())
+      line = line.substr(1, line.size() - 2);
     name = line;
   });
   return name;
@@ -115,7 +116,7 @@ Result<MachineInfo> read_machine_info(const std::string& root, const std::string
   PINTLE_ASSIGN_OR_RETURN(const std::string cpuinfo, read_file(root + "/proc/cpuinfo"));
   out.cpus = count_cpus(cpuinfo);
   if (out.cpus == 0) return fail(Code::kInvalid, fmt::format("{}/proc/cpuinfo: no processor", root));
-  struct statvfs storage {};
+  struct statvfs storage{};
   if (::statvfs(storage_path.c_str(), &storage) != 0) return fail_errno(errno, fmt::format("statvfs '{}'", storage_path));
   out.storage_bytes = uint64_t{storage.f_blocks} * storage.f_frsize;
   out.hugepages = read_hugepages(root);
@@ -160,7 +161,8 @@ std::vector<std::string> default_route_addresses(const std::string& root) {
   if (interface.empty() || ::getifaddrs(&raw) != 0) return {};
   const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> list(raw, &::freeifaddrs);
   for (const ifaddrs* at = list.get(); at != nullptr; at = at->ifa_next) {
-    if (at->ifa_addr == nullptr || at->ifa_addr->sa_family != AF_INET || interface != at->ifa_name || (at->ifa_flags & IFF_UP) == 0) continue;
+    if (at->ifa_addr == nullptr || at->ifa_addr->sa_family != AF_INET || interface != at->ifa_name || (at->ifa_flags & IFF_UP) == 0)
+      continue;
     char text[INET_ADDRSTRLEN];
     const auto* address = reinterpret_cast<const sockaddr_in*>(at->ifa_addr);
     if (::inet_ntop(AF_INET, &address->sin_addr, text, sizeof text) != nullptr) return {text};

@@ -18,9 +18,9 @@ namespace pintle::node {
 struct MachineInfo {
   int cpus = 0;
   uint64_t memory_bytes = 0;
-  uint64_t storage_bytes = 0;                  // size of the file system that holds the agent's root directory
-  std::map<std::string, uint64_t> hugepages;   // "hugepages-2Mi" -> bytes set aside
-  model::NodeSystemInfo system;                // all but container_runtime_version and kubelet_version
+  uint64_t storage_bytes = 0;                 // size of the file system that holds the agent's root directory
+  std::map<std::string, uint64_t> hugepages;  // "hugepages-2Mi" -> bytes set aside
+  model::NodeSystemInfo system;               // all but container_runtime_version and kubelet_version
 };
 
 [[nodiscard]] Result<MachineInfo> read_machine_info(const std::string& root, const std::string& storage_path);

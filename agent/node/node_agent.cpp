@@ -6,9 +6,15 @@
 
 namespace pintle::node {
 
-NodeAgent::NodeAgent(ports::NodeApi& api, ports::EventSink* events, const Clock& clock, NodeSettings settings, MachineInfo machine, FactsReader facts,
-                     NodeAgentTimes times)
-    : api_(api), events_(events), clock_(clock), settings_(std::move(settings)), machine_(std::move(machine)), facts_(std::move(facts)), times_(times) {}
+NodeAgent::NodeAgent(ports::NodeApi& api, ports::EventSink* events, const Clock& clock, NodeSettings settings, MachineInfo machine,
+                     FactsReader facts, NodeAgentTimes times)
+    : api_(api),
+      events_(events),
+      clock_(clock),
+      settings_(std::move(settings)),
+      machine_(std::move(machine)),
+      facts_(std::move(facts)),
+      times_(times) {}
 NodeAgent::~NodeAgent() { stop(); }
 
 void NodeAgent::start() {

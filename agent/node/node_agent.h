@@ -44,8 +44,8 @@ class NodeAgent {
  public:
   using FactsReader = std::function<NodeFacts()>;  // may block for as long as a runtime status call may
   // Contract: `api`, `clock` and `events` (may be null) outlive the agent.
-  NodeAgent(ports::NodeApi& api, ports::EventSink* events, const Clock& clock, NodeSettings settings, MachineInfo machine, FactsReader facts,
-            NodeAgentTimes times = {});
+  NodeAgent(ports::NodeApi& api, ports::EventSink* events, const Clock& clock, NodeSettings settings, MachineInfo machine,
+            FactsReader facts, NodeAgentTimes times = {});
   ~NodeAgent();
 
   void start();

@@ -51,7 +51,8 @@ std::vector<std::string> not_ready_reasons(const NodeFacts& facts) {
   if (!facts.runtime_answers) {
     out.emplace_back("container runtime is down");
   } else {
-    if (!facts.runtime.runtime_ready.ok) out.push_back(runtime_condition_text("container runtime not ready", "RuntimeReady", facts.runtime.runtime_ready));
+    if (!facts.runtime.runtime_ready.ok)
+      out.push_back(runtime_condition_text("container runtime not ready", "RuntimeReady", facts.runtime.runtime_ready));
     if (!facts.runtime.network_ready.ok)
       out.push_back(runtime_condition_text("container runtime network not ready", "NetworkReady", facts.runtime.network_ready));
   }
@@ -62,11 +63,19 @@ std::vector<std::string> not_ready_reasons(const NodeFacts& facts) {
 model::NodeCondition ready_condition(const NodeFacts& facts) {
   const auto reasons = not_ready_reasons(facts);
   if (reasons.empty())
-    return {.type = "Ready", .status = ConditionStatus::kTrue, .reason = "KubeletReady", .message = "kubelet is posting ready status",
-            .last_heartbeat_time = {}, .last_transition_time = {}};
+    return {.type = "Ready",
+            .status = ConditionStatus::kTrue,
+            .reason = "KubeletReady",
+            .message = "kubelet is posting ready status",
+            .last_heartbeat_time = {},
+            .last_transition_time = {}};
   const std::string message = reasons.size() == 1 ? reasons.front() : fmt::format("[{}]", fmt::join(reasons, ", "));
-  return {.type = "Ready", .status = ConditionStatus::kFalse, .reason = "KubeletNotReady", .message = message,
-          .last_heartbeat_time = {}, .last_transition_time = {}};
+  return {.type = "Ready",
+          .status = ConditionStatus::kFalse,
+          .reason = "KubeletNotReady",
+          .message = message,
+          .last_heartbeat_time = {},
+          .last_transition_time = {}};
 }
 
 std::vector<model::NodeImage> published_images(std::vector<model::NodeImage> images, int limit) {
@@ -107,7 +116,8 @@ model::ResourceList allocatable_of(const NodeSettings& settings, const MachineIn
     memory = less(memory, left);
   }
   out["memory"] = binary_quantity(memory);
-  const auto eviction = static_cast<uint64_t>(static_cast<double>(machine.storage_bytes) * static_cast<double>(settings.eviction_storage_fraction));
+  const auto eviction =
+      static_cast<uint64_t>(static_cast<double>(machine.storage_bytes) * static_cast<double>(settings.eviction_storage_fraction));
   out["ephemeral-storage"] = binary_quantity(less(machine.storage_bytes, reserved(settings, "ephemeral-storage") + eviction));
   return out;
 }
@@ -133,7 +143,8 @@ std::vector<model::NodeCondition> conditions_of(const NodeFacts& facts, const st
   return out;
 }
 
-model::NodeStatus status_of(const NodeSettings& settings, const MachineInfo& machine, const NodeFacts& facts, const model::NodeStatus& before, Time now) {
+model::NodeStatus status_of(const NodeSettings& settings, const MachineInfo& machine, const NodeFacts& facts,
+                            const model::NodeStatus& before, Time now) {
   model::NodeStatus out;
   out.capacity = capacity_of(settings, machine);
   out.allocatable = allocatable_of(settings, machine);
@@ -142,8 +153,10 @@ model::NodeStatus status_of(const NodeSettings& settings, const MachineInfo& mac
   out.addresses.push_back({"Hostname", hostname_of(settings)});
   out.info = machine.system;
   out.info.kubelet_version = settings.kubelet_version;
-  if (facts.runtime_version) out.info.container_runtime_version = fmt::format("{}://{}", facts.runtime_version->name, facts.runtime_version->version);
-  else out.info.container_runtime_version = before.info.container_runtime_version;
+  if (facts.runtime_version)
+    out.info.container_runtime_version = fmt::format("{}://{}", facts.runtime_version->name, facts.runtime_version->version);
+  else
+    out.info.container_runtime_version = before.info.container_runtime_version;
   out.images = published_images(facts.images, settings.max_images);
   out.kubelet_port = settings.kubelet_port;
   return out;
@@ -185,7 +198,8 @@ bool differs_in_meaning(const model::NodeStatus& known, const model::NodeStatus&
   for (const auto& condition : wanted.conditions) {
     // By type, not by place; conditions that others wrote are none of ours.
     const auto* have = find_condition(known, condition.type);
-    if (have == nullptr || have->status != condition.status || have->reason != condition.reason || have->message != condition.message) return true;
+    if (have == nullptr || have->status != condition.status || have->reason != condition.reason || have->message != condition.message)
+      return true;
   }
   // Resources that others publish (extended ones) stay as they are, too.
   for (const auto& [have, want] : {std::pair{&known.capacity, &wanted.capacity}, {&known.allocatable, &wanted.allocatable}})
@@ -206,7 +220,8 @@ bool is_ready(const model::NodeStatus& status) {
   return ready != nullptr && ready->status == ConditionStatus::kTrue;
 }
 
-std::vector<model::Event> events_of(const std::string& node_name, const model::NodeStatus* before, const model::NodeStatus& after, Time now) {
+std::vector<model::Event> events_of(const std::string& node_name, const model::NodeStatus* before, const model::NodeStatus& after,
+                                    Time now) {
   std::vector<model::Event> out;
   const auto add = [&](model::EventType type, const std::string& reason, const std::string& message) {
     model::Event event;
@@ -224,8 +239,10 @@ std::vector<model::Event> events_of(const std::string& node_name, const model::N
     const auto* old = before != nullptr ? find_condition(*before, condition.type) : nullptr;
     if (old != nullptr && old->status == condition.status) continue;
     std::string reason;
-    if (condition.type == "Ready") reason = condition.status == ConditionStatus::kTrue ? "NodeReady" : "NodeNotReady";
-    else reason = "NodeHas" + condition.reason.substr(std::string_view("KubeletHas").size());
+    if (condition.type == "Ready")
+      reason = condition.status == ConditionStatus::kTrue ? "NodeReady" : "NodeNotReady";
+    else
+      reason = "NodeHas" + condition.reason.substr(std::string_view("KubeletHas").size());
     add(model::EventType::kNormal, reason, fmt::format("Node {} status is now: {}", node_name, reason));
   }
   return out;

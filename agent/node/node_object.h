@@ -17,10 +17,10 @@ namespace pintle::node {
 
 struct NodeSettings {
   std::string name;
-  model::StringMap labels;                     // --node-labels
-  std::vector<model::Taint> taints;            // --register-with-taints
-  std::vector<std::string> addresses;          // InternalIPs, primary first
-  std::string hostname;                        // of the Hostname address and label; empty: the name
+  model::StringMap labels;             // --node-labels
+  std::vector<model::Taint> taints;    // --register-with-taints
+  std::vector<std::string> addresses;  // InternalIPs, primary first
+  std::string hostname;                // of the Hostname address and label; empty: the name
   int kubelet_port = 10250;
   int max_pods = 110;
   int max_images = 50;
@@ -34,9 +34,9 @@ struct NodeSettings {
 // What changes while the node runs.
 struct NodeFacts {
   std::optional<model::RuntimeVersion> runtime_version;
-  bool runtime_answers = false;                // a status call succeeded within the last 30 s (row 1.16)
-  model::RuntimeStatus runtime;                // of that call
-  std::vector<std::string> other_errors;       // storage, shutdown …: each makes the node not ready (row 7.10)
+  bool runtime_answers = false;           // a status call succeeded within the last 30 s (row 1.16)
+  model::RuntimeStatus runtime;           // of that call
+  std::vector<std::string> other_errors;  // storage, shutdown …: each makes the node not ready (row 7.10)
   bool memory_pressure = false, disk_pressure = false, pid_pressure = false;
   std::vector<model::NodeImage> images;
 };
@@ -44,9 +44,10 @@ struct NodeFacts {
 [[nodiscard]] model::ResourceList capacity_of(const NodeSettings& settings, const MachineInfo& machine);
 [[nodiscard]] model::ResourceList allocatable_of(const NodeSettings& settings, const MachineInfo& machine);
 // Rows 5.6, 7.9, 7.10. Transition times are kept from `before` where the status is the same.
-[[nodiscard]] std::vector<model::NodeCondition> conditions_of(const NodeFacts& facts, const std::vector<model::NodeCondition>& before, Time now);
-[[nodiscard]] model::NodeStatus status_of(const NodeSettings& settings, const MachineInfo& machine, const NodeFacts& facts, const model::NodeStatus& before,
-                                          Time now);
+[[nodiscard]] std::vector<model::NodeCondition> conditions_of(const NodeFacts& facts, const std::vector<model::NodeCondition>& before,
+                                                              Time now);
+[[nodiscard]] model::NodeStatus status_of(const NodeSettings& settings, const MachineInfo& machine, const NodeFacts& facts,
+                                          const model::NodeStatus& before, Time now);
 [[nodiscard]] model::Node node_to_register(const NodeSettings& settings, const MachineInfo& machine, const NodeFacts& facts, Time now);
 
 // Adds to a node that exists already what registration would have set (row 7.1). False: nothing was missing.
@@ -58,6 +59,7 @@ struct NodeFacts {
 [[nodiscard]] bool is_ready(const model::NodeStatus& status);
 
 // Row 7.18: what to tell of the change from one status to the next. `before` null: the node was just registered.
-[[nodiscard]] std::vector<model::Event> events_of(const std::string& node_name, const model::NodeStatus* before, const model::NodeStatus& after, Time now);
+[[nodiscard]] std::vector<model::Event> events_of(const std::string& node_name, const model::NodeStatus* before,
+                                                  const model::NodeStatus& after, Time now);
 
 }  // namespace pintle::node

@@ -129,7 +129,8 @@ void RuntimeObserver::read(const PodUid& uid) {
       changed_.notify_all();
       return;
     }
-    (void)changed_.wait_for(mu_, options_.exit_rereads[attempt]);
+    // Only a stop ends the pause early: other pods' reads must not use up this one's attempts.
+    (void)changed_.wait_for(mu_, options_.exit_rereads[attempt], [this]() PINTLE_ANNOTATE(no_thread_safety_analysis) { return stopping_; });
   }
 }
 

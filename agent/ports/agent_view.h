@@ -35,9 +35,9 @@ struct PodRecord {
   std::optional<model::AttachReport> programs;
   model::EbpfPolicy policy = model::EbpfPolicy::kBestEffort;
   std::optional<model::PodCounters> counters;
-  std::string explanation;                // what is waited for or done now
-  std::vector<TimelineEntry> timeline;    // oldest first, bounded
-  bool removed = false;                   // on its way out of the table: a watcher's last word of it
+  std::string explanation;              // what is waited for or done now
+  std::vector<TimelineEntry> timeline;  // oldest first, bounded
+  bool removed = false;                 // on its way out of the table: a watcher's last word of it
 };
 
 struct SourceProblem {
@@ -91,12 +91,14 @@ class AgentView {
   [[nodiscard]] virtual Result<model::Node> node() = 0;
 
   // Only where the agent owns an API (standalone); kUnsupported elsewhere, naming what to use instead.
-  [[nodiscard]] virtual Result<ApplyReply> apply(const std::string& manifest, const std::string& origin, bool dry_run, std::stop_token stop) = 0;
+  [[nodiscard]] virtual Result<ApplyReply> apply(const std::string& manifest, const std::string& origin, bool dry_run,
+                                                 std::stop_token stop) = 0;
   // Graceful; nullopt: the pod's own period. Works for API pods; a static pod's answer names its file.
   [[nodiscard]] virtual Status delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds,
                                           std::stop_token stop) = 0;
   // Objects as the API has them, JSON, for `get -o json|yaml` of kinds other than pods. kUnsupported without an API.
-  [[nodiscard]] virtual Result<std::string> list_objects_json(const std::string& kind, const std::string& namespace_, std::stop_token stop) = 0;
+  [[nodiscard]] virtual Result<std::string> list_objects_json(const std::string& kind, const std::string& namespace_,
+                                                              std::stop_token stop) = 0;
 
   [[nodiscard]] virtual std::vector<model::FeatureProbe> ebpf_features() = 0;
   [[nodiscard]] virtual std::unique_ptr<Subscription> watch_ebpf(std::function<void(const model::ProgramEvent&)> observer) = 0;

@@ -19,18 +19,18 @@
 namespace pintle::ports {
 
 struct PodCgroup {
-  std::shared_ptr<DirFd> dir;    // in the v2 hierarchy; null on a host without one (eBPF unavailable, limits still set)
-  CgroupId id;                   // st_ino of dir; 0 without one
-  std::string path;              // absolute, of the directory in the v2 hierarchy, or in v1's memory hierarchy without one
-  std::string runtime_parent;    // what the CRI's cgroup_parent gets: "/kubepods/burstable/pod<uid>" or "….slice"
+  std::shared_ptr<DirFd> dir;  // in the v2 hierarchy; null on a host without one (eBPF unavailable, limits still set)
+  CgroupId id;                 // st_ino of dir; 0 without one
+  std::string path;            // absolute, of the directory in the v2 hierarchy, or in v1's memory hierarchy without one
+  std::string runtime_parent;  // what the CRI's cgroup_parent gets: "/kubepods/burstable/pod<uid>" or "….slice"
 };
 
 // Values for a pod's or a QoS class's cgroup; nullopt: leave the kernel's default.
 struct CgroupLimits {
-  std::optional<uint64_t> cpu_shares;      // v1 scale; converted to weight by row 15.8
-  std::optional<int64_t> cpu_quota_us;     // per cpu_period_us; -1 no limit
+  std::optional<uint64_t> cpu_shares;   // v1 scale; converted to weight by row 15.8
+  std::optional<int64_t> cpu_quota_us;  // per cpu_period_us; -1 no limit
   int64_t cpu_period_us = 100000;
-  std::optional<int64_t> memory_bytes;     // -1 no limit
+  std::optional<int64_t> memory_bytes;  // -1 no limit
   std::optional<int64_t> pids;
 };
 

@@ -20,7 +20,8 @@ class NodeApi {
   // Strategic-merge patch of labels and annotations only.
   [[nodiscard]] virtual Result<model::Node> patch_node_metadata(const model::Node& node, std::stop_token stop) = 0;
   // Only the difference to `last_known`.
-  [[nodiscard]] virtual Result<model::Node> patch_node_status(const model::Node& last_known, const model::NodeStatus& status, std::stop_token stop) = 0;
+  [[nodiscard]] virtual Result<model::Node> patch_node_status(const model::Node& last_known, const model::NodeStatus& status,
+                                                              std::stop_token stop) = 0;
 };
 
 class LeaseApi {

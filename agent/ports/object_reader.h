@@ -24,7 +24,8 @@ struct IssuedToken {
 class ObjectReader {
  public:
   virtual ~ObjectReader() = default;
-  [[nodiscard]] virtual Result<model::ConfigMap> get_config_map(const std::string& namespace_, const std::string& name, std::stop_token stop) = 0;
+  [[nodiscard]] virtual Result<model::ConfigMap> get_config_map(const std::string& namespace_, const std::string& name,
+                                                                std::stop_token stop) = 0;
   [[nodiscard]] virtual Result<model::Secret> get_secret(const std::string& namespace_, const std::string& name, std::stop_token stop) = 0;
   // kUnsupported where the API has no tokens to give.
   [[nodiscard]] virtual Result<IssuedToken> request_token(const TokenRequest& request, std::stop_token stop) = 0;

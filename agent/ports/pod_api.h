@@ -18,7 +18,8 @@ class PodApi {
   virtual ~PodApi() = default;
   // Patches the status subresource with only the difference to `last_known` (facts row 6.1), UID as precondition. Owned conditions
   // are replaced, others left alone (row 6.3). A no-op is not sent. Returns the pod as the API then has it.
-  [[nodiscard]] virtual Result<model::Pod> patch_status(const model::Pod& last_known, const model::PodStatus& status, std::stop_token stop) = 0;
+  [[nodiscard]] virtual Result<model::Pod> patch_status(const model::Pod& last_known, const model::PodStatus& status,
+                                                        std::stop_token stop) = 0;
   // Grace period 0 with the UID as precondition (row 4.9). Absent is success.
   [[nodiscard]] virtual Status delete_pod(const model::Pod& pod, std::stop_token stop) = 0;
   [[nodiscard]] virtual Result<model::Pod> create_pod(const model::Pod& pod, std::stop_token stop) = 0;  // mirror pods

@@ -38,11 +38,12 @@ class VolumeMounter {
   [[nodiscard]] virtual Result<PreparedVolumes> mount(const model::Pod& pod, const VolumeContext& context, std::stop_token stop) = 0;
   // The mounts of one container, in the order of facts row 17.10: volumes (subPath resolved), /etc/hosts, termination log.
   // Creates the termination-message file of this attempt (0666, row 9.18). `envs` expands subPathExpr.
-  [[nodiscard]] virtual Result<std::vector<model::Mount>> container_mounts(const model::Pod& pod, const model::Container& container, uint32_t attempt,
-                                                                           const VolumeContext& context, const PreparedVolumes& volumes,
-                                                                           const std::vector<std::pair<std::string, std::string>>& envs) = 0;
+  [[nodiscard]] virtual Result<std::vector<model::Mount>> container_mounts(
+      const model::Pod& pod, const model::Container& container, uint32_t attempt, const VolumeContext& context,
+      const PreparedVolumes& volumes, const std::vector<std::pair<std::string, std::string>>& envs) = 0;
   // The text a container left (row 6.16); empty if none. `log_path` is absolute.
-  [[nodiscard]] virtual std::string termination_message(const model::Pod& pod, const model::Container& container, const model::ObservedContainer& dead) = 0;
+  [[nodiscard]] virtual std::string termination_message(const model::Pod& pod, const model::Container& container,
+                                                        const model::ObservedContainer& dead) = 0;
   // Unmounts and deletes all of the pod's files; never crosses a mount point. Absent is success.
   [[nodiscard]] virtual Status unmount(const PodUid& uid) = 0;
   // Pods that have a directory.

@@ -14,7 +14,7 @@ namespace {
 std::string encode_request(const std::string& service) {
   if (service.empty()) return {};
   std::string out = "\x0a";
-  for (size_t length = service.size(); ; length >>= 7) {
+  for (size_t length = service.size();; length >>= 7) {
     if (length < 0x80) {
       out += static_cast<char>(length);
       break;
@@ -51,8 +51,7 @@ Result<Serving> check_health(const std::string& address, const std::string& serv
   bool ok = false;
   (void)queue.Next(&tag, &ok);  // the deadline bounds it; the outcome is in `status`
   queue.Shutdown();
-  while (queue.Next(&tag, &ok)) {
-  }
+  while (queue.Next(&tag, &ok)) {}
   if (!status.ok()) return fail(Code::kUnavailable, fmt::format("grpc health check of '{}': {}", address, status.error_message()));
   std::vector<grpc::Slice> slices;
   (void)response.Dump(&slices);

@@ -17,7 +17,8 @@ constexpr int kMaxRedirects = 10;
 
 std::string url_of(const HttpRequest& request) {
   const bool v6 = request.host.find(':') != std::string::npos;
-  return fmt::format("{}://{}{}{}:{}{}", request.tls ? "https" : "http", v6 ? "[" : "", request.host, v6 ? "]" : "", request.port, request.path);
+  return fmt::format("{}://{}{}{}:{}{}", request.tls ? "https" : "http", v6 ? "[" : "", request.host, v6 ? "]" : "", request.port,
+                     request.path);
 }
 
 template <typename Client>

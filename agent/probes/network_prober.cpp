@@ -34,13 +34,18 @@ Result<int> port_number(const model::Container& container, const model::IntOrStr
   }
   const auto& name = std::get<std::string>(port);
   const auto found = std::ranges::find(container.ports, name, &model::ContainerPort::name);
-  if (found == container.ports.end()) return fail(Code::kInvalid, fmt::format("container '{}' has no port named '{}'", container.name, name));
+  if (found == container.ports.end())
+    return fail(Code::kInvalid, fmt::format("container '{}' has no port named '{}'", container.name, name));
   return found->container_port;
 }
 
 HttpRequest request_of(const model::HttpGetAction& action, const ports::ProbeTarget& target, int port, const char* agent) {
-  HttpRequest request{.tls = action.scheme == "HTTPS", .host = action.host.empty() ? target.pod_ip : action.host, .port = port, .path = action.path,
-                      .headers = action.headers, .user_agent = agent};
+  HttpRequest request{.tls = action.scheme == "HTTPS",
+                      .host = action.host.empty() ? target.pod_ip : action.host,
+                      .port = port,
+                      .path = action.path,
+                      .headers = action.headers,
+                      .user_agent = agent};
   return request;
 }
 
@@ -108,7 +113,8 @@ ProbeReport NetworkProber::probe(const ports::ProbeTarget& target, const model::
   }
   const auto& grpc = std::get<model::GrpcAction>(probe.action);
   const bool v6 = target.pod_ip.find(':') != std::string::npos;
-  const auto serving = check_health(fmt::format("{}{}{}:{}", v6 ? "[" : "", target.pod_ip, v6 ? "]" : "", grpc.port), grpc.service, timeout);
+  const auto serving =
+      check_health(fmt::format("{}{}{}:{}", v6 ? "[" : "", target.pod_ip, v6 ? "]" : "", grpc.port), grpc.service, timeout);
   if (!serving) return {ProbeOutcome::kFailure, serving.error().message()};
   if (*serving == Serving::kServing) return {ProbeOutcome::kSuccess, "service healthy"};
   return {ProbeOutcome::kFailure, "service unhealthy (responded with \"NOT_SERVING\")"};
@@ -116,10 +122,11 @@ ProbeReport NetworkProber::probe(const ports::ProbeTarget& target, const model::
 
 Status NetworkProber::run_hook(const ports::ProbeTarget& target, const model::HookAction& action, std::stop_token stop) {
   if (const auto* exec = std::get_if<model::ExecAction>(&action)) {
-    PINTLE_ASSIGN_OR_RETURN(const auto result, runtime_.exec_sync(target.container, exec->command, std::chrono::seconds(0), std::move(stop)));
+    PINTLE_ASSIGN_OR_RETURN(const auto result,
+                            runtime_.exec_sync(target.container, exec->command, std::chrono::seconds(0), std::move(stop)));
     if (result.exit_code == 0) return {};
-    return fail(Code::kInternal, fmt::format("command '{}' exited with {}: {}{}", exec->command.empty() ? "" : exec->command.front(), result.exit_code,
-                                             result.stdout_text, result.stderr_text));
+    return fail(Code::kInternal, fmt::format("command '{}' exited with {}: {}{}", exec->command.empty() ? "" : exec->command.front(),
+                                             result.exit_code, result.stdout_text, result.stderr_text));
   }
   if (const auto* get = std::get_if<model::HttpGetAction>(&action)) {
     PINTLE_ASSIGN_OR_RETURN(const int port, port_number(target.spec, get->port));

@@ -61,7 +61,8 @@ void container_to_proto(const model::Container& container, v1::Container::Kind k
 void containers_to_proto(const model::PodSpec& spec, const model::PodStatus& status, v1::Pod& out) {
   for (const auto& container : spec.init_containers) {
     const bool sidecar = container.restart_policy == model::RestartPolicy::kAlways;
-    container_to_proto(container, sidecar ? v1::Container::SIDECAR : v1::Container::INIT, status.init_container_statuses, *out.add_containers());
+    container_to_proto(container, sidecar ? v1::Container::SIDECAR : v1::Container::INIT, status.init_container_statuses,
+                       *out.add_containers());
   }
   for (const auto& container : spec.containers)
     container_to_proto(container, v1::Container::REGULAR, status.container_statuses, *out.add_containers());

@@ -26,7 +26,8 @@ bool matches(const ports::PodRecord& record, const std::string& namespace_, cons
 std::vector<ports::PodRecord> sorted_pods(ports::AgentView& agent, const std::string& namespace_, const std::string& name) {
   auto pods = agent.list_pods();
   std::erase_if(pods, [&](const ports::PodRecord& record) { return !matches(record, namespace_, name); });
-  std::ranges::sort(pods, {}, [](const ports::PodRecord& record) { return std::tie(record.pod->metadata.namespace_, record.pod->metadata.name); });
+  std::ranges::sort(pods, {},
+                    [](const ports::PodRecord& record) { return std::tie(record.pod->metadata.namespace_, record.pod->metadata.name); });
   return pods;
 }
 
@@ -70,11 +71,13 @@ grpc::Status ControlRpc::GetStatus(grpc::ServerContext*, const v1::GetStatusRequ
 }
 
 grpc::Status ControlRpc::ListPods(grpc::ServerContext*, const v1::ListPodsRequest* request, v1::ListPodsReply* reply) {
-  for (const auto& record : sorted_pods(agent_, request->namespace_(), request->name())) to_proto(record, request->detail(), *reply->add_pods());
+  for (const auto& record : sorted_pods(agent_, request->namespace_(), request->name()))
+    to_proto(record, request->detail(), *reply->add_pods());
   return grpc::Status::OK;
 }
 
-grpc::Status ControlRpc::WatchPods(grpc::ServerContext* context, const v1::WatchPodsRequest* request, grpc::ServerWriter<v1::PodChange>* writer) {
+grpc::Status ControlRpc::WatchPods(grpc::ServerContext* context, const v1::WatchPodsRequest* request,
+                                   grpc::ServerWriter<v1::PodChange>* writer) {
   PodChanges changes;
   // Subscribed before the list is read, so that no change falls between the two.
   const auto subscription = agent_.watch_pods([&](const ports::PodRecord& record) {
@@ -137,12 +140,14 @@ grpc::Status ControlRpc::ListObjects(grpc::ServerContext*, const v1::ListObjects
   return grpc::Status::OK;
 }
 
-grpc::Status ControlRpc::ReadLogs(grpc::ServerContext* context, const v1::ReadLogsRequest* request, grpc::ServerWriter<v1::LogChunk>* writer) {
+grpc::Status ControlRpc::ReadLogs(grpc::ServerContext* context, const v1::ReadLogsRequest* request,
+                                  grpc::ServerWriter<v1::LogChunk>* writer) {
   const auto record = find_pod(request->namespace_(), request->pod());
   if (!record || request->pod().empty()) return to_grpc(no_such_pod(request->namespace_(), request->pod()));
   std::string container = request->container();
   const auto& annotations = record->pod->metadata.annotations;
-  if (const auto it = annotations.find(std::string(kDefaultContainerAnnotation)); container.empty() && it != annotations.end()) container = it->second;
+  if (const auto it = annotations.find(std::string(kDefaultContainerAnnotation)); container.empty() && it != annotations.end())
+    container = it->second;
   const auto target = ports::resolve_log_target(published(*record), container, request->previous());
   if (!target) return to_grpc(target.error());
   ports::LogOptions options{.follow = request->follow(), .timestamps = request->timestamps()};

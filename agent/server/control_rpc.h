@@ -19,12 +19,14 @@ class ControlRpc final : public v1::Control::Service {
 
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::GetStatusReply* reply) override;
   grpc::Status ListPods(grpc::ServerContext*, const v1::ListPodsRequest* request, v1::ListPodsReply* reply) override;
-  grpc::Status WatchPods(grpc::ServerContext* context, const v1::WatchPodsRequest* request, grpc::ServerWriter<v1::PodChange>* writer) override;
+  grpc::Status WatchPods(grpc::ServerContext* context, const v1::WatchPodsRequest* request,
+                         grpc::ServerWriter<v1::PodChange>* writer) override;
   grpc::Status Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ApplyReply* reply) override;
   grpc::Status DeletePod(grpc::ServerContext*, const v1::DeletePodRequest* request, v1::DeletePodReply*) override;
   grpc::Status ListEvents(grpc::ServerContext*, const v1::ListEventsRequest*, v1::ListEventsReply* reply) override;
   grpc::Status ListObjects(grpc::ServerContext*, const v1::ListObjectsRequest* request, v1::ListObjectsReply* reply) override;
-  grpc::Status ReadLogs(grpc::ServerContext* context, const v1::ReadLogsRequest* request, grpc::ServerWriter<v1::LogChunk>* writer) override;
+  grpc::Status ReadLogs(grpc::ServerContext* context, const v1::ReadLogsRequest* request,
+                        grpc::ServerWriter<v1::LogChunk>* writer) override;
   grpc::Status EbpfStatus(grpc::ServerContext*, const v1::EbpfStatusRequest* request, v1::EbpfStatusReply* reply) override;
   grpc::Status WatchEbpfEvents(grpc::ServerContext* context, const v1::WatchEbpfEventsRequest* request,
                                grpc::ServerWriter<v1::EbpfEvent>* writer) override;

@@ -30,7 +30,8 @@ class ControlService {
   static constexpr int kMaxThreads = 24;
 
   // As ControlSocket::bind; kInternal: gRPC would not start.
-  [[nodiscard]] static Result<std::unique_ptr<ControlService>> start(ports::AgentView& agent, ports::LogReader& logs, ControlOptions options);
+  [[nodiscard]] static Result<std::unique_ptr<ControlService>> start(ports::AgentView& agent, ports::LogReader& logs,
+                                                                     ControlOptions options);
   virtual ~ControlService() = default;
   // Idempotent.
   virtual void stop() = 0;

@@ -43,7 +43,8 @@ Status make_parent(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos || slash == 0) return {};
   const std::string folder = path.substr(0, slash);
-  if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(errno, fmt::format("make folder '{}' of the control socket", folder));
+  if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST)
+    return fail_errno(errno, fmt::format("make folder '{}' of the control socket", folder));
   return {};
 }
 
@@ -60,7 +61,7 @@ Result<UniqueFd> take_lock(const std::string& path) {
 }
 
 Status remove_stale(const std::string& path, const sockaddr_un& address) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) {
     if (errno == ENOENT) return {};
     return fail_errno(errno, fmt::format("look at '{}'", path));
@@ -126,14 +127,14 @@ Result<ControlSocket> ControlSocket::bind(const std::string& path, std::optional
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return fail_errno(errno, "make an eventfd");
   PINTLE_TRY(bind_and_listen(listener, path, address, group));
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return fail_errno(errno, fmt::format("look at '{}'", path));
   return ControlSocket(path, group, std::move(lock), std::move(listener), std::move(wake), info.st_ino);
 }
 
 ControlSocket::~ControlSocket() {
   if (!listener_.valid()) return;  // moved from
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path_.c_str(), &info) == 0 && info.st_ino == inode_) (void)::unlink(path_.c_str());
 }
 
@@ -164,8 +165,8 @@ void ControlSocket::accept_one(const std::function<void(UniqueFd)>& accepted) {
     return;
   }
   if (!may_call(*peer, ::geteuid(), group_)) {
-    PINTLE_LOG(kWarning, "server", "control socket '{}': refused pid {} of uid {}: only root, uid {}{} may call", path_, peer->pid, peer->uid,
-               ::geteuid(), group_ ? fmt::format(" and members of group {}", *group_) : std::string());
+    PINTLE_LOG(kWarning, "server", "control socket '{}': refused pid {} of uid {}: only root, uid {}{} may call", path_, peer->pid,
+               peer->uid, ::geteuid(), group_ ? fmt::format(" and members of group {}", *group_) : std::string());
     return;
   }
   accepted(std::move(peer_fd));

@@ -43,7 +43,12 @@ class ControlSocket {
 
  private:
   ControlSocket(std::string path, std::optional<gid_t> group, UniqueFd lock, UniqueFd listener, UniqueFd wake, ino_t inode)
-      : path_(std::move(path)), group_(group), lock_(std::move(lock)), listener_(std::move(listener)), wake_(std::move(wake)), inode_(inode) {}
+      : path_(std::move(path)),
+        group_(group),
+        lock_(std::move(lock)),
+        listener_(std::move(listener)),
+        wake_(std::move(wake)),
+        inode_(inode) {}
   void accept_one(const std::function<void(UniqueFd)>& accepted);
 
   std::string path_;

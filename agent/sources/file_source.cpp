@@ -2,25 +2,26 @@
 // Copyright The Pintle Authors
 #include "sources/file_source.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <climits>
-#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
-#include <memory>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <memory>
 
 #include <fmt/format.h>
 
 namespace pintle::sources {
 namespace {
 
-constexpr uint32_t kFolderMask = IN_CREATE | IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
+constexpr uint32_t kFolderMask =
+    IN_CREATE | IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
 constexpr uint32_t kParentMask = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr off_t kMaxManifest = off_t{10} << 20;
 
@@ -73,7 +74,7 @@ Status FileSource::rearm() {
   folder_watch_ = -1;
   inotify_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!inotify_.valid()) return fail_errno(errno, "watch manifests: inotify_init1");
-  struct stat info {};
+  struct stat info{};
   const bool exists = ::stat(options_.path.c_str(), &info) == 0;
   if (exists && S_ISDIR(info.st_mode)) folder_watch_ = ::inotify_add_watch(inotify_.get(), options_.path.c_str(), kFolderMask);
   std::string parent = parent_of(options_.path);
@@ -128,7 +129,7 @@ bool FileSource::drain_events() {
         continue;
       }
       const bool in_folder = event.wd == folder_watch_;
-      if (!in_folder && folder_watch_ >= 0 && file != own_name) continue;      // a neighbour of the folder
+      if (!in_folder && folder_watch_ >= 0 && file != own_name) continue;  // a neighbour of the folder
       if (!in_folder) must_rearm_ |= (event.mask & (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE)) != 0;
       if (in_folder && passed_over(file)) continue;
       if ((event.mask & (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE)) != 0) being_written_.erase(file);
@@ -138,7 +139,7 @@ bool FileSource::drain_events() {
       }
       if (in_folder && (event.mask & IN_CREATE) != 0) {
         // A regular file is empty yet and will be closed; links and the like come whole.
-        struct stat info {};
+        struct stat info{};
         const bool alone = ::lstat((options_.path + "/" + file).c_str(), &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1;
         if (alone && info.st_size == 0) continue;
       }
@@ -150,7 +151,7 @@ bool FileSource::drain_events() {
 void FileSource::look(Look kind) {
   if (kind == Look::kAudit) being_written_.clear();  // a writer that never closes is read as it stands
   set_.begin();
-  struct stat info {};
+  struct stat info{};
   if (::stat(options_.path.c_str(), &info) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return deliver(set_.finish());
     return keep_all(error_from_errno(errno, fmt::format("stat '{}'", options_.path)));
@@ -185,7 +186,7 @@ void FileSource::keep_all(const Error& why) {
 }
 
 void FileSource::look_at(const std::string& path, const std::string& name) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) {
     if (errno == ENOENT) return;  // went between readdir and here, or a dangling link
     set_.complain(path, error_from_errno(errno, fmt::format("stat '{}'", path)).context);
@@ -193,8 +194,10 @@ void FileSource::look_at(const std::string& path, const std::string& name) {
   }
   if (S_ISDIR(info.st_mode)) return;
   if (!S_ISREG(info.st_mode)) return set_.complain(path, fmt::format("{}: not a regular file", path));
-  if (info.st_size > kMaxManifest) return set_.complain(path, fmt::format("{}: {} bytes; a manifest may have {}", path, info.st_size, kMaxManifest));
-  const Signature signature{info.st_dev,          info.st_ino,           info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec,
+  if (info.st_size > kMaxManifest)
+    return set_.complain(path, fmt::format("{}: {} bytes; a manifest may have {}", path, info.st_size, kMaxManifest));
+  const Signature signature{info.st_dev,         info.st_ino,
+                            info.st_size,        info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec,
                             info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
   const auto seen = read_.find(path);
   const bool known = seen != read_.end();

@@ -57,7 +57,7 @@ class FileSource final : public ports::PodSource {
   ports::PodSink* sink_ = nullptr;
   ManifestSet set_;
   UniqueFd inotify_;
-  int folder_watch_ = -1;              // of the folder itself; other watches are of its parents
+  int folder_watch_ = -1;  // of the folder itself; other watches are of its parents
   bool must_rearm_ = false;
   std::set<std::string> being_written_;  // names modified and not closed since
   std::map<std::string, Signature> read_;

@@ -51,8 +51,8 @@ void ManifestSet::put(const std::string& path, std::string_view text, Time now) 
   file.error.clear();
   for (const auto& error : parsed.errors) append_error(file.error, error.context);
   for (const auto& other : parsed.others)
-    append_error(file.error, fmt::format("{}:{}: {} '{}': a {} in a manifest folder is not served yet; create it through the API", path, other.line, other.kind,
-                                         other.name, other.kind));
+    append_error(file.error, fmt::format("{}:{}: {} '{}': a {} in a manifest folder is not served yet; create it through the API", path,
+                                         other.line, other.kind, other.name, other.kind));
   std::vector<ports::PodPtr> pods;
   for (auto& pod : parsed.pods) {
     const std::string text_of_pod = text_of(manifest, pod);
@@ -81,8 +81,10 @@ std::vector<ports::PodChange> ManifestSet::finish() {
     std::string error = file.error;
     for (const auto& pod : file.pods) {
       const auto [at, is_new] = owner.try_emplace(pod->full_name(), path);
-      if (is_new) pods.push_back(pod);
-      else append_error(error, fmt::format("{}: pod '{}' is defined already in {}; this one is ignored", path, pod->full_name(), at->second));
+      if (is_new)
+        pods.push_back(pod);
+      else
+        append_error(error, fmt::format("{}: pod '{}' is defined already in {}; this one is ignored", path, pod->full_name(), at->second));
     }
     if (!error.empty()) problems[path] = std::move(error);
   }
@@ -91,7 +93,8 @@ std::vector<ports::PodChange> ManifestSet::finish() {
   for (const auto& [path, error] : reported_)
     if (!problems.contains(path)) out.emplace_back(ports::PodProblem{path, ""});
   for (const auto& [path, error] : problems)
-    if (const auto at = reported_.find(path); at == reported_.end() || at->second != error) out.emplace_back(ports::PodProblem{path, error});
+    if (const auto at = reported_.find(path); at == reported_.end() || at->second != error)
+      out.emplace_back(ports::PodProblem{path, error});
   reported_ = std::move(problems);
 
   const auto same = [](const ports::PodPtr& a, const ports::PodPtr& b) { return a == b || *a == *b; };

@@ -22,7 +22,7 @@ class ManifestSet {
   // One round: begin, then put/keep/complain for every file there is, then finish. Files not named since begin() are gone.
   void begin();
   void put(const std::string& path, std::string_view text, Time now);
-  void keep(const std::string& path);                              // unchanged, or not to be looked at now
+  void keep(const std::string& path);                                // unchanged, or not to be looked at now
   void complain(const std::string& path, const std::string& error);  // can't be read: its last pods stay
 
   // Problems that arose or went since the last round, then the whole set if it changed (always in the first round).

@@ -33,7 +33,8 @@ ports::PodPtr annotate(ports::PodPtr pod, const ports::PodPtr& before, const std
   copy->metadata.annotations[std::string(kConfigSource)] = source;
   std::string seen = format_rfc3339_nano(now);
   if (before)
-    if (const auto old = before->metadata.annotations.find(std::string(kConfigSeen)); old != before->metadata.annotations.end()) seen = old->second;
+    if (const auto old = before->metadata.annotations.find(std::string(kConfigSeen)); old != before->metadata.annotations.end())
+      seen = old->second;
   copy->metadata.annotations[std::string(kConfigSeen)] = std::move(seen);
   return copy;
 }

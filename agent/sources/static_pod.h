@@ -13,7 +13,7 @@
 namespace pintle::sources {
 
 struct StaticPodOrigin {
-  std::string source;     // "file"
+  std::string source;  // "file"
   std::string path;
   std::string node_name;
   std::string_view text;  // the pod's own document; a comment or another document beside it does not change the pod

@@ -52,7 +52,8 @@ class Wire {
   std::optional<Item> next() {
     const auto tag = varint();
     if (!tag) return std::nullopt;
-    Item item{.number = static_cast<uint32_t>(*tag >> 3)};
+    Item item;
+    item.number = static_cast<uint32_t>(*tag >> 3);
     switch (*tag & 7) {
       case 0: {
         const auto value = varint();

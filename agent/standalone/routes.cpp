@@ -133,7 +133,10 @@ ApiResult<void> Routes::watch(Exchange& exchange, const ObjectPath& path) {
   const auto& query = exchange.request.params;
   PINTLE_ASSIGN_OR_RETURN(auto filter, parse_list_request(path, query));
   PINTLE_ASSIGN_OR_RETURN(const auto seconds, integer_value(query, "timeoutSeconds"));
-  WatchRequest request{.type = path.type, .filter = std::move(filter), .table = wanted_table(exchange.accept, query)};
+  WatchRequest request;
+  request.type = path.type;
+  request.filter = std::move(filter);
+  request.table = wanted_table(exchange.accept, query);
   request.bookmarks = is_true(query, "allowWatchBookmarks");
   request.send_initial = is_true(query, "sendInitialEvents");
   request.resource_version = first_value(query, "resourceVersion");

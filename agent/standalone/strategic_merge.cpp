@@ -50,15 +50,14 @@ void set_order(Json& list, const Json& order, const std::string& key) {
     }
     return -1;
   };
-  std::vector<std::pair<std::ptrdiff_t, Json>> ordered;
+  std::multimap<std::ptrdiff_t, Json> ordered;
   Json result = Json::array(), unnamed = Json::array();
   for (auto& element : list) {
     if (const auto at = rank(element); at >= 0)
-      ordered.emplace_back(at, std::move(element));
+      ordered.emplace(at, std::move(element));
     else
       unnamed.push_back(std::move(element));
   }
-  std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (auto& [at, element] : ordered) result.push_back(std::move(element));
   for (auto& element : unnamed) result.push_back(std::move(element));
   list = std::move(result);

@@ -113,7 +113,7 @@ std::string decorated(LogStyle style, LogLevel level, std::string_view component
 
 LogStyle detect_style(int fd) {
   // "device:inode" of the stream that systemd gave; a redirected stderr is another file and keeps its times.
-  struct stat info {};
+  struct stat info{};
   const char* stream = std::getenv("JOURNAL_STREAM");
   if (stream != nullptr && fstat(fd, &info) == 0 && fmt::format("{}:{}", info.st_dev, info.st_ino) == stream) return LogStyle::kJournal;
   if (isatty(fd) == 1 && std::getenv("NO_COLOR") == nullptr) return LogStyle::kColour;

@@ -2,13 +2,13 @@
 // Copyright The Pintle Authors
 #include "volumes/atomic_writer.h"
 
-#include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
-#include <memory>
-#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <memory>
+#include <set>
 #include <vector>
 
 #include <fmt/format.h>
@@ -41,7 +41,7 @@ bool holds(const std::string& folder, const std::string& prefix, const Payload& 
     const std::string name(entry->d_name);
     if (name == "." || name == "..") continue;
     const std::string path = prefix.empty() ? name : prefix + "/" + name;
-    struct stat info {};
+    struct stat info{};
     if (::lstat((folder + "/" + path).c_str(), &info) != 0) return false;
     if (S_ISDIR(info.st_mode)) {
       if (!holds(folder, path, payload, seen)) return false;
@@ -58,7 +58,8 @@ bool holds(const std::string& folder, const std::string& prefix, const Payload& 
 
 Status write_files(const std::string& folder, const Payload& payload, std::optional<int64_t> group) {
   for (const auto& [path, file] : payload) {
-    if (const auto slash = path.rfind('/'); slash != std::string::npos) PINTLE_TRY(make_directories(folder + "/" + path.substr(0, slash), 0755));
+    if (const auto slash = path.rfind('/'); slash != std::string::npos)
+      PINTLE_TRY(make_directories(folder + "/" + path.substr(0, slash), 0755));
     const std::string full = folder + "/" + path;
     UniqueFd fd(::open(full.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file.mode));
     if (!fd.valid()) return fail_errno(errno, fmt::format("create '{}'", full));
@@ -69,7 +70,8 @@ Status write_files(const std::string& folder, const Payload& payload, std::optio
       if (n < 0) return fail_errno(errno, fmt::format("write '{}'", full));
       rest.remove_prefix(static_cast<size_t>(n));
     }
-    if (group && ::fchown(fd.get(), static_cast<uid_t>(-1), static_cast<gid_t>(*group)) != 0) return fail_errno(errno, fmt::format("chown '{}'", full));
+    if (group && ::fchown(fd.get(), static_cast<uid_t>(-1), static_cast<gid_t>(*group)) != 0)
+      return fail_errno(errno, fmt::format("chown '{}'", full));
     if (::fchmod(fd.get(), file.mode) != 0) return fail_errno(errno, fmt::format("chmod '{}'", full));
   }
   return {};

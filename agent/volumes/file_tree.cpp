@@ -2,17 +2,17 @@
 // Copyright The Pintle Authors
 #include "volumes/file_tree.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <memory>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
 #include <vector>
 
 #include <fmt/format.h>
@@ -47,7 +47,7 @@ Result<std::vector<std::string>> mounts_below(const std::string& path) {
 }
 
 Status remove_tree_at(int parent, const std::string& name, dev_t device) {
-  struct stat info {};
+  struct stat info{};
   if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT ? Status{} : fail_errno(errno, fmt::format("stat '{}'", name));
   if (!S_ISDIR(info.st_mode)) {
@@ -67,12 +67,13 @@ Status remove_tree_at(int parent, const std::string& name, dev_t device) {
     if (child == "." || child == "..") continue;
     PINTLE_TRY(remove_tree_at(fd, std::string(child), device));
   }
-  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return fail_errno(errno, fmt::format("delete directory '{}'", name));
+  if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+    return fail_errno(errno, fmt::format("delete directory '{}'", name));
   return {};
 }
 
 UniqueFd open_beneath_at(int root, const std::string& path, uint64_t flags) {
-  struct open_how how {};
+  struct open_how how{};
   how.flags = flags | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
@@ -120,7 +121,7 @@ Status unmount_and_remove(const std::string& path) {
   const size_t slash = path.rfind('/');
   auto parent = DirFd::open(slash == 0 ? "/" : path.substr(0, slash));
   if (!parent) return parent.error().code == Code::kNotFound ? Status{} : std::unexpected(parent.error());
-  struct stat info {};
+  struct stat info{};
   if (::fstat(parent->get(), &info) != 0) return fail_errno(errno, fmt::format("stat parent of '{}'", path));
   if (auto removed = remove_tree_at(parent->get(), path.substr(slash + 1), info.st_dev); !removed)
     return std::unexpected(with_context(removed.error(), fmt::format("remove '{}'", path)));
@@ -132,7 +133,8 @@ Result<UniqueFd> open_beneath(const std::string& root, const std::string& relati
   const auto escaped = [&] {
     return fail(Code::kInvalid, fmt::format("subPath '{}' leads out of its volume; it must stay below it and use no '..'", relative));
   };
-  if (relative.starts_with('/') || relative == ".." || relative.starts_with("../") || relative.find("/../") != std::string::npos || relative.ends_with("/.."))
+  if (relative.starts_with('/') || relative == ".." || relative.starts_with("../") || relative.find("/../") != std::string::npos ||
+      relative.ends_with("/.."))
     return escaped();
   if (UniqueFd fd = open_beneath_at(base.get(), relative, O_PATH); fd.valid()) return fd;
   if (errno == EXDEV || errno == ELOOP) return escaped();
@@ -153,7 +155,8 @@ Result<UniqueFd> open_beneath(const std::string& root, const std::string& relati
     }
     walked += (walked.empty() ? "" : "/") + name;
     UniqueFd next = open_beneath_at(base.get(), walked, O_RDONLY | O_DIRECTORY);
-    if (!next.valid()) return errno == EXDEV || errno == ELOOP ? Result<UniqueFd>(escaped()) : fail_errno(errno, fmt::format("open subPath '{}'", walked));
+    if (!next.valid())
+      return errno == EXDEV || errno == ELOOP ? Result<UniqueFd>(escaped()) : fail_errno(errno, fmt::format("open subPath '{}'", walked));
     current = std::move(next);
   }
   return current;

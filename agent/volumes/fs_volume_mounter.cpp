@@ -2,13 +2,13 @@
 // Copyright The Pintle Authors
 #include "volumes/fs_volume_mounter.h"
 
-#include <algorithm>
-#include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
-#include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -18,25 +18,28 @@
 namespace pintle::volumes {
 namespace {
 
-constexpr size_t kMessageLimit = 4096;       // row 6.16
-constexpr size_t kLogFallbackLimit = 2048;   // row 6.16
+constexpr size_t kMessageLimit = 4096;      // row 6.16
+constexpr size_t kLogFallbackLimit = 2048;  // row 6.16
 constexpr size_t kLogFallbackLines = 80;
 
 Result<std::string> empty_dir(const PodPaths& paths, const model::Volume& volume, const model::EmptyDirVolume& source,
                               const std::optional<int64_t>& group) {
   if (!source.medium.empty() && source.medium != "Memory")
-    return fail(Code::kUnsupported, fmt::format("volume '{}': emptyDir medium '{}' is not supported (use \"\" or Memory)", volume.name, source.medium));
+    return fail(Code::kUnsupported,
+                fmt::format("volume '{}': emptyDir medium '{}' is not supported (use \"\" or Memory)", volume.name, source.medium));
   const std::string path = paths.volume("empty-dir", volume.name);
   PINTLE_TRY(make_directories(path, 0750));
   if (source.medium == "Memory") {
     PINTLE_ASSIGN_OR_RETURN(const bool mounted, is_mount_point(path));
-    if (!mounted) PINTLE_TRY(mount_tmpfs(path, source.size_limit ? fmt::format("mode=0777,size={}", source.size_limit->value()) : "mode=0777"));
+    if (!mounted)
+      PINTLE_TRY(mount_tmpfs(path, source.size_limit ? fmt::format("mode=0777,size={}", source.size_limit->value()) : "mode=0777"));
   }
   const unsigned mode = group ? 02777 : 0777;
   const std::string marker = paths.marker_folder(volume.name) + "/ready";
   if (::access(marker.c_str(), F_OK) == 0) return path;
   if (::chmod(path.c_str(), mode) != 0) return fail_errno(errno, fmt::format("chmod '{}'", path));
-  if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(*group)) != 0) return fail_errno(errno, fmt::format("chown '{}'", path));
+  if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(*group)) != 0)
+    return fail_errno(errno, fmt::format("chown '{}'", path));
   PINTLE_TRY(make_directories(paths.marker_folder(volume.name), 0750));
   PINTLE_TRY(write_file_atomic(marker, "", 0644, Durability::kCached));
   return path;
@@ -44,30 +47,43 @@ Result<std::string> empty_dir(const PodPaths& paths, const model::Volume& volume
 
 // Row 14.8.
 Result<std::string> host_path(const model::HostPathVolume& source) {
-  struct stat info {};
+  struct stat info{};
   const bool exists = ::stat(source.path.c_str(), &info) == 0;
   const auto mismatch = [&](std::string_view wanted) {
     return fail(Code::kInvalid, fmt::format("hostPath type check failed: {} is not a {}", source.path, wanted));
   };
   if (source.type.empty()) return source.path;
   if (source.type == "DirectoryOrCreate") {
-    if (!exists) PINTLE_TRY(make_directories(source.path, 0755));
-    else if (!S_ISDIR(info.st_mode)) return mismatch("directory");
+    if (!exists)
+      PINTLE_TRY(make_directories(source.path, 0755));
+    else if (!S_ISDIR(info.st_mode))
+      return mismatch("directory");
     return source.path;
   }
   if (source.type == "FileOrCreate") {
-    if (!exists) PINTLE_TRY(write_file_atomic(source.path, "", 0644));
-    else if (!S_ISREG(info.st_mode)) return mismatch("file");
+    if (!exists)
+      PINTLE_TRY(write_file_atomic(source.path, "", 0644));
+    else if (!S_ISREG(info.st_mode))
+      return mismatch("file");
     return source.path;
   }
-  static constexpr struct { std::string_view type, word; mode_t kind; } kTypes[] = {{"Directory", "directory", S_IFDIR}, {"File", "file", S_IFREG},
-      {"Socket", "socket", S_IFSOCK}, {"CharDevice", "character device", S_IFCHR}, {"BlockDevice", "block device", S_IFBLK}};
+  static constexpr struct {
+    std::string_view type, word;
+    mode_t kind;
+  } kTypes[] = {{"Directory", "directory", S_IFDIR},
+                {"File", "file", S_IFREG},
+                {"Socket", "socket", S_IFSOCK},
+                {"CharDevice", "character device", S_IFCHR},
+                {"BlockDevice", "block device", S_IFBLK}};
   for (const auto& known : kTypes) {
     if (known.type != source.type) continue;
     if (!exists || (info.st_mode & S_IFMT) != known.kind) return mismatch(known.word);
     return source.path;
   }
-  return fail(Code::kInvalid, fmt::format("hostPath type '{}' is unknown (Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice)", source.type));
+  return fail(
+      Code::kInvalid,
+      fmt::format("hostPath type '{}' is unknown (Directory, DirectoryOrCreate, File, FileOrCreate, Socket, CharDevice, BlockDevice)",
+                  source.type));
 }
 
 bool always_read_only(const model::Volume& volume) {  // row 14.11
@@ -85,7 +101,8 @@ Result<std::string> expand(const std::string& text, const std::vector<std::pair<
     }
     const std::string name = text.substr(i + 2, end - i - 2);
     const auto found = std::ranges::find(envs, name, &std::pair<std::string, std::string>::first);
-    if (found == envs.end()) return fail(Code::kInvalid, fmt::format("subPathExpr '{}' uses ${{{}}}, which the container's env does not set", text, name));
+    if (found == envs.end())
+      return fail(Code::kInvalid, fmt::format("subPathExpr '{}' uses ${{{}}}, which the container's env does not set", text, name));
     out += found->second;
     i = end;
   }
@@ -94,7 +111,7 @@ Result<std::string> expand(const std::string& text, const std::vector<std::pair<
 
 std::string tail_of_log(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat info {};
+  struct stat info{};
   if (!fd.valid() || ::fstat(fd.get(), &info) != 0) return "";
   constexpr off_t kWindow = 64 * 1024;  // 80 lines of 2048 bytes at most, with the format's own overhead
   std::string text(static_cast<size_t>(std::min<off_t>(info.st_size, kWindow)), '\0');
@@ -107,7 +124,8 @@ std::string tail_of_log(const std::string& path) {
     size_t start = text.rfind('\n', end - (text[end - 1] == '\n' ? 2 : 1));
     start = start == std::string::npos ? 0 : start + 1;
     std::string_view line(text.data() + start, end - start);
-    for (int field = 0; field < 3; ++field) line.remove_prefix(std::min(line.find(' ') == std::string_view::npos ? line.size() : line.find(' ') + 1, line.size()));
+    for (int field = 0; field < 3; ++field)
+      line.remove_prefix(std::min(line.find(' ') == std::string_view::npos ? line.size() : line.find(' ') + 1, line.size()));
     if (out.size() + line.size() > kLogFallbackLimit) break;
     out.insert(0, line);
     end = start;
@@ -173,8 +191,9 @@ Result<ports::PreparedVolumes> FsVolumeMounter::mount(const model::Pod& pod, con
   return prepared;
 }
 
-Result<std::vector<model::Mount>> FsVolumeMounter::container_mounts(const model::Pod& pod, const model::Container& container, uint32_t attempt,
-                                                                    const ports::VolumeContext& context, const ports::PreparedVolumes& volumes,
+Result<std::vector<model::Mount>> FsVolumeMounter::container_mounts(const model::Pod& pod, const model::Container& container,
+                                                                    uint32_t attempt, const ports::VolumeContext& context,
+                                                                    const ports::PreparedVolumes& volumes,
                                                                     const std::vector<std::pair<std::string, std::string>>& envs) {
   const PodPaths paths(root_, pod.metadata.uid);
   std::vector<model::Mount> mounts;
@@ -184,7 +203,8 @@ Result<std::vector<model::Mount>> FsVolumeMounter::container_mounts(const model:
     const auto volume = std::ranges::find(pod.spec.volumes, wanted.name, &model::Volume::name);
     const auto source = volumes.host_paths.find(wanted.name);
     if (volume == pod.spec.volumes.end() || source == volumes.host_paths.end())
-      return fail(Code::kInvalid, fmt::format("volumeMount '{}' of container '{}' names no volume of the pod", wanted.name, container.name));
+      return fail(Code::kInvalid,
+                  fmt::format("volumeMount '{}' of container '{}' names no volume of the pod", wanted.name, container.name));
     own_hosts = own_hosts || wanted.mount_path == "/etc/hosts";
     std::string host = source->second;
     std::string sub_path = wanted.sub_path;
@@ -193,7 +213,7 @@ Result<std::vector<model::Mount>> FsVolumeMounter::container_mounts(const model:
     }
     if (!sub_path.empty()) {
       PINTLE_ASSIGN_OR_RETURN(const UniqueFd target, open_beneath(host, sub_path, 0750));
-      struct stat info {};
+      struct stat info{};
       if (::fstat(target.get(), &info) != 0) return fail_errno(errno, fmt::format("stat subPath '{}'", sub_path));
       host = paths.sub_path(wanted.name, container.name, index);
       PINTLE_TRY(unmount_and_remove(host));
@@ -220,11 +240,13 @@ Result<std::vector<model::Mount>> FsVolumeMounter::container_mounts(const model:
   return mounts;
 }
 
-std::string FsVolumeMounter::termination_message(const model::Pod& pod, const model::Container& container, const model::ObservedContainer& dead) {
+std::string FsVolumeMounter::termination_message(const model::Pod& pod, const model::Container& container,
+                                                 const model::ObservedContainer& dead) {
   const size_t shared = 12288 / std::max<size_t>(1, pod.spec.containers.size() + pod.spec.init_containers.size());  // row 6.16
   const size_t limit = std::min(kMessageLimit, shared);
   std::string text;
-  if (auto file = read_file(PodPaths(root_, pod.metadata.uid).message(container.name, dead.attempt))) text = std::move(*file).substr(0, limit);
+  if (auto file = read_file(PodPaths(root_, pod.metadata.uid).message(container.name, dead.attempt)))
+    text = std::move(*file).substr(0, limit);
   if (text.empty() && container.termination_message_policy == model::MessagePolicy::kFallbackToLogsOnError && dead.exit_code != 0)
     text = tail_of_log(dead.log_path).substr(0, limit);
   return text;

@@ -19,9 +19,11 @@ class FsVolumeMounter final : public ports::VolumeMounter {
   // REQUIRES: `objects` and `clock` outlive this. `root` is absolute.
   FsVolumeMounter(std::string root, ports::ObjectReader& objects, const Clock& clock);
 
-  [[nodiscard]] Result<ports::PreparedVolumes> mount(const model::Pod& pod, const ports::VolumeContext& context, std::stop_token stop) override;
-  [[nodiscard]] Result<std::vector<model::Mount>> container_mounts(const model::Pod& pod, const model::Container& container, uint32_t attempt,
-                                                                   const ports::VolumeContext& context, const ports::PreparedVolumes& volumes,
+  [[nodiscard]] Result<ports::PreparedVolumes> mount(const model::Pod& pod, const ports::VolumeContext& context,
+                                                     std::stop_token stop) override;
+  [[nodiscard]] Result<std::vector<model::Mount>> container_mounts(const model::Pod& pod, const model::Container& container,
+                                                                   uint32_t attempt, const ports::VolumeContext& context,
+                                                                   const ports::PreparedVolumes& volumes,
                                                                    const std::vector<std::pair<std::string, std::string>>& envs) override;
   [[nodiscard]] std::string termination_message(const model::Pod& pod, const model::Container& container,
                                                 const model::ObservedContainer& dead) override;

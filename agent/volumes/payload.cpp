@@ -79,7 +79,8 @@ unsigned token_mode(const model::Pod& pod, unsigned mode) { return pod.spec.secu
 Result<Payload> build_token(const model::TokenProjection& projection, unsigned mode, const PayloadContext& context) {
   const auto& meta = context.pod.metadata;
   const std::string account = context.pod.spec.service_account_name.empty() ? "default" : context.pod.spec.service_account_name;
-  auto token = context.tokens.token({meta.namespace_, account, meta.name, meta.uid, projection.audience, projection.expiration_seconds}, context.stop);
+  auto token = context.tokens.token({meta.namespace_, account, meta.name, meta.uid, projection.audience, projection.expiration_seconds},
+                                    context.stop);
   if (!token) return std::unexpected(with_context(token.error(), fmt::format("token of service account '{}'", account)));
   Payload payload;
   payload[projection.path] = {*std::move(token), token_mode(context.pod, mode)};
@@ -89,7 +90,8 @@ Result<Payload> build_token(const model::TokenProjection& projection, unsigned m
 }  // namespace
 
 Result<std::string> TokenCache::token(const ports::TokenRequest& request, std::stop_token stop) {
-  const std::string key = fmt::format("{}|{}|{}|{}|{}", request.pod_uid, request.namespace_, request.service_account, request.audience, request.expiration_seconds);
+  const std::string key = fmt::format("{}|{}|{}|{}|{}", request.pod_uid, request.namespace_, request.service_account, request.audience,
+                                      request.expiration_seconds);
   const Time now = clock_.now();
   std::optional<Entry> kept;
   {
@@ -130,10 +132,14 @@ Result<Payload> build(const model::ProjectedVolume& volume, const PayloadContext
   Payload all;
   for (const auto& source : volume.sources) {
     Result<Payload> part;
-    if (const auto* token = std::get_if<model::TokenProjection>(&source)) part = build_token(*token, mode, context);
-    else if (const auto* map = std::get_if<model::ConfigMapVolume>(&source)) part = build_config_map(*map, mode, context);
-    else if (const auto* secret = std::get_if<model::SecretVolume>(&source)) part = build_secret(*secret, mode, context);
-    else part = build_downward(std::get<model::DownwardApiVolume>(source), mode, context);
+    if (const auto* token = std::get_if<model::TokenProjection>(&source))
+      part = build_token(*token, mode, context);
+    else if (const auto* map = std::get_if<model::ConfigMapVolume>(&source))
+      part = build_config_map(*map, mode, context);
+    else if (const auto* secret = std::get_if<model::SecretVolume>(&source))
+      part = build_secret(*secret, mode, context);
+    else
+      part = build_downward(std::get<model::DownwardApiVolume>(source), mode, context);
     PINTLE_TRY(part);
     for (auto& [path, file] : *part) all.insert_or_assign(path, std::move(file));  // later sources win
   }

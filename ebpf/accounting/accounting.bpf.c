@@ -8,8 +8,8 @@
 #include "lib/pod_slot.h"
 
 SEC("cgroup_skb/ingress")
-int accounting_ingress(struct __sk_buff *skb) {
-  struct pintle_traffic_slot *slot = traffic_slot(pod_slot_number());
+int accounting_ingress(struct __sk_buff* skb) {
+  struct pintle_traffic_slot* slot = traffic_slot(pod_slot_number());
   if (slot) {
     __sync_fetch_and_add(&slot->rx_bytes, skb->len);
     __sync_fetch_and_add(&slot->rx_packets, 1);
@@ -18,8 +18,8 @@ int accounting_ingress(struct __sk_buff *skb) {
 }
 
 SEC("cgroup_skb/egress")
-int accounting_egress(struct __sk_buff *skb) {
-  struct pintle_traffic_slot *slot = traffic_slot(pod_slot_number());
+int accounting_egress(struct __sk_buff* skb) {
+  struct pintle_traffic_slot* slot = traffic_slot(pod_slot_number());
   if (slot) {
     __sync_fetch_and_add(&slot->tx_bytes, skb->len);
     __sync_fetch_and_add(&slot->tx_packets, 1);

@@ -5,13 +5,12 @@
  */
 #include "lib/pod_slot.h"
 
-static __always_inline void tell_connect(struct bpf_sock_addr *ctx, __u8 kind) {
+static __always_inline void tell_connect(struct bpf_sock_addr* ctx, __u8 kind) {
   const __u32 number = pod_slot_number();
-  struct pintle_traffic_slot *slot = traffic_slot(number);
-  if (!slot)
-    return;
+  struct pintle_traffic_slot* slot = traffic_slot(number);
+  if (!slot) return;
   __sync_fetch_and_add(&slot->connects, 1);
-  struct pintle_event *event = bpf_ringbuf_reserve(&bulk_events, sizeof(*event), 0);
+  struct pintle_event* event = bpf_ringbuf_reserve(&bulk_events, sizeof(*event), 0);
   if (!event) {
     __sync_fetch_and_add(&slot->connects_lost, 1);
     return;
@@ -25,7 +24,7 @@ static __always_inline void tell_connect(struct bpf_sock_addr *ctx, __u8 kind) {
   event->port = ctx->user_port;
   event->exit_code = 0;
   bpf_get_current_comm(event->comm, sizeof(event->comm));
-  __u32 *addr = (__u32 *)event->addr;
+  __u32* addr = (__u32*)event->addr;
   if (kind == PINTLE_EVENT_CONNECT4) {
     addr[0] = ctx->user_ip4;
     addr[1] = addr[2] = addr[3] = 0;
@@ -40,13 +39,13 @@ static __always_inline void tell_connect(struct bpf_sock_addr *ctx, __u8 kind) {
 }
 
 SEC("cgroup/connect4")
-int connect_connect4(struct bpf_sock_addr *ctx) {
+int connect_connect4(struct bpf_sock_addr* ctx) {
   tell_connect(ctx, PINTLE_EVENT_CONNECT4);
   return 1;
 }
 
 SEC("cgroup/connect6")
-int connect_connect6(struct bpf_sock_addr *ctx) {
+int connect_connect6(struct bpf_sock_addr* ctx) {
   tell_connect(ctx, PINTLE_EVENT_CONNECT6);
   return 1;
 }

@@ -24,7 +24,7 @@ struct pintle_event {
   __u16 port;       // connect: network order
   __s32 exit_code;  // exit: wait status
   char comm[16];
-  __u8 addr[16];    // connect: network order; the first four bytes for IPv4
+  __u8 addr[16];  // connect: network order; the first four bytes for IPv4
 };
 
 #ifdef __cplusplus

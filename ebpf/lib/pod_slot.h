@@ -38,10 +38,8 @@ struct {
 } bulk_events SEC(".maps") __weak;
 
 static __always_inline __u32 pod_slot_number(void) {
-  const struct pintle_slot_ref *ref = bpf_get_local_storage(&pod_slot_ref, 0);
+  const struct pintle_slot_ref* ref = bpf_get_local_storage(&pod_slot_ref, 0);
   return ref->slot;
 }
 
-static __always_inline struct pintle_traffic_slot *traffic_slot(__u32 number) {
-  return bpf_map_lookup_elem(&traffic_slots, &number);
-}
+static __always_inline struct pintle_traffic_slot* traffic_slot(__u32 number) { return bpf_map_lookup_elem(&traffic_slots, &number); }

@@ -26,8 +26,8 @@ struct signal_struct {
 } __attribute__((preserve_access_index));
 struct task_struct {
   int exit_code;
-  struct task_struct *group_leader;
-  struct signal_struct *signal;
+  struct task_struct* group_leader;
+  struct signal_struct* signal;
 } __attribute__((preserve_access_index));
 
 struct {
@@ -62,26 +62,23 @@ struct {
 /* The slot of the pod whose cgroup is the current one or above it; 0: no pod of ours. */
 static __always_inline __u32 current_pod_slot(void) {
   const __u32 zero = 0;
-  const struct pintle_lifecycle_config *config = bpf_map_lookup_elem(&lifecycle_config, &zero);
-  if (!config)
-    return 0;
+  const struct pintle_lifecycle_config* config = bpf_map_lookup_elem(&lifecycle_config, &zero);
+  if (!config) return 0;
   const __u32 mask = config->level_mask;
 #pragma unroll
   for (int level = 1; level <= PINTLE_MAX_LEVEL; ++level) {
-    if (!(mask & (1u << level)))
-      continue;
+    if (!(mask & (1u << level))) continue;
     const __u64 id = bpf_get_current_ancestor_cgroup_id(level);
     if (!id) /* the process lives above this level */
       return 0;
-    const __u32 *slot = bpf_map_lookup_elem(&lifecycle_pods, &id);
-    if (slot)
-      return *slot;
+    const __u32* slot = bpf_map_lookup_elem(&lifecycle_pods, &id);
+    if (slot) return *slot;
   }
   return 0;
 }
 
-static __always_inline struct pintle_event *reserve(struct pintle_lifecycle_slot *slot, __u32 number, __u8 kind) {
-  struct pintle_event *event = bpf_ringbuf_reserve(&urgent_events, sizeof(*event), 0);
+static __always_inline struct pintle_event* reserve(struct pintle_lifecycle_slot* slot, __u32 number, __u8 kind) {
+  struct pintle_event* event = bpf_ringbuf_reserve(&urgent_events, sizeof(*event), 0);
   if (!event) {
     __sync_fetch_and_add(&slot->lost, 1);
     return 0;
@@ -102,33 +99,26 @@ static __always_inline struct pintle_event *reserve(struct pintle_lifecycle_slot
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(lifecycle_exec) {
   const __u32 number = current_pod_slot();
-  if (!number)
-    return 0;
-  struct pintle_lifecycle_slot *slot = bpf_map_lookup_elem(&lifecycle_slots, &number);
-  if (!slot)
-    return 0;
+  if (!number) return 0;
+  struct pintle_lifecycle_slot* slot = bpf_map_lookup_elem(&lifecycle_slots, &number);
+  if (!slot) return 0;
   __sync_fetch_and_add(&slot->execs, 1);
-  struct pintle_event *event = reserve(slot, number, PINTLE_EVENT_EXEC);
-  if (event)
-    bpf_ringbuf_submit(event, 0);
+  struct pintle_event* event = reserve(slot, number, PINTLE_EVENT_EXEC);
+  if (event) bpf_ringbuf_submit(event, 0);
   return 0;
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(lifecycle_exit, struct task_struct *task) {
+int BPF_PROG(lifecycle_exit, struct task_struct* task) {
   /* Threads come here one by one; the process is gone with the last, who finds nobody alive. */
-  if (BPF_CORE_READ(task, signal, live.counter) != 0)
-    return 0;
+  if (BPF_CORE_READ(task, signal, live.counter) != 0) return 0;
   const __u32 number = current_pod_slot();
-  if (!number)
-    return 0;
-  struct pintle_lifecycle_slot *slot = bpf_map_lookup_elem(&lifecycle_slots, &number);
-  if (!slot)
-    return 0;
+  if (!number) return 0;
+  struct pintle_lifecycle_slot* slot = bpf_map_lookup_elem(&lifecycle_slots, &number);
+  if (!slot) return 0;
   __sync_fetch_and_add(&slot->exits, 1);
-  struct pintle_event *event = reserve(slot, number, PINTLE_EVENT_EXIT);
-  if (!event)
-    return 0;
+  struct pintle_event* event = reserve(slot, number, PINTLE_EVENT_EXIT);
+  if (!event) return 0;
   /* As wait4(2) decides it. */
   if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
     event->exit_code = BPF_CORE_READ(task, signal, group_exit_code);

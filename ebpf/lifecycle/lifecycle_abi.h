@@ -21,7 +21,7 @@ struct pintle_lifecycle_slot {
 
 // One row, written by the agent.
 struct pintle_lifecycle_config {
-  __u64 object_id;  // of the build that loaded the programs: same id, same code, adopt as is
-  __u32 level_mask; // bit n: some pod's cgroup lies at level n
+  __u64 object_id;   // of the build that loaded the programs: same id, same code, adopt as is
+  __u32 level_mask;  // bit n: some pod's cgroup lies at level n
   __u32 reserved;
 };

@@ -11,14 +11,14 @@
 __u64 pintle_lifecycle_object_id(void) { return PINTLE_LIFECYCLE_OBJECT_ID; }
 
 // Moves the descriptor out, so that the skeleton's destructor leaves it open.
-static int take(int *fd) {
+static int take(int* fd) {
   const int taken = *fd;
   *fd = 0;
   return taken;
 }
 
-int pintle_lifecycle_load(__u32 slots, __u32 ring_bytes, char *log, __u32 log_size, struct pintle_lifecycle_fds *out) {
-  struct pintle_lifecycle *skel = pintle_lifecycle__open();
+int pintle_lifecycle_load(__u32 slots, __u32 ring_bytes, char* log, __u32 log_size, struct pintle_lifecycle_fds* out) {
+  struct pintle_lifecycle* skel = pintle_lifecycle__open();
   if (!skel) return -ENOMEM;
   skel->maps.lifecycle_slots.max_entries = slots;
   skel->maps.lifecycle_pods.max_entries = slots;

@@ -20,7 +20,7 @@ struct pintle_lifecycle_fds {
 /* The id of the code that pintle_lifecycle_load() loads. */
 __u64 pintle_lifecycle_object_id(void);
 /* 0, or the negative errno; `log` (may be null) receives the verifier's words. No CO-RE in user space: needs 5.14. */
-int pintle_lifecycle_load(__u32 slots, __u32 ring_bytes, char *log, __u32 log_size, struct pintle_lifecycle_fds *out);
+int pintle_lifecycle_load(__u32 slots, __u32 ring_bytes, char* log, __u32 log_size, struct pintle_lifecycle_fds* out);
 
 #ifdef __cplusplus
 }

@@ -13,9 +13,12 @@ Result<Figures> cri_pod_bench(const std::string& endpoint, const std::string& pa
   model::SandboxConfig sandbox{.name = name, .namespace_ = "bench", .uid = "bench-" + name, .hostname = name};
   sandbox.log_directory = "/tmp/pintle-bench-logs/" + name;
   sandbox.cgroup_parent = parent;
-  sandbox.labels = {{std::string(model::kLabelPodName), name}, {std::string(model::kLabelPodNamespace), "bench"}, {std::string(model::kLabelPodUid), sandbox.uid}};
+  sandbox.labels = {{std::string(model::kLabelPodName), name},
+                    {std::string(model::kLabelPodNamespace), "bench"},
+                    {std::string(model::kLabelPodUid), sandbox.uid}};
   sandbox.security.namespaces.pid = model::NamespaceMode::kContainer;
-  model::ContainerConfig container{.name = "c0", .user_specified_image = image, .command = {"sh", "-c", "while true; do sleep 1; done"}, .log_path = "c0.log"};
+  model::ContainerConfig container{
+      .name = "c0", .user_specified_image = image, .command = {"sh", "-c", "while true; do sleep 1; done"}, .log_path = "c0.log"};
   container.labels = sandbox.labels;
   container.labels[std::string(model::kLabelContainerName)] = "c0";
 

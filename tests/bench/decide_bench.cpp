@@ -54,10 +54,12 @@ model::ObservedPod running(const model::Pod& pod) {
 
 lifecycle::ActionOutcome outcome_of(const lifecycle::Action& action, const model::ObservedPod& seen) {
   lifecycle::ActionOutcome outcome;
-  if (std::holds_alternative<lifecycle::EnsureCgroup>(action)) outcome.value = lifecycle::CgroupReady{CgroupId(1), "/kubepods/pod", "/kubepods/pod"};
+  if (std::holds_alternative<lifecycle::EnsureCgroup>(action))
+    outcome.value = lifecycle::CgroupReady{CgroupId(1), "/kubepods/pod", "/kubepods/pod"};
   if (const auto* attach = std::get_if<lifecycle::AttachPrograms>(&action)) {
     model::AttachReport report{.uid = seen.uid, .cgroup_id = CgroupId(1)};
-    for (const auto hook : attach->hooks) report.hooks.push_back({.hook = hook, .state = model::HookState::kAttached, .link_id = LinkId(1)});
+    for (const auto hook : attach->hooks)
+      report.hooks.push_back({.hook = hook, .state = model::HookState::kAttached, .link_id = LinkId(1)});
     outcome.value = report;
   }
   if (std::holds_alternative<lifecycle::EnsureImage>(action)) outcome.value = model::ImageInfo{.id = "sha256:0"};

@@ -8,8 +8,8 @@ namespace pintle::bench {
 Result<Figures> watch_bench() {
   const StopWatch watch;
   const auto churn = fakes::churn_watches(10'000, 20);
-  return Figures{{"watch.cancel_10k_fd_delta", static_cast<double>(churn.fds_after) - static_cast<double>(churn.fds_before)},
-                 {"watch.cancel_10k_thread_delta", static_cast<double>(churn.threads_after) - static_cast<double>(churn.threads_before)},
+  return Figures{{"watch.cancel_10k_fd_delta", churn.fd_delta},
+                 {"watch.cancel_10k_thread_delta", churn.thread_delta},
                  {"watch.cancel_10k_s", watch.seconds()}};
 }
 

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <catch2/catch_test_macros.hpp>
 #include <fmt/format.h>
+#include <catch2/catch_test_macros.hpp>
 
 #include "kernel_fixture.h"
 
@@ -33,7 +33,7 @@ uint32_t programs_on(const std::string& cgroup) {
   REQUIRE(dir);
   uint32_t total = 0;
   for (const auto type : {BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_CONNECT}) {
-    struct bpf_prog_query_opts query {};
+    struct bpf_prog_query_opts query{};
     query.sz = sizeof query;
     REQUIRE(bpf_prog_query_opts(dir->get(), type, &query) == 0);
     total += query.prog_cnt;
@@ -79,7 +79,9 @@ TEST_CASE("a connect is told with its destination") {
   REQUIRE(attacher.attach(identity("connect"), pod.handle(), kEveryHook)->effective());
   const Time before = SystemClock().now();
   CHECK(run_inside(pod.child("c1"), [] { return udp_connect("127.0.0.1", 9) + udp_connect("::1", 53); }) == 0);
-  const auto connects = [](const auto& events) { return std::ranges::count(events, ProgramEventKind::kConnect, &model::ProgramEvent::kind); };
+  const auto connects = [](const auto& events) {
+    return std::ranges::count(events, ProgramEventKind::kConnect, &model::ProgramEvent::kind);
+  };
   auto events = log.wait([&](const auto& all) { return connects(all) >= 2; });
   std::erase_if(events, [](const auto& event) { return event.kind != ProgramEventKind::kConnect; });
   REQUIRE(events.size() == 2);
@@ -100,7 +102,8 @@ TEST_CASE("exec and exit are told with comm and wait status") {
   Node node("t_exec");
   const PodDir pod("kubepods/besteffort/podexec");
   auto& attacher = node.start();
-  if (const auto features = attacher.features(); !std::ranges::find(features, "tp_btf", &model::FeatureProbe::name)->available) SKIP("no tp_btf here");
+  if (const auto features = attacher.features(); !std::ranges::find(features, "tp_btf", &model::FeatureProbe::name)->available)
+    SKIP("no tp_btf here");
   EventLog log;
   attacher.on_event([&](const auto& event) { log.add(event); });
   REQUIRE(attacher.attach(identity("exec"), pod.handle(), kEveryHook));
@@ -143,7 +146,8 @@ TEST_CASE("a restart adopts: same link ids, counters go on, nothing missed meanw
   CHECK(again.counters(PodUid("adopt"))->tx_packets == 7);  // before anyone attached it again
   EventLog log;
   again.on_event([&](const auto& event) { log.add(event); });
-  const auto events = log.wait([](const auto& all) { return std::ranges::count(all, ProgramEventKind::kConnect, &model::ProgramEvent::kind) == 1; });
+  const auto events =
+      log.wait([](const auto& all) { return std::ranges::count(all, ProgramEventKind::kConnect, &model::ProgramEvent::kind) == 1; });
   REQUIRE(std::ranges::count(events, ProgramEventKind::kConnect, &model::ProgramEvent::kind) == 1);
   for (const auto& event : events) CHECK(event.uid == PodUid("adopt"));
 
@@ -220,7 +224,9 @@ TEST_CASE("a thousand events: what was told and what was lost add up") {
   CHECK(attacher.events_lost() == counters->events_lost);
   EventLog log;
   attacher.on_event([&](const auto& event) { log.add(event); });
-  const auto told = [](const auto& all) { return static_cast<uint64_t>(std::ranges::count(all, ProgramEventKind::kConnect, &model::ProgramEvent::kind)); };
+  const auto told = [](const auto& all) {
+    return static_cast<uint64_t>(std::ranges::count(all, ProgramEventKind::kConnect, &model::ProgramEvent::kind));
+  };
   const auto events = log.wait([&](const auto& all) { return told(all) + counters->events_lost >= 1000; });
   CHECK(told(events) + counters->events_lost == 1000);
   // With a reader nothing is lost any more, whatever the batches.

@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <catch2/catch_test_macros.hpp>
 #include <fmt/format.h>
+#include <catch2/catch_test_macros.hpp>
 
 #include "bpf/evidence.h"
 
@@ -97,7 +97,7 @@ void PodDir::remove() const {
 ports::PodCgroup PodDir::handle() const {
   auto dir = DirFd::open(path_);
   REQUIRE(dir);
-  struct stat st {};
+  struct stat st{};
   REQUIRE(::fstat(dir->get(), &st) == 0);
   return {std::make_shared<DirFd>(std::move(*dir)), CgroupId(st.st_ino), path_, path_.substr(bpf::find_cgroup2_mount().size())};
 }

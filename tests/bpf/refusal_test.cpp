@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <catch2/catch_test_macros.hpp>
 #include <fmt/format.h>
+#include <catch2/catch_test_macros.hpp>
 
 #include "bpf/kernel_object.h"
 #include "kernel_fixture.h"

@@ -108,11 +108,12 @@ class Node:
             raise RuntimeError(f"scripts/{name} {' '.join(map(str, args))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return done.stdout
 
-    def start_containerd(self):
-        self._script("dev-containerd", "start", "--dir", self.dir / "containerd")
+    def start_containerd(self, resume=False):
+        self._script("dev-containerd", "start", "--dir", self.dir / "containerd", *(["--resume"] if resume else []))
 
     def containerd_pid(self):
-        return int((self.dir / "containerd" / "containerd.pid").read_text())
+        told = self._script("dev-containerd", "status", "--dir", self.dir / "containerd")
+        return int(next(line for line in told.splitlines() if line.startswith("PID=")).split("=")[1])
 
     def start_daemon(self):
         with open(self.log, "ab") as log:

@@ -82,7 +82,7 @@ class SpineCases:
         uid = pod["metadata"]["uid"]
         self.node.delete("brief")
         self.node.wait_gone("brief")
-        wait_until(lambda: self.node.containers() == before, 20, "containers removed")
+        wait_until(lambda: not self.node.containers() - before, 20, "containers removed")
         self.assertEqual(self._traces_of(uid), [])
 
     def _traces_of(self, uid):
@@ -131,7 +131,7 @@ class SpineCases:
         os.kill(self.node.containerd_pid(), signal.SIGKILL)
         wait_until(lambda: self._node_ready() == "False", 60, "node NotReady")
         self.node.apply(busybox_pod("waiting", SLEEP))
-        self.node.start_containerd()
+        self.node.start_containerd(resume=True)
         wait_until(lambda: self._node_ready() == "True", 60, "node Ready again")
         self.node.wait_ready("waiting")
         self.assertEqual(running_ids(self.node.wait_ready("lasting")), running_ids(before))

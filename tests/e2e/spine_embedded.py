@@ -34,14 +34,15 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
         name = f"static-{NODE}"
         wait_until(lambda: f'"{name}"' in self.node.ctl("get", "pods", "-o", "json"), 20, "static pod known")
         wait_until(lambda: "Running" in self.node.ctl("get", "pods", name, check=False).stdout, 30, "static pod Running")
-        status = self.node.ctl("status", check=False).stdout
+        told = self.node.ctl("status", check=False)
+        status = told.stdout + told.stderr
         self.assertIn("bad.yaml:8", status)
         self.assertIn("image", status)
         (self.node.manifests / "good.json").rename(self.node.manifests / "renamed.json")
         (self.node.manifests / "bad.yaml").unlink()
         (self.node.manifests / "renamed.json").unlink()
         wait_until(lambda: f'"{name}"' not in self.node.ctl("get", "pods", "-o", "json"), 30, "static pod gone")
-        wait_until(lambda: "bad.yaml" not in self.node.ctl("status", check=False).stdout, 10, "problem cleared")
+        wait_until(lambda: "bad.yaml" not in self.node.ctl("status", check=False).stderr, 10, "problem cleared")
 
     def test_run_follows_a_pod_and_its_exit_code_says_how_it_went(self):
         done = self.node.ctl("run", "-f", str(ROOT / "deploy/examples/web.yaml"), "--timeout", "60s", check=False)
@@ -76,7 +77,7 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
             self.assertEqual(held["status"]["phase"], "Pending")
             message = next(c["message"] for c in held["status"]["conditions"] if c["type"] == "pintle.dev/ProgramsAttached")
             self.assertIn("ingress", message)
-            self.assertIn("exclusive", message)
+            self.assertIn("the only one allowed", message)
         finally:
             subprocess.run(["bpftool", "cgroup", "detach", parent, "ingress", "id", str(ours)], check=True)
         self.node.wait_ready("strict")

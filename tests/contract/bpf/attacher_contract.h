@@ -12,9 +12,9 @@ class AttacherSubject {
  public:
   virtual ~AttacherSubject() = default;
   [[nodiscard]] virtual ports::ProgramAttacher& attacher() = 0;
-  virtual void restart() = 0;                                         // a new agent over the same kernel
+  virtual void restart() = 0;  // a new agent over the same kernel
   [[nodiscard]] virtual ports::PodCgroup make_cgroup(const PodUid& uid) = 0;
-  virtual void remake_cgroup(const PodUid& uid) = 0;                  // removed and made again behind the agent's back
+  virtual void remake_cgroup(const PodUid& uid) = 0;  // removed and made again behind the agent's back
 };
 
 void check_attacher(AttacherSubject& subject);

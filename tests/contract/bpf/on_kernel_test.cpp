@@ -4,8 +4,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include "attacher_contract.h"
 #include "../../bpf/kernel_fixture.h"
+#include "attacher_contract.h"
 
 using namespace pintle;
 

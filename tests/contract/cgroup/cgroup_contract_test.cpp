@@ -4,11 +4,11 @@
 // What every CgroupTree does, asked of the fake and of this host's own hierarchies (in a cgroup of the test's own).
 #include <catch2/catch_test_macros.hpp>
 
-#include <csignal>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <fmt/format.h>
 

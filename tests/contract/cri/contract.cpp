@@ -7,8 +7,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <catch2/catch_test_macros.hpp>
 #include <fmt/format.h>
+#include <catch2/catch_test_macros.hpp>
 
 namespace pintle::contract {
 namespace {
@@ -30,8 +30,8 @@ Code code_of(const Result<T>& result) {
   return result.error().code;
 }
 
-#define REQUIRE_OK(result)                                       \
-  do {                                                           \
+#define REQUIRE_OK(result)                                         \
+  do {                                                             \
     if (!(result)) FAIL(#result ": " << (result).error().context); \
   } while (false)
 
@@ -337,7 +337,8 @@ model::SandboxConfig sandbox_config(const Subject& subject, const std::string& n
   return config;
 }
 
-model::ContainerConfig container_config(const Subject& subject, const model::SandboxConfig& pod, const std::string& name, uint32_t attempt) {
+model::ContainerConfig container_config(const Subject& subject, const model::SandboxConfig& pod, const std::string& name,
+                                        uint32_t attempt) {
   model::ContainerConfig config;
   config.name = name;
   config.attempt = attempt;

@@ -14,9 +14,9 @@
 #include <fstream>
 #include <iterator>
 
+#include <fmt/format.h>
 #include <catch2/catch_session.hpp>
 #include <catch2/catch_test_macros.hpp>
-#include <fmt/format.h>
 
 #include "base/unique_fd.h"
 #include "contract/cri/contract.h"
@@ -144,7 +144,8 @@ TEST_CASE("a pod on containerd: address, traffic, commands, logs") {
   // The pod's cgroup in the v2 hierarchy, where programs are attached, holds the container.
   const auto status = runtime.container_status(*container);
   REQUIRE(status);
-  CHECK(read_all(fmt::format("/proc/{}/cgroup", status->pid)).find("0::" + pod.cgroup_parent + "/" + container->value()) != std::string::npos);
+  CHECK(read_all(fmt::format("/proc/{}/cgroup", status->pid)).find("0::" + pod.cgroup_parent + "/" + container->value()) !=
+        std::string::npos);
 
   const std::string log = status->log_path;
   CHECK(read_all(log).find(" stdout F out\n") != std::string::npos);
@@ -205,8 +206,9 @@ int main(int argc, char** argv) {
   if (std::getenv("PINTLE_CRI_ENDPOINT") == nullptr) {
     const char* scripts = std::getenv("PINTLE_SCRIPTS");
     const std::string script = fmt::format("{}/dev-containerd", scripts != nullptr ? scripts : "scripts");
-    for (const auto& [missing, what] : {std::pair{geteuid() != 0, "root"}, std::pair{access("/usr/bin/containerd", X_OK) != 0, "containerd"},
-                                        std::pair{access(script.c_str(), X_OK) != 0, "scripts/dev-containerd (set PINTLE_SCRIPTS)"}}) {
+    for (const auto& [missing, what] :
+         {std::pair{geteuid() != 0, "root"}, std::pair{access("/usr/bin/containerd", X_OK) != 0, "containerd"},
+          std::pair{access(script.c_str(), X_OK) != 0, "scripts/dev-containerd (set PINTLE_SCRIPTS)"}}) {
       if (missing) {
         fmt::print("SKIPPED: needs {}\n", what);
         return 4;

@@ -4,8 +4,8 @@
 // What our adapters may rely on, of any API server.
 #include <catch2/catch_test_macros.hpp>
 
-#include <atomic>
 #include <unistd.h>
+#include <atomic>
 
 #include <fmt/format.h>
 
@@ -67,7 +67,8 @@ model::PodStatus running(const model::Pod& pod) {
   out.pod_ips = {"10.1.2.3"};
   out.start_time = Time{seconds(1'800'000'000)};
   for (const char* type : {"PodScheduled", "Ready"})
-    out.conditions.push_back({.type = type, .status = model::ConditionStatus::kTrue, .reason = "", .message = "", .last_transition_time = out.start_time});
+    out.conditions.push_back(
+        {.type = type, .status = model::ConditionStatus::kTrue, .reason = "", .message = "", .last_transition_time = out.start_time});
   return out;
 }
 
@@ -136,8 +137,12 @@ TEST_CASE("nodes: registered once, patched by difference") {
   status.addresses = {{"InternalIP", "10.0.0.1"}, {"Hostname", node.metadata.name}};
   status.kubelet_port = 10250;
   status.info.kernel_version = "6.1";
-  status.conditions.push_back({.type = "Ready", .status = model::ConditionStatus::kTrue, .reason = "KubeletReady", .message = "m",
-                               .last_heartbeat_time = Time{seconds(1'800'000'000)}, .last_transition_time = Time{seconds(1'800'000'000)}});
+  status.conditions.push_back({.type = "Ready",
+                               .status = model::ConditionStatus::kTrue,
+                               .reason = "KubeletReady",
+                               .message = "m",
+                               .last_heartbeat_time = Time{seconds(1'800'000'000)},
+                               .last_transition_time = Time{seconds(1'800'000'000)}});
   const auto patched = api.patch_node_status(*created, status, {});
   if (!patched) FAIL(patched.error().context);
   CHECK(patched->status.capacity.at("cpu").value() == 2);
@@ -191,7 +196,11 @@ TEST_CASE("config objects and tokens") {
   Rig rig;
   const std::string name = fresh("settings");
   rig.call("POST", "/api/v1/namespaces/default/configmaps",
-           {{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", name}}}, {"data", {{"a", "b"}}}, {"binaryData", {{"c", "aGVsbG8="}}}});
+           {{"apiVersion", "v1"},
+            {"kind", "ConfigMap"},
+            {"metadata", {{"name", name}}},
+            {"data", {{"a", "b"}}},
+            {"binaryData", {{"c", "aGVsbG8="}}}});
   rig.call("POST", "/api/v1/namespaces/default/secrets",
            {{"apiVersion", "v1"}, {"kind", "Secret"}, {"metadata", {{"name", name}}}, {"data", {{"password", "aGVsbG8="}}}});
   KubeObjectReader reader(*rig.connection);
@@ -205,14 +214,20 @@ TEST_CASE("config objects and tokens") {
   CHECK(reader.get_secret("default", "absent", {}).error().code == Code::kNotFound);
 
   // The account may be there already: made by the fake's set-up or by an earlier test.
-  (void)rig.connection->request({.method = "POST", .path = "/api/v1/namespaces/default/serviceaccounts",
-                                 .body = R"({"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"builder"}})"}, {});
+  (void)rig.connection->request({.method = "POST",
+                                 .path = "/api/v1/namespaces/default/serviceaccounts",
+                                 .body = R"({"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"builder"}})"},
+                                {});
   auto pod = pod_of(fresh("builder"), "n1");
   pod.spec.service_account_name = "builder";
   const auto user = KubePodApi(*rig.connection).create_pod(pod, {});
   if (!user) FAIL(user.error().context);
-  const auto token = reader.request_token(
-      {.namespace_ = "default", .service_account = "builder", .pod_name = user->metadata.name, .pod_uid = user->metadata.uid, .audience = ""}, {});
+  const auto token = reader.request_token({.namespace_ = "default",
+                                           .service_account = "builder",
+                                           .pod_name = user->metadata.name,
+                                           .pod_uid = user->metadata.uid,
+                                           .audience = ""},
+                                          {});
   if (!token) FAIL(token.error().context);
   CHECK_FALSE(token->token.empty());
   CHECK(token->expires_at > kNoTime);
@@ -224,7 +239,8 @@ TEST_CASE("events arrive and are counted") {
   {
     KubeEventSink sink(*rig.connection, kClock, {.host = "n1"});
     model::Event event;
-    event.object = {.api_version = "v1", .kind = "Pod", .namespace_ = "default", .name = pod, .uid = "u", .resource_version = "", .field_path = ""};
+    event.object = {
+        .api_version = "v1", .kind = "Pod", .namespace_ = "default", .name = pod, .uid = "u", .resource_version = "", .field_path = ""};
     event.reason = "Started";
     event.message = "Container started";
     event.time = kClock.now();

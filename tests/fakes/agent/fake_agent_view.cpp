@@ -94,14 +94,17 @@ Result<ports::ApplyReply> FakeAgentView::apply(const std::string& manifest, cons
   return on_apply_(manifest, dry_run);
 }
 
-Status FakeAgentView::delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds, std::stop_token) {
+Status FakeAgentView::delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds,
+                                 std::stop_token) {
   const std::scoped_lock lock(mu_);
   const std::string full_name = namespace_ + "/" + name;
   if (auto fault = faults_.next("delete_pod", full_name + " grace " + (grace_seconds ? std::to_string(*grace_seconds) : "default")))
     return std::unexpected(*fault);
   if (!pods_.contains(full_name)) return pintle::fail(Code::kNotFound, "pod '" + full_name + "' is not on this node");
-  if (on_delete_) on_delete_(full_name);
-  else remove(full_name);
+  if (on_delete_)
+    on_delete_(full_name);
+  else
+    remove(full_name);
   return {};
 }
 
@@ -128,7 +131,8 @@ namespace {
 class TextStream final : public ports::LogStream {
  public:
   TextStream(std::string text, bool follow) : text_(std::move(text)), follow_(follow) {}
-  Status read(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following, std::stop_token stop) override {
+  Status read(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following,
+              std::stop_token stop) override {
     if (!text_.empty() && !sink(text_)) return {};
     std::mutex mutex;
     std::condition_variable_any never;

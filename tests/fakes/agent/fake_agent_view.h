@@ -24,24 +24,40 @@ namespace pintle::fakes {
 class FakeAgentView final : public ports::AgentView {
  public:
   // --- what the test does
-  void put(const ports::PodRecord& record);                                     // added or changed; observers are told
-  void remove(const std::string& full_name);                                    // observers get its last word
-  void emit(const model::ProgramEvent& event);                                  // to watchers of eBPF
-  void set_status(ports::AgentStatus status) { with_lock([&] { status_ = std::move(status); }); }
-  void set_node(model::Node node) { with_lock([&] { node_ = std::move(node); }); }
-  void add_event(model::Event event) { with_lock([&] { events_.push_back(std::move(event)); }); }
-  void add_feature(model::FeatureProbe probe) { with_lock([&] { features_.push_back(std::move(probe)); }); }
-  void add_check(ports::DoctorCheck check) { with_lock([&] { checks_.push_back(std::move(check)); }); }
-  void set_objects(const std::string& kind, std::string json) { with_lock([&] { objects_[kind] = std::move(json); }); }
-  void on_apply(std::function<Result<ports::ApplyReply>(const std::string& manifest, bool dry_run)> act) { with_lock([&] { on_apply_ = std::move(act); }); }
+  void put(const ports::PodRecord& record);     // added or changed; observers are told
+  void remove(const std::string& full_name);    // observers get its last word
+  void emit(const model::ProgramEvent& event);  // to watchers of eBPF
+  void set_status(ports::AgentStatus status) {
+    with_lock([&] { status_ = std::move(status); });
+  }
+  void set_node(model::Node node) {
+    with_lock([&] { node_ = std::move(node); });
+  }
+  void add_event(model::Event event) {
+    with_lock([&] { events_.push_back(std::move(event)); });
+  }
+  void add_feature(model::FeatureProbe probe) {
+    with_lock([&] { features_.push_back(std::move(probe)); });
+  }
+  void add_check(ports::DoctorCheck check) {
+    with_lock([&] { checks_.push_back(std::move(check)); });
+  }
+  void set_objects(const std::string& kind, std::string json) {
+    with_lock([&] { objects_[kind] = std::move(json); });
+  }
+  void on_apply(std::function<Result<ports::ApplyReply>(const std::string& manifest, bool dry_run)> act) {
+    with_lock([&] { on_apply_ = std::move(act); });
+  }
   // Called after an accepted delete; without one the pod is removed at once.
-  void on_delete(std::function<void(const std::string& full_name)> act) { with_lock([&] { on_delete_ = std::move(act); }); }
+  void on_delete(std::function<void(const std::string& full_name)> act) {
+    with_lock([&] { on_delete_ = std::move(act); });
+  }
   template <typename Act>
   auto with_faults(Act act) {  // FaultPlan is not thread-safe
     const std::scoped_lock lock(mu_);
     return act(faults_);
   }
-  void wait_for_pod_watchers(size_t count);   // until exactly so many watch
+  void wait_for_pod_watchers(size_t count);  // until exactly so many watch
   void wait_for_ebpf_watchers(size_t count);
 
   // --- the port
@@ -50,10 +66,12 @@ class FakeAgentView final : public ports::AgentView {
   [[nodiscard]] std::unique_ptr<ports::Subscription> watch_pods(std::function<void(const ports::PodRecord&)> observer) override;
   [[nodiscard]] std::vector<model::Event> recent_events() override;
   [[nodiscard]] Result<model::Node> node() override;
-  [[nodiscard]] Result<ports::ApplyReply> apply(const std::string& manifest, const std::string& origin, bool dry_run, std::stop_token stop) override;
+  [[nodiscard]] Result<ports::ApplyReply> apply(const std::string& manifest, const std::string& origin, bool dry_run,
+                                                std::stop_token stop) override;
   [[nodiscard]] Status delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds,
                                   std::stop_token stop) override;
-  [[nodiscard]] Result<std::string> list_objects_json(const std::string& kind, const std::string& namespace_, std::stop_token stop) override;
+  [[nodiscard]] Result<std::string> list_objects_json(const std::string& kind, const std::string& namespace_,
+                                                      std::stop_token stop) override;
   [[nodiscard]] std::vector<model::FeatureProbe> ebpf_features() override;
   [[nodiscard]] std::unique_ptr<ports::Subscription> watch_ebpf(std::function<void(const model::ProgramEvent&)> observer) override;
   [[nodiscard]] uint64_t ebpf_events_lost() override { return 0; }

@@ -15,7 +15,7 @@ namespace pintle::fakes {
 
 class FakeProgramAttacher final : public ports::ProgramAttacher {
  public:
-  FaultPlan faults;           // attach, detach, list_pinned
+  FaultPlan faults;               // attach, detach, list_pinned
   std::set<model::Hook> refused;  // hooks that no pod gets until they are taken out again
 
   // A new agent: links found from now on count as adopted.
@@ -33,7 +33,8 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
   }
   [[nodiscard]] bool has_any(const PodUid& uid) const { return pods_.contains(uid); }
 
-  Result<model::AttachReport> attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup, const std::vector<model::Hook>& hooks) override {
+  Result<model::AttachReport> attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup,
+                                     const std::vector<model::Hook>& hooks) override {
     if (auto error = faults.next("attach", pod.uid.value())) return std::unexpected(*error);
     auto& held = pods_[pod.uid];
     if (held.dead || held.cgroup != cgroup.id) held = {.cgroup = cgroup.id, .path = cgroup.path};

@@ -172,7 +172,8 @@ Result<ContainerId> FakeContainerRuntime::create_container(const SandboxId& sand
   FAKE_BEGIN("create_container", object);
   if (stop.stop_requested()) return fail(Code::kCancelled, "create_container: stopped");
   const auto sandbox = sandboxes_.find(sandbox_id);
-  if (sandbox == sandboxes_.end()) return fail(Code::kNotFound, fmt::format("create_container '{}': no sandbox '{}'", object, sandbox_id.value()));
+  if (sandbox == sandboxes_.end())
+    return fail(Code::kNotFound, fmt::format("create_container '{}': no sandbox '{}'", object, sandbox_id.value()));
   if (const FakeContainer* earlier = find_container(sandbox->second.config.uid, config.name, config.attempt)) {
     if (earlier->seen.sandbox_id == sandbox_id) return earlier->seen.id;
     // containerd reserves names by pod, not by sandbox: one of an earlier sandbox is in the way until it is removed.

@@ -182,7 +182,8 @@ class FakeCriServer::Impl::RuntimeCalls final : public rt::RuntimeService::Servi
     });
   }
 
-  grpc::Status RunPodSandbox(ServerContext* context, const rt::RunPodSandboxRequest* request, rt::RunPodSandboxResponse* response) override {
+  grpc::Status RunPodSandbox(ServerContext* context, const rt::RunPodSandboxRequest* request,
+                             rt::RunPodSandboxResponse* response) override {
     return impl_.handle("RunPodSandbox", context, [&](FakeContainerRuntime& state) {
       const auto config = read_config(request->config());
       if (const auto* earlier = state.find_sandbox(config.uid, config.attempt)) return reserved(config.name, earlier->seen.id.value());
@@ -197,7 +198,8 @@ class FakeCriServer::Impl::RuntimeCalls final : public rt::RuntimeService::Servi
                         [&](FakeContainerRuntime& state) { return answer(state.stop_sandbox(SandboxId{request->pod_sandbox_id()})); });
   }
 
-  grpc::Status RemovePodSandbox(ServerContext* context, const rt::RemovePodSandboxRequest* request, rt::RemovePodSandboxResponse*) override {
+  grpc::Status RemovePodSandbox(ServerContext* context, const rt::RemovePodSandboxRequest* request,
+                                rt::RemovePodSandboxResponse*) override {
     return impl_.handle("RemovePodSandbox", context,
                         [&](FakeContainerRuntime& state) { return answer(state.remove_sandbox(SandboxId{request->pod_sandbox_id()})); });
   }
@@ -207,13 +209,15 @@ class FakeCriServer::Impl::RuntimeCalls final : public rt::RuntimeService::Servi
     return impl_.handle("PodSandboxStatus", context, [&](FakeContainerRuntime& state) -> grpc::Status {
       const auto found = state.sandboxes().find(SandboxId{request->pod_sandbox_id()});
       if (found == state.sandboxes().end())
-        return {StatusCode::NOT_FOUND, fmt::format("an error occurred when try to find sandbox \"{}\": not found", request->pod_sandbox_id())};
+        return {StatusCode::NOT_FOUND,
+                fmt::format("an error occurred when try to find sandbox \"{}\": not found", request->pod_sandbox_id())};
       write(found->second.seen, response->mutable_status());
       return grpc::Status::OK;
     });
   }
 
-  grpc::Status ListPodSandbox(ServerContext* context, const rt::ListPodSandboxRequest* request, rt::ListPodSandboxResponse* response) override {
+  grpc::Status ListPodSandbox(ServerContext* context, const rt::ListPodSandboxRequest* request,
+                              rt::ListPodSandboxResponse* response) override {
     return impl_.handle("ListPodSandbox", context, [&](FakeContainerRuntime& state) {
       const auto listed = state.list_sandboxes();
       if (!listed) return refusal(listed.error());
@@ -255,7 +259,8 @@ class FakeCriServer::Impl::RuntimeCalls final : public rt::RuntimeService::Servi
                         [&](FakeContainerRuntime& state) { return answer(state.remove_container(ContainerId{request->container_id()})); });
   }
 
-  grpc::Status ListContainers(ServerContext* context, const rt::ListContainersRequest* request, rt::ListContainersResponse* response) override {
+  grpc::Status ListContainers(ServerContext* context, const rt::ListContainersRequest* request,
+                              rt::ListContainersResponse* response) override {
     return impl_.handle("ListContainers", context, [&](FakeContainerRuntime& state) {
       const auto listed = state.list_containers();
       if (!listed) return refusal(listed.error());
@@ -276,8 +281,9 @@ class FakeCriServer::Impl::RuntimeCalls final : public rt::RuntimeService::Servi
       if (!seen) return refusal(seen.error());
       write(*seen, response->mutable_status());
       if (request->verbose())
-        (*response->mutable_info())["info"] = fmt::format(R"({{"sandboxID":"{}","pid":{},"removing":false,"runtimeSpec":{{"process":{{"pid":1}}}}}})",
-                                                          seen->sandbox_id.value(), seen->pid);
+        (*response->mutable_info())["info"] =
+            fmt::format(R"({{"sandboxID":"{}","pid":{},"removing":false,"runtimeSpec":{{"process":{{"pid":1}}}}}})",
+                        seen->sandbox_id.value(), seen->pid);
       return grpc::Status::OK;
     });
   }

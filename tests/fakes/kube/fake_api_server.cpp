@@ -23,9 +23,12 @@ std::optional<Target> parse_path(const std::string& path) {
   for (std::string part; std::getline(stream, part, '/');)
     if (!part.empty()) parts.push_back(part);
   size_t at = 0;
-  if (parts.size() > 2 && parts[0] == "api") at = 2;
-  else if (parts.size() > 3 && parts[0] == "apis") at = 3;
-  else return std::nullopt;
+  if (parts.size() > 2 && parts[0] == "api")
+    at = 2;
+  else if (parts.size() > 3 && parts[0] == "apis")
+    at = 3;
+  else
+    return std::nullopt;
   Target out;
   if (parts.size() > at + 2 && parts[at] == "namespaces") {
     out.space = parts[at + 1];
@@ -182,12 +185,8 @@ bool FakeApiServer::apply_fault(const httplib::Request& request, httplib::Respon
         return sink.write(std::string(500, '{').data(), 500);
       });
       break;
-    case ApiFault::Kind::kGarbage:
-      response.set_content("<html>not an API server</html>", "text/html");
-      break;
-    case ApiFault::Kind::kHuge:
-      response.set_content(std::string(fault->bytes, ' '), "application/json");
-      break;
+    case ApiFault::Kind::kGarbage: response.set_content("<html>not an API server</html>", "text/html"); break;
+    case ApiFault::Kind::kHuge: response.set_content(std::string(fault->bytes, ' '), "application/json"); break;
     case ApiFault::Kind::kHang: {
       std::unique_lock lock(mu_);
       changed_.wait(lock, [this] { return stopping_; });
@@ -217,7 +216,8 @@ void FakeApiServer::serve(const httplib::Request& request, httplib::Response& re
     if (body.is_discarded()) return answer(response, {400, status_object(400, "BadRequest", "the object provided is unrecognized")});
   }
   if (request.method == "GET" && name.empty()) {
-    answer(response, store_.list(resource, node_of_selector(request.get_param_value("fieldSelector")), static_cast<size_t>(number(request.get_param_value("continue"))),
+    answer(response, store_.list(resource, node_of_selector(request.get_param_value("fieldSelector")),
+                                 static_cast<size_t>(number(request.get_param_value("continue"))),
                                  static_cast<size_t>(number(request.get_param_value("limit")))));
   } else if (request.method == "GET") {
     answer(response, store_.get(resource, space, name));
@@ -273,8 +273,8 @@ void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Respon
       std::unique_lock lock(mu_);
       // Woken now and then to see whether the client is still there.
       changed_.wait_for(lock, milliseconds(100), [&] {
-        return stopping_ || watch->next_change < store_.history().size() || watch->next_injected < injected_.size() || watch->drop_round != drop_round_ ||
-               watch->expire_round != expire_round_ || watch->bookmark_round != bookmark_round_;
+        return stopping_ || watch->next_change < store_.history().size() || watch->next_injected < injected_.size() ||
+               watch->drop_round != drop_round_ || watch->expire_round != expire_round_ || watch->bookmark_round != bookmark_round_;
       });
       if (stopping_ || watch->drop_round != drop_round_) return false;
       for (; watch->next_change < store_.history().size(); ++watch->next_change) {
@@ -285,9 +285,10 @@ void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Respon
       }
       for (; watch->next_injected < injected_.size(); ++watch->next_injected) lines.push_back(injected_[watch->next_injected]);
       if (watch->bookmark_round != bookmark_round_ && watch->bookmarks)
-        lines.push_back(Json{{"type", "BOOKMARK"},
-                             {"object", {{"kind", "Pod"}, {"apiVersion", "v1"}, {"metadata", {{"resourceVersion", std::to_string(store_.version())}}}}}}
-                            .dump());
+        lines.push_back(
+            Json{{"type", "BOOKMARK"},
+                 {"object", {{"kind", "Pod"}, {"apiVersion", "v1"}, {"metadata", {{"resourceVersion", std::to_string(store_.version())}}}}}}
+                .dump());
       watch->bookmark_round = bookmark_round_;
       if (watch->expire_round != expire_round_)
         lines.push_back(Json{{"type", "ERROR"}, {"object", status_object(410, "Expired", "too old resource version")}}.dump());

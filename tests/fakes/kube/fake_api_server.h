@@ -35,11 +35,11 @@ struct ApiCall {
 // What happens to a request instead of its answer. The first fault that matches is used up.
 struct ApiFault {
   enum class Kind {
-    kStatus,     // answers `status` with a Status object of `reason`
-    kTruncate,   // promises the whole body and closes half-way
-    kGarbage,    // 200 and a body that is not JSON
-    kHuge,       // 200 and `bytes` of blanks
-    kHang,       // never answers, until the client goes or the server stops
+    kStatus,    // answers `status` with a Status object of `reason`
+    kTruncate,  // promises the whole body and closes half-way
+    kGarbage,   // 200 and a body that is not JSON
+    kHuge,      // 200 and `bytes` of blanks
+    kHang,      // never answers, until the client goes or the server stops
   };
   Kind kind = Kind::kStatus;
   std::string method;         // empty: any
@@ -68,11 +68,11 @@ class FakeApiServer {
   [[nodiscard]] Json get(const std::string& resource, const std::string& space, const std::string& name);  // null if there is none
 
   void fail_next(ApiFault fault);
-  void drop_watches();                     // their connections close in mid-stream
-  void expire_watches();                   // each gets an ERROR event of 410; older versions are compacted
+  void drop_watches();    // their connections close in mid-stream
+  void expire_watches();  // each gets an ERROR event of 410; older versions are compacted
   void send_bookmarks();
   void inject_line(const std::string& line);  // to every watch, as it is
-  void compact();                          // watches from versions before now get HTTP 410
+  void compact();                             // watches from versions before now get HTTP 410
 
   [[nodiscard]] std::vector<ApiCall> calls();
   [[nodiscard]] int open_watches();

@@ -8,8 +8,12 @@ namespace pintle::fakes {
 namespace {
 
 const char* kind_of(const std::string& resource) {
-  static const std::map<std::string, const char*> kinds = {{"pods", "Pod"},           {"nodes", "Node"},     {"leases", "Lease"},
-                                                           {"events", "Event"},       {"secrets", "Secret"}, {"configmaps", "ConfigMap"},
+  static const std::map<std::string, const char*> kinds = {{"pods", "Pod"},
+                                                           {"nodes", "Node"},
+                                                           {"leases", "Lease"},
+                                                           {"events", "Event"},
+                                                           {"secrets", "Secret"},
+                                                           {"configmaps", "ConfigMap"},
                                                            {"serviceaccounts", "ServiceAccount"}};
   const auto at = kinds.find(resource);
   return at == kinds.end() ? "Object" : at->second;
@@ -18,8 +22,8 @@ const char* api_version_of(const std::string& resource) { return resource == "le
 
 // By which member the items of a list are told apart; null: the list is replaced whole.
 const char* merge_key(const std::string& list) {
-  static const std::map<std::string, const char*> keys = {{"conditions", "type"}, {"podIPs", "ip"}, {"hostIPs", "ip"}, {"addresses", "type"},
-                                                          {"ownerReferences", "uid"}};
+  static const std::map<std::string, const char*> keys = {
+      {"conditions", "type"}, {"podIPs", "ip"}, {"hostIPs", "ip"}, {"addresses", "type"}, {"ownerReferences", "uid"}};
   const auto at = keys.find(list);
   return at == keys.end() ? nullptr : at->second;
 }
@@ -51,10 +55,14 @@ void merge(Json& target, const Json& patch) {
   if (!target.is_object()) target = Json::object();
   for (const auto& [name, value] : patch.items()) {
     if (name.starts_with("$")) continue;
-    if (value.is_null()) target.erase(name);
-    else if (value.is_object()) merge(target[name], value);
-    else if (value.is_array() && merge_key(name) != nullptr) merge_list(target[name], value, merge_key(name));
-    else target[name] = value;
+    if (value.is_null())
+      target.erase(name);
+    else if (value.is_object())
+      merge(target[name], value);
+    else if (value.is_array() && merge_key(name) != nullptr)
+      merge_list(target[name], value, merge_key(name));
+    else
+      target[name] = value;
   }
 }
 
@@ -63,7 +71,8 @@ std::string full(const std::string& resource, const std::string& name) { return 
 }  // namespace
 
 Json status_object(int code, const std::string& reason, const std::string& message) {
-  return {{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"status", "Failure"}, {"code", code}, {"reason", reason}, {"message", message}};
+  return {{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", Json::object()}, {"status", "Failure"},
+          {"code", code},     {"reason", reason},   {"message", message}};
 }
 
 Json& FakeStore::commit(const std::string& at, const std::string& resource, const std::string& type, Json object) {
@@ -81,7 +90,9 @@ StoreReply FakeStore::get(const std::string& resource, const std::string& space,
 StoreReply FakeStore::create(const std::string& resource, const std::string& space, Json object) {
   auto& meta = object["metadata"];
   const std::string name = meta.value("name", "");
-  if (name.empty()) return {422, status_object(422, "Invalid", fmt::format("{} is invalid: metadata.name: Required value: name or generateName is required", resource))};
+  if (name.empty())
+    return {422, status_object(422, "Invalid",
+                               fmt::format("{} is invalid: metadata.name: Required value: name or generateName is required", resource))};
   const std::string at = key(resource, space, name);
   if (objects_.contains(at)) return {409, status_object(409, "AlreadyExists", full(resource, name) + " already exists")};
   object["kind"] = kind_of(resource);
@@ -98,15 +109,19 @@ StoreReply FakeStore::replace(const std::string& resource, const std::string& sp
   if (old == objects_.end()) return {404, status_object(404, "NotFound", full(resource, name) + " not found")};
   const std::string version = object["metadata"].value("resourceVersion", "");
   if (!version.empty() && version != old->second["metadata"]["resourceVersion"])
-    return {409, status_object(409, "Conflict", fmt::format("Operation cannot be fulfilled on {}: the object has been modified; please apply your changes to the "
-                                                            "latest version and try again", full(resource, name)))};
+    return {409,
+            status_object(409, "Conflict",
+                          fmt::format("Operation cannot be fulfilled on {}: the object has been modified; please apply your changes to the "
+                                      "latest version and try again",
+                                      full(resource, name)))};
   object["kind"] = kind_of(resource);
   object["apiVersion"] = api_version_of(resource);
   object["metadata"]["uid"] = old->second["metadata"]["uid"];
   return {200, commit(at, resource, "MODIFIED", std::move(object))};
 }
 
-StoreReply FakeStore::patch(const std::string& resource, const std::string& space, const std::string& name, const Json& patch, bool status_only) {
+StoreReply FakeStore::patch(const std::string& resource, const std::string& space, const std::string& name, const Json& patch,
+                            bool status_only) {
   const std::string at = key(resource, space, name);
   const auto old = objects_.find(at);
   if (old == objects_.end()) return {404, status_object(404, "NotFound", full(resource, name) + " not found")};
@@ -114,9 +129,13 @@ StoreReply FakeStore::patch(const std::string& resource, const std::string& spac
   const std::string uid = patch.value("metadata", Json::object()).value("uid", "");
   const std::string have = object["metadata"].value("uid", "");
   if (!uid.empty() && uid != have)
-    return {422, status_object(422, "Invalid", fmt::format("{} is invalid: metadata.uid: Invalid value: \"{}\": field is immutable", full(resource, name), uid))};
-  if (status_only) merge(object["status"], patch.value("status", Json::object()));
-  else merge(object, patch);
+    return {422, status_object(
+                     422, "Invalid",
+                     fmt::format("{} is invalid: metadata.uid: Invalid value: \"{}\": field is immutable", full(resource, name), uid))};
+  if (status_only)
+    merge(object["status"], patch.value("status", Json::object()));
+  else
+    merge(object, patch);
   if (object == old->second) return {200, object};
   return {200, commit(at, resource, "MODIFIED", std::move(object))};
 }
@@ -127,7 +146,8 @@ StoreReply FakeStore::remove(const std::string& resource, const std::string& spa
   if (old == objects_.end()) return {404, status_object(404, "NotFound", full(resource, name) + " not found")};
   const std::string uid = options.value("preconditions", Json::object()).value("uid", "");
   if (!uid.empty() && uid != old->second["metadata"]["uid"])
-    return {409, status_object(409, "Conflict", fmt::format("Operation cannot be fulfilled on {}: Precondition failed: UID", full(resource, name)))};
+    return {409, status_object(409, "Conflict",
+                               fmt::format("Operation cannot be fulfilled on {}: Precondition failed: UID", full(resource, name)))};
   Json object = commit(at, resource, "DELETED", old->second);
   objects_.erase(at);
   return {200, object};
@@ -140,12 +160,16 @@ StoreReply FakeStore::list(const std::string& resource, const std::string& node_
     if (!at.starts_with(resource + "/")) continue;
     if (!node_name.empty() && object.value("spec", Json::object()).value("nodeName", "") != node_name) continue;
     if (seen++ < offset) continue;
-    if (limit != 0 && items.size() == limit) ++left;
-    else items.push_back(object);
+    if (limit != 0 && items.size() == limit)
+      ++left;
+    else
+      items.push_back(object);
   }
   Json meta = {{"resourceVersion", std::to_string(version_)}};
   if (left > 0) meta["continue"] = std::to_string(offset + limit);
-  return {200, {{"kind", std::string(kind_of(resource)) + "List"}, {"apiVersion", api_version_of(resource)}, {"metadata", meta}, {"items", items}}};
+  return {
+      200,
+      {{"kind", std::string(kind_of(resource)) + "List"}, {"apiVersion", api_version_of(resource)}, {"metadata", meta}, {"items", items}}};
 }
 
 }  // namespace pintle::fakes

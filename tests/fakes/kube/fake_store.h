@@ -33,7 +33,8 @@ class FakeStore {
   [[nodiscard]] StoreReply get(const std::string& resource, const std::string& space, const std::string& name) const;
   [[nodiscard]] StoreReply create(const std::string& resource, const std::string& space, Json object);
   [[nodiscard]] StoreReply replace(const std::string& resource, const std::string& space, const std::string& name, Json object);
-  [[nodiscard]] StoreReply patch(const std::string& resource, const std::string& space, const std::string& name, const Json& patch, bool status_only);
+  [[nodiscard]] StoreReply patch(const std::string& resource, const std::string& space, const std::string& name, const Json& patch,
+                                 bool status_only);
   [[nodiscard]] StoreReply remove(const std::string& resource, const std::string& space, const std::string& name, const Json& options);
   // Items from the `offset`th on, at most `limit` (0: all); the continue token is "offset".
   [[nodiscard]] StoreReply list(const std::string& resource, const std::string& node_name, size_t offset, size_t limit) const;
@@ -45,7 +46,9 @@ class FakeStore {
   [[nodiscard]] bool is_compacted(int64_t version) const { return version < floor_; }
 
  private:
-  static std::string key(const std::string& resource, const std::string& space, const std::string& name) { return resource + "/" + space + "/" + name; }
+  static std::string key(const std::string& resource, const std::string& space, const std::string& name) {
+    return resource + "/" + space + "/" + name;
+  }
   Json& commit(const std::string& at, const std::string& resource, const std::string& type, Json object);
   std::map<std::string, Json> objects_;
   std::vector<Change> history_;

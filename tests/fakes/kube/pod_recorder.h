@@ -19,9 +19,9 @@ namespace pintle::fakes {
 class PodRecorder final : public ports::PodSink {
  public:
   struct View {
-    std::map<std::string, ports::PodPtr> pods;        // by name
-    std::map<std::string, std::string> problems;      // origin -> error
-    int sets = 0;                                     // whole sets delivered
+    std::map<std::string, ports::PodPtr> pods;    // by name
+    std::map<std::string, std::string> problems;  // origin -> error
+    int sets = 0;                                 // whole sets delivered
   };
 
   void deliver(const std::string& /*source*/, ports::PodChange change) override {

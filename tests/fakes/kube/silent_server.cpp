@@ -2,18 +2,20 @@
 // Copyright The Pintle Authors
 #include "fakes/kube/silent_server.h"
 
-#include <map>
 #include <netinet/in.h>
-#include <stdexcept>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <map>
+#include <stdexcept>
 
 namespace pintle::fakes {
 
 SilentServer::SilentServer()
-    : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_CLOEXEC)) {
+    : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      wake_(::eventfd(0, EFD_CLOEXEC)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -70,8 +72,10 @@ void SilentServer::run() {
         const ssize_t got = ::recv(fd, buffer, sizeof buffer, 0);
         if (got <= 0) connections.erase(fd);
         const std::lock_guard lock(mu_);
-        if (got > 0) bytes_ += static_cast<size_t>(got);
-        else --open_;
+        if (got > 0)
+          bytes_ += static_cast<size_t>(got);
+        else
+          --open_;
       }
     }
     changed_.notify_all();

@@ -156,8 +156,8 @@ void World::Daemon::run(const std::shared_ptr<Call>& call) {
     reply.outcome.error = Error{Code::kUnavailable, 0, "deadline exceeded"};
     reply.mark = reads_.mark();
   } else {
-    // A ghost's work is cut off after some calls.
-    int calls_left = alive_ ? 1 << 20 : static_cast<int>(world.chance_.below(5));
+    // A ghost's work is cut off after some calls; one that hangs in the runtime can still have its effect, but no other follows.
+    int calls_left = alive_ ? 1 << 20 : call->hung ? 1 : static_cast<int>(world.chance_.below(5));
     world.door_.hooks.before = [&](const char* op) -> std::optional<Error> {
       if (calls_left-- <= 0) return Error{Code::kUnavailable, 0, std::string(op) + ": cut off"};
       if (!faults || !world.chance_.percent(world.weather_.call_fails)) return std::nullopt;

@@ -20,7 +20,8 @@ TEST_CASE("RFC 3339 survives the round trip") {
 }
 
 TEST_CASE("what is no time is refused") {
-  for (const char* text : {"", "2026", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00Zx"})
+  for (const char* text :
+       {"", "2026", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00Zx"})
     CHECK_FALSE(parse_rfc3339(text));
 }
 

@@ -35,7 +35,8 @@ TEST_CASE("facts 4.6: errno and evidence name the cause") {
       {EPERM, with([](auto& e) { e.has_net_admin = false; }), Cause::kMissingCapability, "CAP_NET_ADMIN"},
       // The capability is looked at first: without it nobody can see the foreign program either.
       {EPERM, with([&](auto& e) { e.has_net_admin = false, e.foreign = exclusive; }), Cause::kMissingCapability, "CAP_NET_ADMIN"},
-      {EPERM, with([&](auto& e) { e.foreign = exclusive; }), Cause::kForeignProgram, "program 181 'sd_fw_ingress' (uid 0) on '/sys/fs/cgroup/foo'"},
+      {EPERM, with([&](auto& e) { e.foreign = exclusive; }), Cause::kForeignProgram,
+       "program 181 'sd_fw_ingress' (uid 0) on '/sys/fs/cgroup/foo'"},
       {EPERM, with([](auto& e) { e.foreign = ForeignProgram{7, "x", 0, "/y", true}; }), Cause::kForeignProgram, "ALLOW_OVERRIDE"},
       {EPERM, with([](auto& e) { e.initial_user_namespace = false; }), Cause::kUserNamespace, "user namespace"},
       {EPERM, with([](auto& e) { e.seccomp = true; }), Cause::kSecurityModule, "seccomp"},

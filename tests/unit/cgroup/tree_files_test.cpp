@@ -22,14 +22,16 @@ std::string slurp(const std::string& path) { return *read_file(path); }
 void populate(const std::string& dir) {
   std::filesystem::create_directories(dir);
   touch(dir + "/cgroup.controllers", "cpu memory pids\n");
-  for (const char* file : {"cgroup.subtree_control", "cpu.weight", "cpu.max", "memory.max", "pids.max", "cgroup.procs"}) touch(dir + "/" + file);
+  for (const char* file : {"cgroup.subtree_control", "cpu.weight", "cpu.max", "memory.max", "pids.max", "cgroup.procs"})
+    touch(dir + "/" + file);
 }
 
 }  // namespace
 
 TEST_CASE("rows 15.4, 15.5, 15.18: values and controllers of the unified layout") {
   const TempDir root;
-  for (const char* dir : {"", "/kubepods", "/kubepods/burstable", "/kubepods/besteffort", "/kubepods/burstable/podu1"}) populate(root.path() + dir);
+  for (const char* dir : {"", "/kubepods", "/kubepods/burstable", "/kubepods/besteffort", "/kubepods/burstable/podu1"})
+    populate(root.path() + dir);
   CgroupFsTree tree({.v2 = root.path()}, "/");
   REQUIRE(tree.ensure_root({.cpu_shares = 2048, .memory_bytes = 1 << 30, .pids = 4096}));
   CHECK(slurp(root / "kubepods/cpu.weight") == "79");
@@ -38,7 +40,8 @@ TEST_CASE("rows 15.4, 15.5, 15.18: values and controllers of the unified layout"
   CHECK(slurp(root / "kubepods/besteffort/cpu.weight") == "1");
   CHECK_FALSE(slurp(root / "kubepods/cgroup.subtree_control").empty());
 
-  const auto pod = tree.ensure_pod(PodUid("u1"), model::QosClass::kBurstable, {.cpu_shares = 102, .cpu_quota_us = 20000, .memory_bytes = 67108864});
+  const auto pod =
+      tree.ensure_pod(PodUid("u1"), model::QosClass::kBurstable, {.cpu_shares = 102, .cpu_quota_us = 20000, .memory_bytes = 67108864});
   REQUIRE(pod);
   CHECK(pod->runtime_parent == "/kubepods/burstable/podu1");
   CHECK(pod->path == root / "kubepods/burstable/podu1");

@@ -8,7 +8,9 @@ using namespace pintle;
 using namespace pintle::cgroup;
 
 TEST_CASE("row 15.8: shares become a weight") {
-  struct Row { uint64_t shares, weight; };
+  struct Row {
+    uint64_t shares, weight;
+  };
   for (const auto& [shares, weight] : {Row{0, 1}, Row{2, 1}, Row{102, 4}, Row{1024, 39}, Row{262144, 10000}, Row{999999, 10000}}) {
     INFO(shares);
     CHECK(weight_from_shares(shares) == weight);
@@ -23,10 +25,14 @@ TEST_CASE("row 15.10: and back") {
 
 TEST_CASE("limits as files") {
   const ports::CgroupLimits limits{.cpu_shares = 1024, .cpu_quota_us = 50000, .memory_bytes = 134217728, .pids = -1};
-  CHECK(v2_files(limits) == std::vector<LimitFile>{{"cpu", "cpu.weight", "39"}, {"cpu", "cpu.max", "50000 100000"},
-                                                   {"memory", "memory.max", "134217728"}, {"pids", "pids.max", "max"}});
-  CHECK(v1_files(limits) == std::vector<LimitFile>{{"cpu", "cpu.shares", "1024"}, {"cpu", "cpu.cfs_period_us", "100000"},
-                                                   {"cpu", "cpu.cfs_quota_us", "50000"}, {"memory", "memory.limit_in_bytes", "134217728"},
+  CHECK(v2_files(limits) == std::vector<LimitFile>{{"cpu", "cpu.weight", "39"},
+                                                   {"cpu", "cpu.max", "50000 100000"},
+                                                   {"memory", "memory.max", "134217728"},
+                                                   {"pids", "pids.max", "max"}});
+  CHECK(v1_files(limits) == std::vector<LimitFile>{{"cpu", "cpu.shares", "1024"},
+                                                   {"cpu", "cpu.cfs_period_us", "100000"},
+                                                   {"cpu", "cpu.cfs_quota_us", "50000"},
+                                                   {"memory", "memory.limit_in_bytes", "134217728"},
                                                    {"pids", "pids.max", "max"}});
   CHECK(v2_files({.cpu_quota_us = -1}) == std::vector<LimitFile>{{"cpu", "cpu.max", "max 100000"}});
   CHECK(v2_files({}).empty());

@@ -68,18 +68,23 @@ TEST_CASE("an error names file, line, field and the fix") {
         Lines{"web.yaml:9: spec.containers[0].image: expected a string, found the number 7 (quote it: \"7\")",
               "web.yaml:12: spec.containers[0].env[0].value: expected a string, found the number 8080 (quote it: \"8080\")",
               "web.yaml:8: spec.containers[0].imag: unknown field (did you mean 'image'?)"});
-  CHECK(errors_of("apiVersion: v1\nkind: Pod\nmetadata:\n  name: w\n  annotations:\n    pintle.dev/ebpf: off\nspec: {containers: [{name: c, image: i}]}\n") ==
+  CHECK(errors_of("apiVersion: v1\nkind: Pod\nmetadata:\n  name: w\n  annotations:\n    pintle.dev/ebpf: off\nspec: {containers: [{name: "
+                  "c, image: i}]}\n") ==
         Lines{"web.yaml:6: metadata.annotations[pintle.dev/ebpf]: expected a string, found the boolean off (quote it: \"off\")"});
-  CHECK(errors_of("# comment\n---\n# more\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: c\n    image: i\n"
-                  "    volumeMounts:\n    - name: data\n      mountPath: /d\n") ==
-        Lines{"web.yaml:13: spec.containers[0].volumeMounts[0].name: the pod has no volume 'data'; add it to spec.volumes"});
+  CHECK(
+      errors_of(
+          "# comment\n---\n# more\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: c\n    image: i\n"
+          "    volumeMounts:\n    - name: data\n      mountPath: /d\n") ==
+      Lines{"web.yaml:13: spec.containers[0].volumeMounts[0].name: the pod has no volume 'data'; add it to spec.volumes"});
 }
 
 TEST_CASE("what every object must have") {
   CHECK(errors_of("kind: Pod\n") == Lines{"web.yaml:1: apiVersion: is required", "web.yaml:1: metadata: is required"});
   CHECK(errors_of("apiVersion: v1\nmetadata: {}\n") == Lines{"web.yaml:1: kind: is required", "web.yaml:2: metadata.name: is required"});
-  CHECK(errors_of("apiVersion: v1\nkind: Pod\nmetadata: {name: ''}\n") == Lines{"web.yaml:3: metadata.name: is empty; give the object a name"});
-  CHECK(errors_of("apiVersion: v2\nkind: Pod\nmetadata: {name: w}\nspec: {}\n") == Lines{"web.yaml:1: apiVersion: expected 'v1', found 'v2'"});
+  CHECK(errors_of("apiVersion: v1\nkind: Pod\nmetadata: {name: ''}\n") ==
+        Lines{"web.yaml:3: metadata.name: is empty; give the object a name"});
+  CHECK(errors_of("apiVersion: v2\nkind: Pod\nmetadata: {name: w}\nspec: {}\n") ==
+        Lines{"web.yaml:1: apiVersion: expected 'v1', found 'v2'"});
   CHECK(errors_of("- 1\n") == Lines{"web.yaml:1: expected an object with apiVersion and kind, found a list"});
   CHECK(errors_of("just text\n") == Lines{"web.yaml:1: expected an object with apiVersion and kind, found a string"});
   CHECK(errors_of("").empty());
@@ -87,8 +92,9 @@ TEST_CASE("what every object must have") {
 }
 
 TEST_CASE("a bad document never hides the others") {
-  const std::string text = std::string(kPod) + "---\nkind: [\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {whatever: 1}\n---\n" +
-                           "a: 1\na: 2\n--- # the last\napiVersion: v1\nkind: Pod\nmetadata: {name: db}\nspec: {containers: [{name: c, image: i}]}\n";
+  const std::string text =
+      std::string(kPod) + "---\nkind: [\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {whatever: 1}\n---\n" +
+      "a: 1\na: 2\n--- # the last\napiVersion: v1\nkind: Pod\nmetadata: {name: db}\nspec: {containers: [{name: c, image: i}]}\n";
   const auto manifest = parse_pod_manifest(text, "web.yaml");
   REQUIRE(manifest.pods.size() == 2);
   CHECK(manifest.pods[1].metadata.name == "db");
@@ -106,17 +112,23 @@ TEST_CASE("two pods of one name") {
   const auto manifest = parse_pod_manifest(text, "web.yaml");
   CHECK(manifest.pods.size() == 1);
   CHECK(texts(manifest.errors) == Lines{"web.yaml:6: metadata.name: the pod 'default/web' is already defined in line 1; rename one"});
-  CHECK(errors_of(std::string(kPod) + "---\napiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: other}\nspec: {containers: [{name: c, image: i}]}\n").empty());
+  CHECK(errors_of(std::string(kPod) +
+                  "---\napiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: other}\nspec: {containers: [{name: c, image: i}]}\n")
+            .empty());
 }
 
 TEST_CASE("lists are their items") {
   const auto list = parse_pod_manifest(
-      "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n  spec: {containers: [{name: c, image: i}]}\n"
-      "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: b}\n- 7\n", "l.yaml");
+      "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n  spec: {containers: [{name: c, image: "
+      "i}]}\n"
+      "- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: b}\n- 7\n",
+      "l.yaml");
   CHECK(list.pods.size() == 1);
   CHECK(list.others.size() == 1);
   CHECK(texts(list.errors).size() == 1);
-  const auto pods = parse_pod_manifest(R"({"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"i"}]}}]})", "l.json");
+  const auto pods = parse_pod_manifest(
+      R"({"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"i"}]}}]})",
+      "l.json");
   CHECK(texts(pods.errors) == Lines{});
   REQUIRE(pods.pods.size() == 1);
   CHECK(errors_of("apiVersion: v1\nkind: List\nitems: {}\n") == Lines{"web.yaml:3: items: expected a list, found a map"});
@@ -126,17 +138,20 @@ TEST_CASE("JSON manifests, one or several, and YAML that looks like JSON") {
   const std::string one = R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"i"}]}})";
   CHECK(parse_pod_manifest(one, "p.json").pods.size() == 1);
   CHECK(errors_of(one + "\n{\n", "p.json").at(0).starts_with("p.json:"));
-  CHECK(parse_pod_manifest(one + "\n" + one.substr(0, one.find("\"a\"")) + "\"b\"" + one.substr(one.find("\"a\"") + 3), "p.json").pods.size() == 2);
+  CHECK(parse_pod_manifest(one + "\n" + one.substr(0, one.find("\"a\"")) + "\"b\"" + one.substr(one.find("\"a\"") + 3), "p.json")
+            .pods.size() == 2);
   CHECK(parse_manifest("{apiVersion: v1, kind: Thing, metadata: {name: x}}", "p.yaml").objects.size() == 1);
   CHECK(errors_of("{apiVersion: v1}", "p.json").at(0).find("invalid JSON") != std::string::npos);
-  CHECK(errors_of("{\n\"apiVersion\": v1\n", "p.yaml").at(0) == "p.yaml:2: column 15: invalid JSON: syntax error while parsing value - invalid literal; last read: '\"apiVersion\": v'");
+  CHECK(errors_of("{\n\"apiVersion\": v1\n", "p.yaml").at(0) ==
+        "p.yaml:2: column 15: invalid JSON: syntax error while parsing value - invalid literal; last read: '\"apiVersion\": v'");
 }
 
 TEST_CASE("plain scalars have kubectl's types") {
   CHECK(yaml("[yes, No, on, OFF, y, true, ~, null, '', , Null]") == R"([true,false,true,false,true,true,null,null,"",null,null])");
   CHECK(yaml("[010, 0x1F, 0o17, 0b101, 08, +5, -0, 1_000, 1e3, .5, 1., 1:30, 2001-01-01, 1.2.3, 0x, 64Mi, 1-2]") ==
         R"([8,31,15,5,8,5,0,1000,1e3,0.5,1,"1:30","2001-01-01","1.2.3","0x","64Mi","1-2"])");
-  CHECK(yaml("a: 'yes'\nb: \"1\"\nc: !!str 5\nd: !!int '7'\ne: |\n  12\nf: !!binary aGk=\n") == R"({"a":"yes","b":"1","c":"5","d":7,"e":"12\n","f":"hi"})");
+  CHECK(yaml("a: 'yes'\nb: \"1\"\nc: !!str 5\nd: !!int '7'\ne: |\n  12\nf: !!binary aGk=\n") ==
+        R"({"a":"yes","b":"1","c":"5","d":7,"e":"12\n","f":"hi"})");
   CHECK(yaml("on: 1\n12: 2\n") == R"({"true":1,"12":2})");
   CHECK(yaml("a: .nan\n") == "x.yaml:1: '.nan' can't be written in JSON; quote it if it is a string");
   CHECK(yaml("a: !thing 1\n") == "x.yaml:1: the tag '!thing' does not fit '1'");
@@ -185,7 +200,8 @@ TEST_CASE("stray text behind a document is an error, not an endless stream") {
 TEST_CASE("bytes that are no text") {
   CHECK(yaml("a: 1\nb: \xff\n") == "x.yaml:2: byte 8 is not UTF-8");
   CHECK(yaml(std::string_view("a: \0\n", 5)) == "x.yaml:1: byte 3 is a NUL");
-  CHECK(yaml("\xEF\xBB\xBF" "a: 1\n") == R"({"a":1})");
+  CHECK(yaml("\xEF\xBB\xBF"
+             "a: 1\n") == R"({"a":1})");
   CHECK(yaml("a: 1\r\nb: 2\r\n") == R"({"a":1,"b":2})");
 }
 

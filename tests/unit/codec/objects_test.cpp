@@ -15,7 +15,9 @@ std::string error_of_spec(const std::string& spec) {
                               {.origin = "p.json", .unknown_fields = UnknownFields::kRefuse});
   return pod ? "" : pod.error().context;
 }
-std::string error_of_container(const std::string& fields) { return error_of_spec(R"({"containers":[{"name":"c","image":"i",)" + fields + "}]}"); }
+std::string error_of_container(const std::string& fields) {
+  return error_of_spec(R"({"containers":[{"name":"c","image":"i",)" + fields + "}]}");
+}
 
 struct Row {
   std::string fields, error;
@@ -43,7 +45,8 @@ TEST_CASE("wrong types name the field, what was expected and the fix") {
        "p.json:1: spec.containers[0].imagePullPolicy: 'always' is not one of Always, IfNotPresent, Never (did you mean 'Always'?)"},
       {R"("ports":[{"containerPort":"80"}])",
        R"(p.json:1: spec.containers[0].ports[0].containerPort: expected a whole number, found the string "80" (remove the quotes))"},
-      {R"("ports":[{"containerPort":80.5}])", "p.json:1: spec.containers[0].ports[0].containerPort: expected a whole number, found the number 80.5"},
+      {R"("ports":[{"containerPort":80.5}])",
+       "p.json:1: spec.containers[0].ports[0].containerPort: expected a whole number, found the number 80.5"},
       {R"("ports":[{"containerPort":99999999999}])",
        "p.json:1: spec.containers[0].ports[0].containerPort: 99999999999 is out of range (-2147483648 to 2147483647)"},
       {R"("ports":[{}])", "p.json:1: spec.containers[0].ports[0].containerPort: is required"},
@@ -52,7 +55,8 @@ TEST_CASE("wrong types name the field, what was expected and the fix") {
       {R"("livenessProbe":{})", "p.json:1: spec.containers[0].livenessProbe: needs one of exec, httpGet, tcpSocket, grpc"},
       {R"("livenessProbe":{"exec":{},"grpc":{"port":1}})",
        "p.json:1: spec.containers[0].livenessProbe.grpc: 'exec' is set as well; only one kind of probe is allowed"},
-      {R"("env":[{"name":"A","valueFrom":{"fieldRef":{}}}])", "p.json:1: spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: is required"},
+      {R"("env":[{"name":"A","valueFrom":{"fieldRef":{}}}])",
+       "p.json:1: spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: is required"},
       {R"("volumeMounts":[{"name":"v","mountPath":"/x","mountPropagation":"Both"}])",
        "p.json:1: spec.containers[0].volumeMounts[0].mountPropagation: 'Both' is not one of None, HostToContainer, Bidirectional"},
   };
@@ -63,8 +67,10 @@ TEST_CASE("wrong types name the field, what was expected and the fix") {
 }
 
 TEST_CASE("fields of the API that the model does not keep pass a strict decode") {
-  CHECK(error_of_spec(R"({"containers":[],"affinity":{"x":[1,{"y":null}]},"topologySpreadConstraints":[{}],"schedulerName":"s","schedulingGates":[],
-                          "preemptionPolicy":"Never","os":{"name":"linux"},"resourceClaims":[]})").empty());
+  CHECK(error_of_spec(
+            R"({"containers":[],"affinity":{"x":[1,{"y":null}]},"topologySpreadConstraints":[{}],"schedulerName":"s","schedulingGates":[],
+                          "preemptionPolicy":"Never","os":{"name":"linux"},"resourceClaims":[]})")
+            .empty());
 }
 
 TEST_CASE("an API newer than this one is understood as far as possible") {
@@ -91,9 +97,7 @@ TEST_CASE("another kind of object is no pod") {
   CHECK(pod.error().context == "kind: expected 'Pod', found 'Node'");
 }
 
-TEST_CASE("several mistakes are counted") {
-  CHECK(error_of_container(R"("tty":1,"stdin":2,"args":3)").ends_with(" (and 2 more)"));
-}
+TEST_CASE("several mistakes are counted") { CHECK(error_of_container(R"("tty":1,"stdin":2,"args":3)").ends_with(" (and 2 more)")); }
 
 TEST_CASE("broken JSON names line and column") {
   const std::string whole = "{\n \"kind\": \"Pod\",\n \"spec\": {\"containers\": [1, 2]}\n}\n";
@@ -126,7 +130,8 @@ TEST_CASE("hostile JSON is refused, not followed") {
 }
 
 TEST_CASE("a list names the items that are no pods and keeps the others") {
-  const auto list = decode_pod_list(R"({"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7","continue":"c","remainingItemCount":3},
+  const auto list =
+      decode_pod_list(R"({"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7","continue":"c","remainingItemCount":3},
     "items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"},"spec":{"hostNetwork":"yes"}},{"metadata":{"name":"c"}}]})");
   REQUIRE(list.has_value());
   CHECK(list->resource_version == "7");
@@ -140,7 +145,8 @@ TEST_CASE("a list names the items that are no pods and keeps the others") {
 }
 
 TEST_CASE("watch events are cut, not decoded") {
-  const auto added = decode_watch_event(R"( {"type":"ADDED","object":{"metadata":{"resourceVersion":"12","x":{"resourceVersion":"13"}},"spec":[{"a":"}"}]} } )");
+  const auto added = decode_watch_event(
+      R"( {"type":"ADDED","object":{"metadata":{"resourceVersion":"12","x":{"resourceVersion":"13"}},"spec":[{"a":"}"}]} } )");
   REQUIRE(added.has_value());
   CHECK(added->kind == WatchEvent::Kind::kAdded);
   CHECK(added->resource_version == "12");
@@ -156,7 +162,8 @@ TEST_CASE("watch events are cut, not decoded") {
   CHECK(bookmark->kind == WatchEvent::Kind::kBookmark);
   CHECK(bookmark->resource_version == "99");
 
-  const auto gone = decode_watch_event(R"({"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old resource version"}})");
+  const auto gone = decode_watch_event(
+      R"({"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old resource version"}})");
   REQUIRE(gone.has_value());
   CHECK(gone->kind == WatchEvent::Kind::kError);
   CHECK(gone->status_code == 410);
@@ -164,9 +171,10 @@ TEST_CASE("watch events are cut, not decoded") {
 }
 
 TEST_CASE("lines that are no watch events are refused") {
-  for (const char* line : {"", "{", "[]", "null", "7", R"({"type":"ADDED"})", R"({"type":"ADDED","object":7})", R"({"type":"ADDED","object":{}})",
-                           R"({"type":"OTHER","object":{"metadata":{"resourceVersion":"1"}}})", R"({"object":{"metadata":{"resourceVersion":"1"}}})",
-                           R"({"type":"ADDED","object":{"metadata":{"resourceVersion":"1"}})", "{\"type\":\"\xff\"}"}) {
+  for (const char* line :
+       {"", "{", "[]", "null", "7", R"({"type":"ADDED"})", R"({"type":"ADDED","object":7})", R"({"type":"ADDED","object":{}})",
+        R"({"type":"OTHER","object":{"metadata":{"resourceVersion":"1"}}})", R"({"object":{"metadata":{"resourceVersion":"1"}}})",
+        R"({"type":"ADDED","object":{"metadata":{"resourceVersion":"1"}})", "{\"type\":\"\xff\"}"}) {
     INFO(line);
     const auto event = decode_watch_event(line);
     REQUIRE_FALSE(event.has_value());
@@ -176,11 +184,13 @@ TEST_CASE("lines that are no watch events are refused") {
 }
 
 TEST_CASE("config objects are decoded to bytes") {
-  const auto config = decode_config_map(R"({"kind":"ConfigMap","metadata":{"name":"c","namespace":"n"},"data":{"a":"1"},"binaryData":{"b":"AAH/"}})");
+  const auto config =
+      decode_config_map(R"({"kind":"ConfigMap","metadata":{"name":"c","namespace":"n"},"data":{"a":"1"},"binaryData":{"b":"AAH/"}})");
   REQUIRE(config.has_value());
   CHECK(config->data.at("a") == "1");
   CHECK(config->binary_data.at("b") == std::string("\x00\x01\xff", 3));
-  const auto secret = decode_secret(R"({"kind":"Secret","metadata":{"name":"s"},"type":"Opaque","data":{"p":"aGk=","q":"b2xk"},"stringData":{"q":"new"},"immutable":true})");
+  const auto secret = decode_secret(
+      R"({"kind":"Secret","metadata":{"name":"s"},"type":"Opaque","data":{"p":"aGk=","q":"b2xk"},"stringData":{"q":"new"},"immutable":true})");
   REQUIRE(secret.has_value());
   CHECK(secret->data.at("p") == "hi");
   CHECK(secret->data.at("q") == "new");
@@ -210,7 +220,8 @@ TEST_CASE("the API's Status and tokens") {
 }
 
 TEST_CASE("text for people: yaml and pretty json") {
-  const std::string json = R"({"kind":"Pod","list":[{"a":"1","b":[true,null,2.5]},[],["x"]],"text":"one\n  two\n","odd":"- a: b","empty":{},"yes":"no","n":"\u0007"})";
+  const std::string json =
+      R"({"kind":"Pod","list":[{"a":"1","b":[true,null,2.5]},[],["x"]],"text":"one\n  two\n","odd":"- a: b","empty":{},"yes":"no","n":"\u0007"})";
   const auto yaml = json_to_yaml(json);
   REQUIRE(yaml.has_value());
   CHECK(*yaml ==

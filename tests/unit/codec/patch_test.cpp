@@ -26,7 +26,8 @@ model::Pod running_pod() {
   pod.status.start_time = at(0);
   pod.status.qos_class = model::QosClass::kBurstable;
   for (const char* type : {"Initialized", "Ready", "example.com/gate"})
-    pod.status.conditions.push_back({.type = type, .status = model::ConditionStatus::kTrue, .reason = {}, .message = {}, .last_transition_time = at(1)});
+    pod.status.conditions.push_back(
+        {.type = type, .status = model::ConditionStatus::kTrue, .reason = {}, .message = {}, .last_transition_time = at(1)});
   model::ContainerStatus container;
   container.name = "main";
   container.container_id = "containerd://1";
@@ -60,7 +61,8 @@ json merge_list(const json& before, const json& patch, const std::string& key) {
 }
 
 json merge(json object, const json& patch) {
-  static const std::map<std::string, std::string> kKeys = {{"conditions", "type"}, {"podIPs", "ip"}, {"hostIPs", "ip"}, {"addresses", "type"}};
+  static const std::map<std::string, std::string> kKeys = {
+      {"conditions", "type"}, {"podIPs", "ip"}, {"hostIPs", "ip"}, {"addresses", "type"}};
   for (const auto& [name, value] : patch.items()) {
     if (name.starts_with("$setElementOrder/")) continue;
     if (value.is_null())
@@ -147,8 +149,13 @@ TEST_CASE("container statuses are sent whole") {
   model::ContainerStatus other;
   other.name = "side";
   status.container_statuses.push_back(other);
-  status.container_statuses.at(0).state = model::StateTerminated{.exit_code = 137, .signal = 9, .reason = "OOMKilled", .message = {},
-                                                                 .container_id = "containerd://1", .started_at = at(2), .finished_at = at(9)};
+  status.container_statuses.at(0).state = model::StateTerminated{.exit_code = 137,
+                                                                 .signal = 9,
+                                                                 .reason = "OOMKilled",
+                                                                 .message = {},
+                                                                 .container_id = "containerd://1",
+                                                                 .started_at = at(2),
+                                                                 .finished_at = at(9)};
   const json patch = json::parse(pod_status_patch(pod, status));
   CHECK(patch["status"]["containerStatuses"].size() == 2);
   CHECK(patch["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137);
@@ -182,7 +189,8 @@ TEST_CASE("a node patch merges maps, conditions and addresses") {
 
   auto status = node.status;
   status.capacity = {{"cpu", Quantity::from_value(4)}};
-  status.conditions = {{.type = "Ready", .status = model::ConditionStatus::kTrue, .reason = "KubeletReady", .message = {}, .last_heartbeat_time = at(5)}};
+  status.conditions = {
+      {.type = "Ready", .status = model::ConditionStatus::kTrue, .reason = "KubeletReady", .message = {}, .last_heartbeat_time = at(5)}};
   status.addresses = {{"InternalIP", "10.0.0.2"}, {"InternalIP", "fd00::2"}};
   status.images = {{{"a:1"}, 10}};
   const json patch = json::parse(node_status_patch(node, status));

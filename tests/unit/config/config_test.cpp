@@ -80,7 +80,8 @@ systemReserved: {cpu: 100m, memory: "1Gi"}
 registerWithTaints: [{key: a, effect: NoSchedule}]
 cgroupDriver: systemd
 podPidsLimit: 1000
-)", "p.yaml");
+)",
+                            "p.yaml");
   REQUIRE((config ? std::string() : config.error().context).empty());
   CHECK(config->pintle.mode == Mode::kNode);
   CHECK(config->pintle.node_name == "n-1.example");
@@ -111,16 +112,19 @@ TEST_CASE("mistakes name file, line, field and fix") {
   const Row rows[] = {
       {"maxpods: 3\n", "p.yaml:3: maxpods: unknown field (did you mean 'maxPods'?)"},
       {"pintle:\n  ebpf:\n    polcy: off\n", "p.yaml:5: pintle.ebpf.polcy: unknown field (did you mean 'policy'?)"},
-      {"pintle:\n  ebpf:\n    policy: on\n", "p.yaml:5: pintle.ebpf.policy: expected a string (required, best-effort, off), found the boolean on (quote it: \"on\")"},
+      {"pintle:\n  ebpf:\n    policy: on\n",
+       "p.yaml:5: pintle.ebpf.policy: expected a string (required, best-effort, off), found the boolean on (quote it: \"on\")"},
       {"pintle:\n  ebpf:\n    policy: off\n", ""},
       {"pintle: {mode: companion}\n", "p.yaml:3: pintle.mode: 'companion' is not there yet; use standalone or node"},
       {"pintle: {mode: nod}\n", "p.yaml:3: pintle.mode: 'nod' is not one of standalone, node, companion (did you mean 'node'?)"},
       {"pintle: {mode: node}\n", "p.yaml:1: pintle.kubeconfig: is required in mode 'node'; name the file that reaches the API"},
       {"maxPods: \"110\"\n", "p.yaml:3: maxPods: expected a whole number, found the string \"110\" (remove the quotes)"},
       {"maxPods: 0\n", "p.yaml:3: maxPods: 0 is too small; at least 1"},
-      {"runtimeRequestTimeout: 120\n", "p.yaml:3: runtimeRequestTimeout: expected a string with a duration (10s, 1m30s), found the number 120 (quote it: \"120\")"},
+      {"runtimeRequestTimeout: 120\n",
+       "p.yaml:3: runtimeRequestTimeout: expected a string with a duration (10s, 1m30s), found the number 120 (quote it: \"120\")"},
       {"runtimeRequestTimeout: soon\n", "p.yaml:3: runtimeRequestTimeout: 'soon' is not a duration (examples: 300ms, 10s, 1m30s, 2h)"},
-      {"crashLoopBackOff: {maxContainerRestartPeriod: 10m}\n", "p.yaml:3: crashLoopBackOff.maxContainerRestartPeriod: 10m0s is not within 1s and 5m0s"},
+      {"crashLoopBackOff: {maxContainerRestartPeriod: 10m}\n",
+       "p.yaml:3: crashLoopBackOff.maxContainerRestartPeriod: 10m0s is not within 1s and 5m0s"},
       {"containerRuntimeEndpoint: tcp://x\n", "p.yaml:3: containerRuntimeEndpoint: 'tcp://x' is not a socket; write unix:///path/to.sock"},
       {"staticPodPath: manifests\n", "p.yaml:3: staticPodPath: 'manifests' is not an absolute path"},
       {"clusterDNS: [10.0.0.300]\n", "p.yaml:3: clusterDNS[0]: '10.0.0.300' is not an IP address"},

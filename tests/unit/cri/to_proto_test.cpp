@@ -7,10 +7,10 @@
 #include <fstream>
 #include <iterator>
 
-#include <catch2/catch_test_macros.hpp>
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/message_differencer.h>
+#include <catch2/catch_test_macros.hpp>
 
 using namespace pintle;
 namespace rt = runtime::v1;
@@ -78,7 +78,8 @@ model::SandboxConfig rich_sandbox() {
   config.hostname = "rich-host";
   config.log_directory = std::string{"/var/log/pods/default_rich_"} + kRichUid;
   config.cgroup_parent = std::string{"/kubepods/burstable/pod"} + kRichUid;
-  config.dns = model::ResolvedDns{{"10.96.0.10"}, {"default.svc.cluster.local", "svc.cluster.local", "cluster.local", "rig.test"}, {"ndots:5"}};
+  config.dns =
+      model::ResolvedDns{{"10.96.0.10"}, {"default.svc.cluster.local", "svc.cluster.local", "cluster.local", "rig.test"}, {"ndots:5"}};
   config.port_mappings = {{model::Protocol::kTcp, 8080, 18080, ""}};
   config.labels = pod_labels("rich", kRichUid);
   config.labels["app"] = "rich";
@@ -98,8 +99,9 @@ model::LinuxSecurity rich_security() {
   security.run_as_user = 1000;
   security.run_as_group = 3000;
   security.supplemental_groups = {2000, 4000};
-  security.masked_paths = {"/proc/asound",     "/proc/acpi",        "/proc/interrupts", "/proc/kcore", "/proc/keys",    "/proc/latency_stats",
-                           "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"};
+  security.masked_paths = {"/proc/asound",      "/proc/acpi",          "/proc/interrupts", "/proc/kcore",
+                           "/proc/keys",        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+                           "/proc/sched_debug", "/proc/scsi",          "/sys/firmware",    "/sys/devices/virtual/powercap"};
   security.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
   security.seccomp = model::SeccompProfile{"RuntimeDefault", ""};
   return security;

@@ -37,7 +37,8 @@ TEST_CASE("logs -f ends with the container") {
   f.out.wait_for("one\n");
   auto ended = test::running_pod();
   ended.status.phase = model::Phase::kSucceeded;
-  ended.status.container_statuses[0].state = model::StateTerminated{.exit_code = 0, .reason = "Completed", .container_id = "containerd://abc"};
+  ended.status.container_statuses[0].state =
+      model::StateTerminated{.exit_code = 0, .reason = "Completed", .container_id = "containerd://abc"};
   f.agent.put(ended);
   CHECK(following.get().code == 0);
 }
@@ -74,7 +75,8 @@ TEST_CASE("delete: force, no-wait, not found, time limit, manifests") {
   CHECK(late.code == 1);
   CHECK(late.err.find("explain pod/web") != std::string::npos);
   f.agent.on_delete({});
-  const auto file = f.write("web.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n");
+  const auto file = f.write(
+      "web.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n");
   f.agent.set_status({.kubeconfig = "/etc/pintle/kubeconfig"});
   const auto ran = f.ctl({"delete", "-f", file});
   CHECK(ran.code == 0);
@@ -170,8 +172,10 @@ TEST_CASE("ebpf events: lines for people, JSON lines for machines") {
     const auto ran = watching.get();
     CHECK(ran.code == 130);
     CHECK(std::count(ran.out.begin(), ran.out.end(), '\n') == 2);
-    if (json) CHECK(ran.out.starts_with(R"({"apiVersion":"pintle.dev/v1","kind":"EbpfEvent","type":"exec")"));
-    else CHECK(ran.out.starts_with("2023-11-14T22:13:20.000000Z  default/web              exec"));
+    if (json)
+      CHECK(ran.out.starts_with(R"({"apiVersion":"pintle.dev/v1","kind":"EbpfEvent","type":"exec")"));
+    else
+      CHECK(ran.out.starts_with("2023-11-14T22:13:20.000000Z  default/web              exec"));
   }
   CtlFixture f;
   CHECK(f.ctl({"ebpf", "events", "--for", "50ms"}).code == 0);
@@ -209,9 +213,10 @@ TEST_CASE("describe: a pod and the node in full") {
   f.agent.put(test::crashing_pod());
   const auto pod = f.ctl({"describe", "pod", "bad"});
   CHECK(pod.code == 0);
-  for (const char* part : {"Name:            bad\n", "Status:          CrashLoopBackOff\n", "Now:             container 'main' is restarted in 12 s\n",
-                           "    Last State:    Terminated: Error, exit code 2, 90s ago\n", "    Ports:         80/TCP (http)\n",
-                           "Cgroup:          /kubepods/besteffort/poduid-default-bad (id 4711)\n", "Events:          <none>\n"}) {
+  for (const char* part :
+       {"Name:            bad\n", "Status:          CrashLoopBackOff\n", "Now:             container 'main' is restarted in 12 s\n",
+        "    Last State:    Terminated: Error, exit code 2, 90s ago\n", "    Ports:         80/TCP (http)\n",
+        "Cgroup:          /kubepods/besteffort/poduid-default-bad (id 4711)\n", "Events:          <none>\n"}) {
     INFO(part);
     CHECK(pod.out.find(part) != std::string::npos);
   }
@@ -229,7 +234,10 @@ TEST_CASE("doctor: checks with why and fix, exit code 1 if one failed") {
   CtlFixture f;
   f.agent.add_check({.name = "cgroup v2", .detail = "mounted at /sys/fs/cgroup", .why = "w", .fix = "f"});
   CHECK(f.ctl({"doctor"}).code == 0);
-  f.agent.add_check({.name = "bpffs", .detail = "not mounted", .why = "links would die with the daemon", .fix = "mount -t bpf bpf /sys/fs/bpf",
+  f.agent.add_check({.name = "bpffs",
+                     .detail = "not mounted",
+                     .why = "links would die with the daemon",
+                     .fix = "mount -t bpf bpf /sys/fs/bpf",
                      .state = ports::DoctorCheck::State::kFailed});
   const auto ran = f.ctl({"doctor"});
   CHECK(ran.code == 1);

@@ -57,7 +57,8 @@ std::string offered(const ScriptFile& script, const std::string& words) {
   const ScriptFile program("source " + script.path() +
                            "\n"
                            "pintlectl() { if [[ $* == *'-n shop'* ]]; then echo pod/till; else echo pod/web; echo pod/worker; fi; }\n"
-                           "COMP_WORDS=(" + words + ")\nCOMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))\n_pintlectl\necho \"${COMPREPLY[*]}\"\n");
+                           "COMP_WORDS=(" +
+                           words + ")\nCOMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))\n_pintlectl\necho \"${COMPREPLY[*]}\"\n");
   auto ran = shell("bash --norc " + program.path());
   CHECK(ran.code == 0);
   if (!ran.out.empty()) ran.out.pop_back();

@@ -69,9 +69,10 @@ TEST_CASE("exit code 3: no daemon, and one line says what was tried and how to s
     CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 1);
     return ran.err;
   };
-  CHECK(line(f.dir / "none.sock") == "error: no daemon at '" + (f.dir / "none.sock") +
-                                         "': there is no such socket; start the daemon with 'systemctl start pintled', or 'pintled' as root in another "
-                                         "terminal; another socket is named by --socket or PINTLE_SOCKET\n");
+  CHECK(line(f.dir / "none.sock") ==
+        "error: no daemon at '" + (f.dir / "none.sock") +
+            "': there is no such socket; start the daemon with 'systemctl start pintled', or 'pintled' as root in another "
+            "terminal; another socket is named by --socket or PINTLE_SOCKET\n");
   f.service.reset();
   UniqueFd left(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
@@ -82,7 +83,7 @@ TEST_CASE("exit code 3: no daemon, and one line says what was tried and how to s
 }
 
 TEST_CASE("exit codes follow what the daemon answers") {
-  const std::pair<Code, int> kCases[] = {{Code::kNotFound, 1},    {Code::kGone, 1},        {Code::kInvalid, 4}, {Code::kUnsupported, 4},
+  const std::pair<Code, int> kCases[] = {{Code::kNotFound, 1},      {Code::kGone, 1},        {Code::kInvalid, 4},  {Code::kUnsupported, 4},
                                          {Code::kAlreadyExists, 4}, {Code::kUnavailable, 5}, {Code::kInternal, 5}, {Code::kCancelled, 130}};
   for (const auto& [code, expected] : kCases) {
     CtlFixture f;

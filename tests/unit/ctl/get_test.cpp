@@ -107,7 +107,8 @@ TEST_CASE("events and nodes have their own columns") {
                      .reason = "BackOff",
                      .message = "Back-off restarting\nfailed container",
                      .time = test::kNow - std::chrono::seconds(30)});
-  f.agent.add_event({.object = {.kind = "Node", .name = "node1"}, .reason = "Starting", .message = "up", .time = test::kNow - std::chrono::minutes(20)});
+  f.agent.add_event(
+      {.object = {.kind = "Node", .name = "node1"}, .reason = "Starting", .message = "up", .time = test::kNow - std::chrono::minutes(20)});
   CHECK(f.ctl({"get", "events"}).out ==
         "LAST SEEN   TYPE      REASON     OBJECT       MESSAGE\n"
         "30s         Warning   BackOff    pod/web      Back-off restarting failed container\n"

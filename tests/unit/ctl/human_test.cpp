@@ -9,8 +9,9 @@ using namespace std::chrono_literals;
 
 TEST_CASE("ages read as kubectl's") {
   const std::pair<std::chrono::seconds, const char*> kCases[] = {
-      {-5s, "0s"}, {0s, "0s"}, {119s, "119s"}, {120s, "2m"}, {200s, "3m20s"}, {600s, "10m"}, {179min, "179m"}, {180min, "3h"}, {200min, "3h20m"},
-      {8h, "8h"}, {47h, "47h"}, {48h, "2d"}, {51h, "2d3h"}, {24h * 8, "8d"}, {24h * 400, "400d"}, {24h * 770, "2y40d"}, {24h * 365 * 9, "9y"}};
+      {-5s, "0s"},      {0s, "0s"},      {119s, "119s"},      {120s, "2m"},         {200s, "3m20s"},      {600s, "10m"},
+      {179min, "179m"}, {180min, "3h"},  {200min, "3h20m"},   {8h, "8h"},           {47h, "47h"},         {48h, "2d"},
+      {51h, "2d3h"},    {24h * 8, "8d"}, {24h * 400, "400d"}, {24h * 770, "2y40d"}, {24h * 365 * 9, "9y"}};
   for (const auto& [span, text] : kCases) CHECK(ctl::age(span) == text);
   CHECK(ctl::age(0, Time{}) == "<unknown>");
 }

@@ -51,7 +51,8 @@ TEST_CASE("templates give what kubectl gives") {
 }
 
 TEST_CASE("a broken template says where and what") {
-  for (const char* text : {"{.a", "{range .a}x", "{end}", "{.a[}", "{.a['b}", "{.a[?(x)]}", "{.a[?(@.b ~ 1)]}", "{.a[1,2]}", "{\"x}", "{..}", "{}"}) {
+  for (const char* text :
+       {"{.a", "{range .a}x", "{end}", "{.a[}", "{.a['b}", "{.a[?(x)]}", "{.a[?(@.b ~ 1)]}", "{.a[1,2]}", "{\"x}", "{..}", "{}"}) {
     INFO(text);
     const auto path = ctl::JsonPath::parse(text);
     REQUIRE(!path);

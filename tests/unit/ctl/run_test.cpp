@@ -118,7 +118,8 @@ TEST_CASE("run: refused documents are told and decide the exit code; good ones a
   CtlFixture f;
   f.agent.on_apply([&f](const std::string&, bool) -> Result<ports::ApplyReply> {
     f.agent.put(test::running_pod());
-    return ports::ApplyReply{{{"Pod", "default", "web", "created"}}, {"web.yaml:12: spec.containers[0].imag: unknown field (did you mean 'image'?)"}};
+    return ports::ApplyReply{{{"Pod", "default", "web", "created"}},
+                             {"web.yaml:12: spec.containers[0].imag: unknown field (did you mean 'image'?)"}};
   });
   const auto ran = f.ctl({"run", "-f", f.write("web.yaml", "x")});
   CHECK(ran.code == 4);

@@ -19,7 +19,13 @@ const SystemClock kClock;
 
 model::Event event(const std::string& message) {
   model::Event out;
-  out.object = {.api_version = "v1", .kind = "Pod", .namespace_ = "default", .name = "web", .uid = "u1", .resource_version = "", .field_path = "spec.containers{c}"};
+  out.object = {.api_version = "v1",
+                .kind = "Pod",
+                .namespace_ = "default",
+                .name = "web",
+                .uid = "u1",
+                .resource_version = "",
+                .field_path = "spec.containers{c}"};
   out.type = model::EventType::kWarning;
   out.reason = "BackOff";
   out.message = message;

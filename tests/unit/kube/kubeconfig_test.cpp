@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
+#include <fmt/format.h>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
-#include <fmt/format.h>
 
 #include "kube/kubeconfig.h"
 
@@ -34,10 +34,10 @@ users:
 }  // namespace
 
 TEST_CASE("a kubeconfig gives server, identity and paths beside the file") {
-  const auto config = Kubeconfig::parse(
-      file_with("{server: 'https://10.0.0.1:6443/base/', certificate-authority: ca.pem, tls-server-name: api.local}",
-                "{client-certificate: /abs/c.pem, client-key: keys/k.pem}"),
-      "/etc/kube/config");
+  const auto config =
+      Kubeconfig::parse(file_with("{server: 'https://10.0.0.1:6443/base/', certificate-authority: ca.pem, tls-server-name: api.local}",
+                                  "{client-certificate: /abs/c.pem, client-key: keys/k.pem}"),
+                        "/etc/kube/config");
   REQUIRE(config);
   CHECK(config->tls);
   CHECK(config->host == "10.0.0.1");
@@ -64,7 +64,8 @@ TEST_CASE("inline data is decoded and wins over a file") {
 
 TEST_CASE("a kubeconfig in JSON is one too") {
   const auto config = Kubeconfig::parse(R"({"current-context":"a","contexts":[{"name":"a","context":{"cluster":"b"}}],
-    "clusters":[{"name":"b","cluster":{"server":"http://127.0.0.1:8080"}}]})", "x.json");
+    "clusters":[{"name":"b","cluster":{"server":"http://127.0.0.1:8080"}}]})",
+                                        "x.json");
   REQUIRE(config);
   CHECK_FALSE(config->tls);
   CHECK(config->port == 8080);

@@ -26,7 +26,8 @@ Split split(const std::string& text, size_t step, size_t limit) {
   Split out;
   LineSplitter splitter(limit);
   for (size_t at = 0; at < text.size(); at += step)
-    splitter.feed(std::string_view(text).substr(at, step), [&](std::string_view line) { out.lines.emplace_back(line); }, [&] { ++out.overlong; });
+    splitter.feed(
+        std::string_view(text).substr(at, step), [&](std::string_view line) { out.lines.emplace_back(line); }, [&] { ++out.overlong; });
   return out;
 }
 
@@ -79,23 +80,33 @@ TEST_CASE("HTTP statuses become codes by what callers do about them") {
     const char* reason;
     Code code;
   };
-  const Row rows[] = {{404, "NotFound", Code::kNotFound},      {409, "AlreadyExists", Code::kAlreadyExists}, {409, "Conflict", Code::kGone},
-                      {410, "Expired", Code::kGone},           {400, "BadRequest", Code::kInvalid},          {422, "Invalid", Code::kInvalid},
-                      {401, "Unauthorized", Code::kUnavailable}, {403, "Forbidden", Code::kUnavailable},     {429, "TooManyRequests", Code::kUnavailable},
-                      {500, "InternalError", Code::kUnavailable}, {503, "ServiceUnavailable", Code::kUnavailable}, {504, "Timeout", Code::kUnavailable},
+  const Row rows[] = {{404, "NotFound", Code::kNotFound},
+                      {409, "AlreadyExists", Code::kAlreadyExists},
+                      {409, "Conflict", Code::kGone},
+                      {410, "Expired", Code::kGone},
+                      {400, "BadRequest", Code::kInvalid},
+                      {422, "Invalid", Code::kInvalid},
+                      {401, "Unauthorized", Code::kUnavailable},
+                      {403, "Forbidden", Code::kUnavailable},
+                      {429, "TooManyRequests", Code::kUnavailable},
+                      {500, "InternalError", Code::kUnavailable},
+                      {503, "ServiceUnavailable", Code::kUnavailable},
+                      {504, "Timeout", Code::kUnavailable},
                       {302, "", Code::kInternal}};
   for (const auto& row : rows) {
     CAPTURE(row.status, row.reason);
     const HttpResponse response{
         .status = row.status,
-        .body = fmt::format(R"({{"kind":"Status","apiVersion":"v1","code":{},"reason":"{}","message":"the message"}})", row.status, row.reason),
+        .body =
+            fmt::format(R"({{"kind":"Status","apiVersion":"v1","code":{},"reason":"{}","message":"the message"}})", row.status, row.reason),
         .retry_after = std::nullopt};
     const Error error = error_from_response(response, "get pod 'a'");
     CHECK(error.code == row.code);
     CHECK(error.context.starts_with(fmt::format("get pod 'a': {}", row.status)));
     CHECK(error.context.ends_with("the message"));
   }
-  CHECK(error_from_response({.status = 502, .body = "Bad Gateway\n<html>", .retry_after = std::nullopt}, "x").context == "x: 502: Bad Gateway");
+  CHECK(error_from_response({.status = 502, .body = "Bad Gateway\n<html>", .retry_after = std::nullopt}, "x").context ==
+        "x: 502: Bad Gateway");
 }
 
 TEST_CASE("path segments are encoded") {

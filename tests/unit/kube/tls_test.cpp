@@ -36,7 +36,8 @@ struct Identity {
     X509_NAME* name = X509_get_subject_name(certificate.get());
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
     X509_set_issuer_name(certificate.get(), name);
-    for (const auto& [nid, value] : {std::pair<int, std::string>{NID_basic_constraints, "critical,CA:TRUE"}, {NID_subject_alt_name, alt_names}}) {
+    for (const auto& [nid, value] :
+         {std::pair<int, std::string>{NID_basic_constraints, "critical,CA:TRUE"}, {NID_subject_alt_name, alt_names}}) {
       if (value.empty()) continue;
       X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str());
       X509_add_ext(certificate.get(), extension, -1);
@@ -64,7 +65,8 @@ struct Identity {
 
 class TlsServer {
  public:
-  explicit TlsServer(const Identity& own, const Identity* client_ca = nullptr) : server_(own.certificate.get(), own.key.get(), store_of(client_ca)) {
+  explicit TlsServer(const Identity& own, const Identity* client_ca = nullptr)
+      : server_(own.certificate.get(), own.key.get(), store_of(client_ca)) {
     server_.Get("/hello", [](const httplib::Request& request, httplib::Response& response) {
       std::string who = "nobody";
       if (X509* peer = SSL_get1_peer_certificate(request.ssl)) {

@@ -105,9 +105,8 @@ TEST_CASE("golden: the sandbox of the rich pod") {
   CHECK(config->hostname == "rich-host");
   CHECK(config->log_directory == "/var/log/pods/default_rich_16adcd8a");
   CHECK(config->cgroup_parent == "/kubepods/burstable/pod16adcd8a");
-  CHECK(config->dns == model::ResolvedDns{{"10.96.0.10"},
-                                          {"default.svc.cluster.local", "svc.cluster.local", "cluster.local", "rig.test"},
-                                          {"ndots:5"}});
+  CHECK(config->dns ==
+        model::ResolvedDns{{"10.96.0.10"}, {"default.svc.cluster.local", "svc.cluster.local", "cluster.local", "rig.test"}, {"ndots:5"}});
   CHECK(config->port_mappings == std::vector<model::PortMapping>{{model::Protocol::kTcp, 8080, 18080, ""}});
   CHECK(config->labels == model::StringMap{{"app", "rich"},
                                            {"io.kubernetes.pod.name", "rich"},
@@ -133,7 +132,8 @@ TEST_CASE("golden: the main container of the rich pod") {
   const auto wanted = rich();
   auto env = resolve_env(wanted, wanted.spec.containers[0], sources_of(kMap, kSecret));
   REQUIRE(env);
-  CHECK(*env == EnvList{{"S_p", "secret"}, {"POD_IP", "10.244.0.68"}, {"CPU_LIM", "500"}, {"FROM_CM", "1"}, {"REF", "x-1-$(NOT)-$(MISSING)"}});
+  CHECK(*env ==
+        EnvList{{"S_p", "secret"}, {"POD_IP", "10.244.0.68"}, {"CPU_LIM", "500"}, {"FROM_CM", "1"}, {"REF", "x-1-$(NOT)-$(MISSING)"}});
   model::ImageInfo image;
   image.id = "sha256:e67b";
   const auto config = make_container_config(wanted, wanted.spec.containers[0], golden_node(), {image, 0, *env, {}, ""});
@@ -147,14 +147,13 @@ TEST_CASE("golden: the main container of the rich pod") {
                                            {"io.kubernetes.pod.namespace", "default"},
                                            {"io.kubernetes.pod.uid", "16adcd8a"}});
   CHECK(config->annotations ==
-        model::StringMap{
-            {"io.kubernetes.container.hash", "728940db"},
-            {"io.kubernetes.container.ports", R"([{"name":"http","hostPort":18080,"containerPort":8080,"protocol":"TCP"}])"},
-            {"io.kubernetes.container.preStopHandler", R"({"sleep":{"seconds":1}})"},
-            {"io.kubernetes.container.restartCount", "0"},
-            {"io.kubernetes.container.terminationMessagePath", "/dev/termination-log"},
-            {"io.kubernetes.container.terminationMessagePolicy", "File"},
-            {"io.kubernetes.pod.terminationGracePeriod", "5"}});
+        model::StringMap{{"io.kubernetes.container.hash", "728940db"},
+                         {"io.kubernetes.container.ports", R"([{"name":"http","hostPort":18080,"containerPort":8080,"protocol":"TCP"}])"},
+                         {"io.kubernetes.container.preStopHandler", R"({"sleep":{"seconds":1}})"},
+                         {"io.kubernetes.container.restartCount", "0"},
+                         {"io.kubernetes.container.terminationMessagePath", "/dev/termination-log"},
+                         {"io.kubernetes.container.terminationMessagePolicy", "File"},
+                         {"io.kubernetes.pod.terminationGracePeriod", "5"}});
   model::LinuxResources resources;
   resources.cpu_period = 100000;
   resources.cpu_quota = 50000;
@@ -228,11 +227,15 @@ TEST_CASE("row 16.3: runAsNonRoot is checked against the image") {
     std::optional<int64_t> asked, image_uid;
     const char *image_user, *error;
   };
-  for (const Row& row : {Row{"user given", 7, {}, "", ""}, Row{"root given", 0, {}, "", "container's runAsUser breaks non-root policy"},
-                         Row{"image of a user", {}, 7, "", ""}, Row{"image of root", {}, 0, "", "container has runAsNonRoot and image will run as root"},
-                         Row{"image that says nothing", {}, {}, "", "container has runAsNonRoot and image will run as root"},
-                         Row{"image with a name", {}, {}, "www",
-                             "container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root"}}) {
+  for (const Row& row :
+       {Row{"user given", 7, {}, "", ""}, Row{"root given", 0, {}, "", "container's runAsUser breaks non-root policy"},
+        Row{"image of a user", {}, 7, "", ""}, Row{"image of root", {}, 0, "", "container has runAsNonRoot and image will run as root"},
+        Row{"image that says nothing", {}, {}, "", "container has runAsNonRoot and image will run as root"},
+        Row{"image with a name",
+            {},
+            {},
+            "www",
+            "container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root"}}) {
     CAPTURE(row.what);
     auto wanted = pod();
     wanted.spec.security_context.run_as_non_root = true;
@@ -272,8 +275,8 @@ TEST_CASE("rows 13.2 and 9.11: $(VAR)") {
   struct Row {
     const char *text, *expected;
   };
-  for (const Row& row : {Row{"$(A)", "1"}, Row{"x$(A)y$(B)", "x1ytwo"}, Row{"$$(A)", "$(A)"}, Row{"$$$(A)", "$1"}, Row{"$(C)", "$(C)"}, Row{"$A", "$A"},
-                         Row{"$", "$"}, Row{"$(A", "$(A"}, Row{"", ""}, Row{"$()", "$()"}})
+  for (const Row& row : {Row{"$(A)", "1"}, Row{"x$(A)y$(B)", "x1ytwo"}, Row{"$$(A)", "$(A)"}, Row{"$$$(A)", "$1"}, Row{"$(C)", "$(C)"},
+                         Row{"$A", "$A"}, Row{"$", "$"}, Row{"$(A", "$(A"}, Row{"", ""}, Row{"$()", "$()"}})
     CHECK(expand(row.text, env) == row.expected);
 }
 
@@ -296,7 +299,8 @@ TEST_CASE("rows 13.1 and 13.7: order, optional and missing sources") {
   CHECK(error({"X", "", model::SecretKeyRef{{"s2", "zz", false}}}) == "secret \"s2\" not found");
   c.env_from = {{model::EnvFrom::Kind::kConfigMap, "", "none", false}};
   CHECK(error({"X", "", {}}) == "configmap \"none\" not found");
-  CHECK(needed_objects(rich()) == std::vector<NeededObject>{{NeededObject::Kind::kSecret, "s1", false}, {NeededObject::Kind::kConfigMap, "cm1", false}});
+  CHECK(needed_objects(rich()) ==
+        std::vector<NeededObject>{{NeededObject::Kind::kSecret, "s1", false}, {NeededObject::Kind::kConfigMap, "cm1", false}});
 }
 
 TEST_CASE("rows 18.1 to 18.6: the resolver of a pod") {
@@ -327,7 +331,8 @@ TEST_CASE("rows 18.1 to 18.6: the resolver of a pod") {
 
 TEST_CASE("row 18.7: resolv.conf as hosts have it") {
   const auto dns = parse_resolv_conf(
-      "# a comment\n; another\nsearch first.search\nnameserver 1.1.1.1 # inline\nnameserver\t2.2.2.2\r\nsearch a.b. c.d a.b\noptions ndots:2 ndots:2 rotate\n");
+      "# a comment\n; another\nsearch first.search\nnameserver 1.1.1.1 # inline\nnameserver\t2.2.2.2\r\nsearch a.b. c.d a.b\noptions "
+      "ndots:2 ndots:2 rotate\n");
   REQUIRE(dns);
   CHECK(*dns == model::ResolvedDns{{"1.1.1.1", "2.2.2.2"}, {"a.b", "c.d"}, {"ndots:2", "rotate"}});
   CHECK_FALSE(parse_resolv_conf(std::string(11 * 1024 * 1024, ' ')));
@@ -338,7 +343,8 @@ TEST_CASE("rows 18.8 and 18.9: /etc/hosts and hostnames, to the tab") {
   CHECK(hosts_file(wanted, {"10.244.0.48"}, golden_node()) ==
         "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n"
         "fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
-        "10.244.0.48\trich-host.sub.default.svc.cluster.local\trich-host\n\n# Entries added by HostAliases.\n10.1.2.3\tfoo.local\tbar.local\n");
+        "10.244.0.48\trich-host.sub.default.svc.cluster.local\trich-host\n\n# Entries added by "
+        "HostAliases.\n10.1.2.3\tfoo.local\tbar.local\n");
   wanted.spec.host_network = true;
   wanted.spec.host_aliases.clear();
   CHECK(hosts_file(wanted, {}, golden_node(), "127.0.0.1\thost\n") == "# Kubernetes-managed hosts file (host network).\n127.0.0.1\thost\n");

@@ -18,8 +18,9 @@ model::Pod with_policy(const char* text) {
   return wanted;
 }
 constexpr const char* kCondition = "pintle.dev/ProgramsAttached";
-const std::string kRefused = "ingress: operation not permitted; egress: operation not permitted; connect4: operation not permitted; "
-                             "connect6: operation not permitted";
+const std::string kRefused =
+    "ingress: operation not permitted; egress: operation not permitted; connect4: operation not permitted; "
+    "connect6: operation not permitted";
 
 }  // namespace
 

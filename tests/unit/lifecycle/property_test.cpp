@@ -92,7 +92,8 @@ class History {
     rig_.advance(std::chrono::milliseconds(random_() % 4000));
     if (rig_.last.wake_at && chance(30)) rig_.now = std::max(rig_.now, *rig_.last.wake_at);
     for (const auto& run : rig_.last.probes)
-      record(rig_.memory, ProbeDone{run, one_of({ProbeResult::kSuccess, ProbeResult::kSuccess, ProbeResult::kFailure, ProbeResult::kError}), "x"},
+      record(rig_.memory,
+             ProbeDone{run, one_of({ProbeResult::kSuccess, ProbeResult::kSuccess, ProbeResult::kFailure, ProbeResult::kError}), "x"},
              rig_.desired, rig_.now);
     if (!rig_.runtime.containers.empty() && chance(10)) {
       auto& c = rig_.runtime.containers[random_() % rig_.runtime.containers.size()];

@@ -12,7 +12,9 @@ using model::RestartPolicy;
 
 namespace {
 
-const model::StateWaiting* waiting(const Rig& rig, const std::string& name) { return std::get_if<model::StateWaiting>(&rig.shown(name).state); }
+const model::StateWaiting* waiting(const Rig& rig, const std::string& name) {
+  return std::get_if<model::StateWaiting>(&rig.shown(name).state);
+}
 
 // Exits at once after each start; returns the seconds between each exit and the start that followed.
 std::vector<int64_t> waits_of(Rig& rig, int exits, bool restart_agent_between = false) {
@@ -76,7 +78,8 @@ TEST_CASE("row 10.1: what is published and told of a back-off") {
   rig.exit("web", 3);
   rig.settle();
   REQUIRE(waiting(rig, "web") != nullptr);
-  CHECK(*waiting(rig, "web") == model::StateWaiting{"CrashLoopBackOff", "back-off 10s restarting failed container=web pod=p_default(uid-1)"});
+  CHECK(*waiting(rig, "web") ==
+        model::StateWaiting{"CrashLoopBackOff", "back-off 10s restarting failed container=web pod=p_default(uid-1)"});
   const auto& last = std::get<model::StateTerminated>(rig.shown("web").last_state);
   CHECK(last.exit_code == 3);
   CHECK(last.reason == "Error");
@@ -98,11 +101,10 @@ TEST_CASE("row 9.7: policy and exit code decide on a restart, and on the phase (
     bool restarted;
     model::Phase phase;
   };
-  for (const Row& row : {Row{RestartPolicy::kAlways, 0, true, model::Phase::kRunning}, Row{RestartPolicy::kAlways, 1, true, model::Phase::kRunning},
-                         Row{RestartPolicy::kOnFailure, 0, false, model::Phase::kSucceeded},
-                         Row{RestartPolicy::kOnFailure, 1, true, model::Phase::kRunning},
-                         Row{RestartPolicy::kNever, 0, false, model::Phase::kSucceeded},
-                         Row{RestartPolicy::kNever, 1, false, model::Phase::kFailed}}) {
+  for (const Row& row :
+       {Row{RestartPolicy::kAlways, 0, true, model::Phase::kRunning}, Row{RestartPolicy::kAlways, 1, true, model::Phase::kRunning},
+        Row{RestartPolicy::kOnFailure, 0, false, model::Phase::kSucceeded}, Row{RestartPolicy::kOnFailure, 1, true, model::Phase::kRunning},
+        Row{RestartPolicy::kNever, 0, false, model::Phase::kSucceeded}, Row{RestartPolicy::kNever, 1, false, model::Phase::kFailed}}) {
     CAPTURE(to_string(row.policy), row.code);
     auto wanted = pod();
     wanted.spec.restart_policy = row.policy;

@@ -158,84 +158,84 @@ int Rig::index(const std::string& prefix) const {
 ActionOutcome Rig::act(const Action& action) {
   ActionOutcome out;
   const auto read_back = [&] { out.observed = runtime; };
-  std::visit(
-      Overloaded{
-          [&](const EnsureCgroup&) { out.value = CgroupReady{CgroupId(7), "/kubepods/poduid-1", "/kubepods/poduid-1"}; },
-          [&](const AttachPrograms& a) {
-            model::AttachReport report;
-            report.cgroup_id = CgroupId(7);
-            for (const auto hook : a.hooks) {
-              model::HookStatus status;
-              status.hook = hook;
-              status.state = hooks_refused ? model::HookState::kRefused : model::HookState::kAttached;
-              if (hooks_refused) status.error = "operation not permitted";
-              report.hooks.push_back(status);
-            }
-            out.value = report;
-          },
-          [&](const EnsureImage&) {
-            out.value = model::ImageInfo{.id = "sha256:aa", .repo_tags = {}, .repo_digests = {}, .size_bytes = 10, .uid = {}, .username = {}};
-            out.pulled = image_is_pulled;
-            out.took = 1500ms;
-          },
-          [&](const RunSandbox& a) {
-            model::ObservedSandbox s;
-            s.id = SandboxId(fmt::format("s{}", next_id_++));
-            s.attempt = a.attempt;
-            s.state = model::SandboxState::kReady;
-            s.created_at = now;
-            s.host_network = desired.spec.host_network;
-            if (!s.host_network) s.ips = {"10.244.0.5"};
-            runtime.sandboxes.insert(runtime.sandboxes.begin(), s);
-            read_back();
-          },
-          [&](const StartContainer& a) {
-            std::erase_if(runtime.containers, [&](const auto& c) {
-              return c.name == a.name && c.attempt == a.attempt && c.state == model::RunState::kCreated;
-            });
-            model::ObservedContainer c;
-            c.id = ContainerId(fmt::format("{}-{}-{}", a.name, a.attempt, next_id_++));
-            c.sandbox_id = runtime.sandboxes.empty() ? SandboxId{} : runtime.sandboxes.front().id;
-            c.name = a.name;
-            c.attempt = a.attempt;
-            c.state = model::RunState::kRunning;
-            c.created_at = c.started_at = now;
-            c.image = "busybox:1.36";
-            c.image_ref = "sha256:aa";
-            c.detailed = true;
-            for (const auto* list : {&desired.spec.containers, &desired.spec.init_containers})
-              for (const auto& spec : *list)
-                if (spec.name == a.name) c.annotations[std::string(model::kAnnotationHash)] = container_hash(spec);
-            runtime.containers.insert(runtime.containers.begin(), c);
-            read_back();
-          },
-          [&](const StopContainer& a) {
-            for (auto& c : runtime.containers)
-              if (c.id == a.id && c.state != model::RunState::kExited) {
-                c.state = model::RunState::kExited;
-                c.exit_code = 137;
-                c.reason = "Error";
-                c.finished_at = now;
-              }
-            read_back();
-          },
-          [&](const RemoveContainer& a) {
-            std::erase_if(runtime.containers, [&](const auto& c) { return c.id == a.id; });
-            read_back();
-          },
-          [&](const StopSandbox& a) {
-            for (auto& s : runtime.sandboxes)
-              if (s.id == a.id) s.state = model::SandboxState::kNotReady;
-            read_back();
-          },
-          [&](const RemoveSandbox& a) {
-            std::erase_if(runtime.sandboxes, [&](const auto& s) { return s.id == a.id; });
-            read_back();
-          },
-          [&](const InspectPod&) { read_back(); },
-          [](const auto&) {},
-      },
-      action);
+  std::visit(Overloaded{
+                 [&](const EnsureCgroup&) { out.value = CgroupReady{CgroupId(7), "/kubepods/poduid-1", "/kubepods/poduid-1"}; },
+                 [&](const AttachPrograms& a) {
+                   model::AttachReport report;
+                   report.cgroup_id = CgroupId(7);
+                   for (const auto hook : a.hooks) {
+                     model::HookStatus status;
+                     status.hook = hook;
+                     status.state = hooks_refused ? model::HookState::kRefused : model::HookState::kAttached;
+                     if (hooks_refused) status.error = "operation not permitted";
+                     report.hooks.push_back(status);
+                   }
+                   out.value = report;
+                 },
+                 [&](const EnsureImage&) {
+                   out.value = model::ImageInfo{
+                       .id = "sha256:aa", .repo_tags = {}, .repo_digests = {}, .size_bytes = 10, .uid = {}, .username = {}};
+                   out.pulled = image_is_pulled;
+                   out.took = 1500ms;
+                 },
+                 [&](const RunSandbox& a) {
+                   model::ObservedSandbox s;
+                   s.id = SandboxId(fmt::format("s{}", next_id_++));
+                   s.attempt = a.attempt;
+                   s.state = model::SandboxState::kReady;
+                   s.created_at = now;
+                   s.host_network = desired.spec.host_network;
+                   if (!s.host_network) s.ips = {"10.244.0.5"};
+                   runtime.sandboxes.insert(runtime.sandboxes.begin(), s);
+                   read_back();
+                 },
+                 [&](const StartContainer& a) {
+                   std::erase_if(runtime.containers, [&](const auto& c) {
+                     return c.name == a.name && c.attempt == a.attempt && c.state == model::RunState::kCreated;
+                   });
+                   model::ObservedContainer c;
+                   c.id = ContainerId(fmt::format("{}-{}-{}", a.name, a.attempt, next_id_++));
+                   c.sandbox_id = runtime.sandboxes.empty() ? SandboxId{} : runtime.sandboxes.front().id;
+                   c.name = a.name;
+                   c.attempt = a.attempt;
+                   c.state = model::RunState::kRunning;
+                   c.created_at = c.started_at = now;
+                   c.image = "busybox:1.36";
+                   c.image_ref = "sha256:aa";
+                   c.detailed = true;
+                   for (const auto* list : {&desired.spec.containers, &desired.spec.init_containers})
+                     for (const auto& spec : *list)
+                       if (spec.name == a.name) c.annotations[std::string(model::kAnnotationHash)] = container_hash(spec);
+                   runtime.containers.insert(runtime.containers.begin(), c);
+                   read_back();
+                 },
+                 [&](const StopContainer& a) {
+                   for (auto& c : runtime.containers)
+                     if (c.id == a.id && c.state != model::RunState::kExited) {
+                       c.state = model::RunState::kExited;
+                       c.exit_code = 137;
+                       c.reason = "Error";
+                       c.finished_at = now;
+                     }
+                   read_back();
+                 },
+                 [&](const RemoveContainer& a) {
+                   std::erase_if(runtime.containers, [&](const auto& c) { return c.id == a.id; });
+                   read_back();
+                 },
+                 [&](const StopSandbox& a) {
+                   for (auto& s : runtime.sandboxes)
+                     if (s.id == a.id) s.state = model::SandboxState::kNotReady;
+                   read_back();
+                 },
+                 [&](const RemoveSandbox& a) {
+                   std::erase_if(runtime.sandboxes, [&](const auto& s) { return s.id == a.id; });
+                   read_back();
+                 },
+                 [&](const InspectPod&) { read_back(); },
+                 [](const auto&) {},
+             },
+             action);
   return out;
 }
 

@@ -38,8 +38,8 @@ class Rig {
   model::ResourceList others;
   int pods_on_node = 0;
   Decision last;
-  std::vector<Action> running;                 // the pending plan
-  std::vector<std::string> log;                // describe() of every action carried out
+  std::vector<Action> running;   // the pending plan
+  std::vector<std::string> log;  // describe() of every action carried out
   std::vector<model::Event> events;
   // Returns an error to fail an action with; asked before it is carried out.
   std::function<std::optional<ActionOutcome>(const Action&)> fault;

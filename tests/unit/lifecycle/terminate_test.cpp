@@ -40,8 +40,9 @@ TEST_CASE("rows 4.7, 4.8, 11.9: a deleted pod stops, releases everything in orde
   CHECK(rig.status().phase == Phase::kRunning);  // row 6.10
   CHECK_FALSE(rig.last.finished);
   rig.settle();
-  CHECK(rig.log == std::vector<std::string>{"stop container 'web' (grace 30s)", "stop sandbox 's1'", "unmount volumes", "detach eBPF programs",
-                                            "remove the pod's cgroup", "remove container 'web-0-2'", "remove sandbox 's1'"});
+  CHECK(rig.log == std::vector<std::string>{"stop container 'web' (grace 30s)", "stop sandbox 's1'", "unmount volumes",
+                                            "detach eBPF programs", "remove the pod's cgroup", "remove container 'web-0-2'",
+                                            "remove sandbox 's1'"});
   CHECK(rig.last.finished);
   CHECK(rig.status().phase == Phase::kFailed);  // exit code 137
   CHECK(std::get<model::StateTerminated>(rig.shown("web").state).exit_code == 137);
@@ -81,8 +82,8 @@ TEST_CASE("row 4.5: the grace period of a pod") {
     std::optional<int64_t> deletion;
     int64_t spec, expected;
   };
-  for (const Row& row : {Row{"spec", {}, 30, 30}, Row{"deletion is asked", 5, 30, 5}, Row{"never under 1", 0, 30, 1}, Row{"spec of 0", {}, 0, 1},
-                         Row{"longer than the spec", 60, 30, 60}}) {
+  for (const Row& row : {Row{"spec", {}, 30, 30}, Row{"deletion is asked", 5, 30, 5}, Row{"never under 1", 0, 30, 1},
+                         Row{"spec of 0", {}, 0, 1}, Row{"longer than the spec", 60, 30, 60}}) {
     CAPTURE(row.what);
     auto wanted = pod();
     wanted.metadata.deletion_grace_period_seconds = row.deletion;
@@ -246,4 +247,32 @@ TEST_CASE("a stop or a release that fails is told and repeated") {
   CHECK(rig.last.finished);
   CHECK(rig.count("stop container") == 4);
   CHECK(rig.count("remove the pod's cgroup") == 4);
+}
+
+TEST_CASE("row 6.10: a terminal phase is withheld while a container runs, but the pod is not ready any more") {
+  auto side = container("side");
+  side.restart_policy = model::RestartPolicy::kAlways;
+  auto wanted = pod();
+  wanted.spec.restart_policy = model::RestartPolicy::kNever;
+  wanted.spec.init_containers = {side, container("init")};
+  Rig pending(wanted);
+  pending.settle();
+  pending.exit("init", 1);
+  pending.decide();
+  CHECK(pending.find("side")->state == model::RunState::kRunning);
+  CHECK(pending.status().phase == Phase::kPending);
+  pending.settle();
+  CHECK(pending.status().phase == Phase::kFailed);
+
+  auto short_lived = pod();
+  short_lived.spec.active_deadline_seconds = 60;
+  Rig running(short_lived);
+  running.settle();
+  running.advance(60s);
+  running.decide();
+  CHECK(running.status().phase == Phase::kRunning);
+  CHECK(running.status().reason.empty());
+  CHECK(running.condition("Ready").reason == "PodFailed");
+  CHECK(running.condition("Ready").status == model::ConditionStatus::kFalse);
+  CHECK(running.condition("ContainersReady").last_transition_time == running.now);
 }

@@ -54,12 +54,19 @@ TEST_CASE("what is given stays, what is missing is filled in") {
   container.resources.requests = resources({{"cpu", "100m"}});
   container.termination_message_path.clear();
   container.ports.push_back({.name = {}, .host_ip = {}, .container_port = 80});
-  Probe probe{.action = HttpGetAction{.path = {}, .host = {}, .scheme = {}}, .timeout_seconds = 0, .period_seconds = 0, .success_threshold = 0, .failure_threshold = 0};
+  Probe probe{.action = HttpGetAction{.path = {}, .host = {}, .scheme = {}},
+              .timeout_seconds = 0,
+              .period_seconds = 0,
+              .success_threshold = 0,
+              .failure_threshold = 0};
   container.readiness_probe = probe;
   container.lifecycle.pre_stop = HttpGetAction{.path = {}, .host = {}, .scheme = {}};
   Pod pod = pod_with(container);
   pod.metadata.namespace_.clear();
-  pod.spec.volumes = {{"a", ConfigMapVolume{.name = "c"}}, {"b", SecretVolume{.name = "s", .items = {}, .default_mode = 0400}}, {"c", ProjectedVolume{}}, {"d", EmptyDirVolume{}}};
+  pod.spec.volumes = {{"a", ConfigMapVolume{.name = "c"}},
+                      {"b", SecretVolume{.name = "s", .items = {}, .default_mode = 0400}},
+                      {"c", ProjectedVolume{}},
+                      {"d", EmptyDirVolume{}}};
   apply_defaults(pod);
 
   const Container& out = pod.spec.containers[0];

@@ -18,7 +18,7 @@ namespace pintle::node {
 
 class FakeNodeApi final : public ports::NodeApi, public ports::LeaseApi {
  public:
-  std::optional<model::Node> node;    // before start, or under look()
+  std::optional<model::Node> node;  // before start, or under look()
   std::optional<model::Lease> lease;
 
   void fail_next(Code code, int times = 1) {

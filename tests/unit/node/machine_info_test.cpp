@@ -2,9 +2,9 @@
 // Copyright The Pintle Authors
 #include <catch2/catch_test_macros.hpp>
 
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
-#include <unistd.h>
 
 #include <fmt/format.h>
 

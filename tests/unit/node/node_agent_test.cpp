@@ -38,7 +38,12 @@ struct Rig {
   FakeNodeApi api;
   std::atomic<bool> ready{true};
   NodeSettings settings{.name = "n1"};
-  NodeAgent agent{api, nullptr, kClock, settings, machine(), [this] { return facts_of(ready); },
+  NodeAgent agent{api,
+                  nullptr,
+                  kClock,
+                  settings,
+                  machine(),
+                  [this] { return facts_of(ready); },
                   {.registration = {milliseconds(1), milliseconds(5)}, .period = std::chrono::hours(1), .first_period = milliseconds(1)}};
 };
 
@@ -130,7 +135,8 @@ TEST_CASE("the lease to send") {
 
 TEST_CASE("a lease is made, renewed without reading, and re-read after a conflict") {
   FakeNodeApi api;
-  LeaseKeeper keeper(api, kClock, {.node_name = "n1", .period = milliseconds(2), .backoff = {milliseconds(1), milliseconds(5)}}, [] { return "uid"; });
+  LeaseKeeper keeper(api, kClock, {.node_name = "n1", .period = milliseconds(2), .backoff = {milliseconds(1), milliseconds(5)}},
+                     [] { return "uid"; });
   keeper.start();
   REQUIRE(api.wait([](auto& a) { return calls_of(a, "update lease") >= 3; }));
   CHECK(api.look<long>([](auto& a) { return calls_of(a, "get lease"); }) == 1);

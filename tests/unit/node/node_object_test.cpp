@@ -98,7 +98,8 @@ TEST_CASE("each cause of not being ready is said") {
   };
   const Row rows[] = {
       {[](NodeFacts& f) { f.runtime_answers = false; }, "container runtime is down"},
-      {[](NodeFacts& f) { f.runtime.runtime_ready = {false, "Broken", "no"}; }, "container runtime not ready: RuntimeReady=false reason:Broken message:no"},
+      {[](NodeFacts& f) { f.runtime.runtime_ready = {false, "Broken", "no"}; },
+       "container runtime not ready: RuntimeReady=false reason:Broken message:no"},
       {[](NodeFacts& f) { f.runtime.network_ready = {false, "NetworkPluginNotReady", "cni plugin not initialized"}; },
        "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:cni plugin not initialized"},
       {[](NodeFacts& f) { f.other_errors = {"node is shutting down"}; }, "node is shutting down"},
@@ -162,7 +163,11 @@ TEST_CASE("heartbeats and others' conditions are no difference") {
   const auto later = status_of(settings(), machine(), healthy(), status, kLater);
   CHECK_FALSE(differs_in_meaning(status, later));
   auto known = status;
-  known.conditions.push_back({.type = "NetworkUnavailable", .status = ConditionStatus::kFalse, .reason = "r", .message = "m", .last_heartbeat_time = {},
+  known.conditions.push_back({.type = "NetworkUnavailable",
+                              .status = ConditionStatus::kFalse,
+                              .reason = "r",
+                              .message = "m",
+                              .last_heartbeat_time = {},
                               .last_transition_time = {}});
   known.capacity["example.com/gpu"] = Quantity::from_value(1);
   CHECK_FALSE(differs_in_meaning(known, later));

@@ -23,7 +23,8 @@ class ExecOnlyRuntime final : public ports::ContainerRuntime {
   Result<model::ExecResult> answer = model::ExecResult{};
   std::vector<std::string> last_command;
 
-  Result<model::ExecResult> exec_sync(const ContainerId&, const std::vector<std::string>& command, std::chrono::seconds, std::stop_token) override {
+  Result<model::ExecResult> exec_sync(const ContainerId&, const std::vector<std::string>& command, std::chrono::seconds,
+                                      std::stop_token) override {
     last_command = command;
     return answer;
   }
@@ -35,7 +36,10 @@ class ExecOnlyRuntime final : public ports::ContainerRuntime {
   Result<SandboxId> run_sandbox(const model::SandboxConfig&, std::stop_token) override { return none(); }
   Status stop_sandbox(const SandboxId&) override { return none(); }
   Status remove_sandbox(const SandboxId&) override { return none(); }
-  Result<ContainerId> create_container(const SandboxId&, const model::ContainerConfig&, const model::SandboxConfig&, std::stop_token) override { return none(); }
+  Result<ContainerId> create_container(const SandboxId&, const model::ContainerConfig&, const model::SandboxConfig&,
+                                       std::stop_token) override {
+    return none();
+  }
   Status start_container(const ContainerId&) override { return none(); }
   Status stop_container(const ContainerId&, std::chrono::seconds, std::stop_token) override { return none(); }
   Status remove_container(const ContainerId&) override { return none(); }
@@ -60,7 +64,8 @@ class WebServer {
     server.Get("/moved", [](const httplib::Request&, httplib::Response& response) { response.set_redirect("/ok"); });
     server.Get("/away", [](const httplib::Request&, httplib::Response& response) { response.set_redirect("http://elsewhere.invalid/x"); });
     server.Get("/circle", [](const httplib::Request&, httplib::Response& response) { response.set_redirect("/circle"); });
-    server.Get("/long", [](const httplib::Request&, httplib::Response& response) { response.set_content(std::string(1 << 20, 'x'), "text/plain"); });
+    server.Get("/long",
+               [](const httplib::Request&, httplib::Response& response) { response.set_content(std::string(1 << 20, 'x'), "text/plain"); });
     port = server.bind_to_any_port("127.0.0.1");
     thread = std::thread([this] { server.listen_after_bind(); });
     while (!server.is_running()) std::this_thread::yield();
@@ -223,7 +228,6 @@ TEST_CASE("row 12.12: a serving and a not-serving service") {
     responder.join();
     void* tag = nullptr;
     bool ok = false;
-    while (queue->Next(&tag, &ok)) {
-    }
+    while (queue->Next(&tag, &ok)) {}
   }
 }

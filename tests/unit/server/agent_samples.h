@@ -56,7 +56,8 @@ inline ports::PodRecord running_pod(const std::string& name = "web", const std::
   record.status.host_ip = "10.0.0.1";
   record.status.pod_ips = {"10.88.0.7"};
   record.status.qos_class = model::QosClass::kBestEffort;
-  record.status.conditions = {{"Initialized", model::ConditionStatus::kTrue, "", "", kNow, 0}, {"Ready", model::ConditionStatus::kTrue, "", "", kNow, 0}};
+  record.status.conditions = {{"Initialized", model::ConditionStatus::kTrue, "", "", kNow, 0},
+                              {"Ready", model::ConditionStatus::kTrue, "", "", kNow, 0}};
   model::ContainerStatus status;
   status.name = "main";
   status.image = container.image;
@@ -71,10 +72,16 @@ inline ports::PodRecord running_pod(const std::string& name = "web", const std::
   report.cgroup_path = "/kubepods/besteffort/pod" + pod.metadata.uid;
   uint32_t link = 10;
   for (const auto hook : model::kAllHooks)
-    report.hooks.push_back({.hook = hook, .state = model::HookState::kAttached, .link_id = LinkId(link++), .program_tag = "0123456789abcdef", .program_id = 7});
+    report.hooks.push_back({.hook = hook,
+                            .state = model::HookState::kAttached,
+                            .link_id = LinkId(link++),
+                            .program_tag = "0123456789abcdef",
+                            .program_id = 7});
   record.programs = report;
-  record.counters = model::PodCounters{.rx_bytes = 2048, .rx_packets = 4, .tx_bytes = 100, .tx_packets = 2, .connects = 3, .execs = 1, .exits = 0};
-  record.timeline = {{kNow, "admitted", std::nullopt, false}, {kNow + std::chrono::milliseconds(120), "image 'busybox:1.36' pulled", std::chrono::milliseconds(100), false}};
+  record.counters =
+      model::PodCounters{.rx_bytes = 2048, .rx_packets = 4, .tx_bytes = 100, .tx_packets = 2, .connects = 3, .execs = 1, .exits = 0};
+  record.timeline = {{kNow, "admitted", std::nullopt, false},
+                     {kNow + std::chrono::milliseconds(120), "image 'busybox:1.36' pulled", std::chrono::milliseconds(100), false}};
   record.pod = std::make_shared<model::Pod>(std::move(pod));
   return record;
 }
@@ -86,8 +93,14 @@ inline ports::PodRecord crashing_pod() {
   status.ready = false;
   status.restart_count = 3;
   status.state = model::StateWaiting{"CrashLoopBackOff", "back-off 40s restarting failed container"};
-  status.last_state = model::StateTerminated{.exit_code = 2, .reason = "Error", .started_at = kNow - std::chrono::minutes(2), .finished_at = kNow - std::chrono::seconds(90)};
-  record.status.conditions[1] = {"Ready", model::ConditionStatus::kFalse, "ContainersNotReady", "containers with unready status: [main]", kNow - std::chrono::minutes(2), 0};
+  status.last_state = model::StateTerminated{
+      .exit_code = 2, .reason = "Error", .started_at = kNow - std::chrono::minutes(2), .finished_at = kNow - std::chrono::seconds(90)};
+  record.status.conditions[1] = {"Ready",
+                                 model::ConditionStatus::kFalse,
+                                 "ContainersNotReady",
+                                 "containers with unready status: [main]",
+                                 kNow - std::chrono::minutes(2),
+                                 0};
   auto& hook = record.programs->hooks[1];
   hook.state = model::HookState::kRefused;
   hook.link_id = LinkId();

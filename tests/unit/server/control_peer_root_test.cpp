@@ -67,7 +67,7 @@ TEST_CASE("a peer of another user is refused, with a line in the log; a member o
   fakes::FakeLogReader logs;
   auto service = server::ControlService::start(agent, logs, {.socket_path = path, .group = kSomeGroup});
   REQUIRE(service);
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat(path.c_str(), &info) == 0);
   CHECK(info.st_gid == kSomeGroup);
   REQUIRE(::chmod(path.c_str(), 0666) == 0);

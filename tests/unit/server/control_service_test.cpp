@@ -10,8 +10,8 @@
 
 #include <future>
 
-#include <catch2/catch_test_macros.hpp>
 #include <grpcpp/create_channel.h>
+#include <catch2/catch_test_macros.hpp>
 
 #include "base/unique_fd.h"
 #include "fakes/agent/fake_agent_view.h"
@@ -57,7 +57,7 @@ UniqueFd raw_socket(const std::string& path, bool listening) {
 
 TEST_CASE("a call is answered over the socket, which has mode 0660 and goes away at the end") {
   Fixture f;
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat(f.path.c_str(), &info) == 0);
   CHECK((info.st_mode & 07777U) == 0660);
   f.agent.set_status({.version = "1.2.3", .mode = "standalone", .node_name = "node1"});
@@ -138,8 +138,7 @@ TEST_CASE("stop ends open streams promptly") {
   auto stopped = std::async(std::launch::async, [&] { f.service->stop(); });
   CHECK(stopped.wait_for(std::chrono::seconds(5)) == std::future_status::ready);
   v1::PodChange change;
-  while (pods->Read(&change)) {
-  }
+  while (pods->Read(&change)) {}
   (void)pods->Finish();
   (void)events->Finish();
   (void)log->Finish();
@@ -183,7 +182,11 @@ TEST_CASE("events of pods carry their names, others none, and a filter holds") {
   const auto stream = f.stub->WatchEbpfEvents(&context, request);
   stream->WaitForInitialMetadata();
   f.agent.emit({.kind = model::ProgramEventKind::kExec, .pid = 1, .comm = "other"});
-  f.agent.emit({.kind = model::ProgramEventKind::kConnect, .uid = PodUid("uid-default-web"), .pid = 2, .comm = "wget", .destination = "10.0.0.1:80/tcp"});
+  f.agent.emit({.kind = model::ProgramEventKind::kConnect,
+                .uid = PodUid("uid-default-web"),
+                .pid = 2,
+                .comm = "wget",
+                .destination = "10.0.0.1:80/tcp"});
   v1::EbpfEvent event;
   REQUIRE(stream->Read(&event));
   CHECK(event.name() == "web");
@@ -195,7 +198,7 @@ TEST_CASE("events of pods carry their names, others none, and a filter holds") {
 TEST_CASE("errors keep their meaning on the wire") {
   Fixture f;
   const std::pair<Code, grpc::StatusCode> kCases[] = {
-      {Code::kNotFound, grpc::StatusCode::NOT_FOUND},       {Code::kInvalid, grpc::StatusCode::INVALID_ARGUMENT},
+      {Code::kNotFound, grpc::StatusCode::NOT_FOUND},        {Code::kInvalid, grpc::StatusCode::INVALID_ARGUMENT},
       {Code::kUnsupported, grpc::StatusCode::UNIMPLEMENTED}, {Code::kUnavailable, grpc::StatusCode::ABORTED},
       {Code::kGone, grpc::StatusCode::OUT_OF_RANGE},         {Code::kAlreadyExists, grpc::StatusCode::ALREADY_EXISTS},
       {Code::kCancelled, grpc::StatusCode::CANCELLED},       {Code::kInternal, grpc::StatusCode::INTERNAL}};
@@ -223,7 +226,7 @@ TEST_CASE("a stale socket is replaced, a live one and a file are not") {
   const auto second = server::ControlService::start(agent, logs, {.socket_path = alive});
   REQUIRE(!second);
   CHECK(second.error().code == Code::kAlreadyExists);
-  struct stat info {};
+  struct stat info{};
   CHECK(::stat(alive.c_str(), &info) == 0);  // the refused one took nothing away
 
   const auto foreign = dir / "foreign.sock";

@@ -3,9 +3,9 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -29,7 +29,9 @@ std::string manifest(const std::string& name, const std::string& image = "busybo
 
 class Folder {
  public:
-  Folder() : path_(fs::temp_directory_path() / fmt::format("pintle-manifests-{}-{}", ::getpid(), counter_++)) { fs::create_directories(path_); }
+  Folder() : path_(fs::temp_directory_path() / fmt::format("pintle-manifests-{}-{}", ::getpid(), counter_++)) {
+    fs::create_directories(path_);
+  }
   ~Folder() { fs::remove_all(path_); }
   [[nodiscard]] std::string path(const std::string& name = "") const { return name.empty() ? path_.string() : (path_ / name).string(); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(path_ / name) << text; }
@@ -96,7 +98,8 @@ TEST_CASE("files that come, change, move and go are noticed") {
   rig.start(rig.folder.path());
   rig.folder.write("a.yaml", manifest("a"));
   CHECK(rig.pods.wait_names({"a-n1"}));
-  rig.folder.write("b.json", R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"b"},"spec":{"containers":[{"name":"c","image":"i"}]}})");
+  rig.folder.write("b.json",
+                   R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"b"},"spec":{"containers":[{"name":"c","image":"i"}]}})");
   CHECK(rig.pods.wait_names({"a-n1", "b-n1"}));
   rig.folder.write("a.yaml", manifest("a2"));
   CHECK(rig.pods.wait_names({"a2-n1", "b-n1"}));
@@ -129,7 +132,8 @@ TEST_CASE("a file that breaks keeps its pods until it is mended") {
   CHECK(rig.pods.wait([&](const auto& view) { return view.problems.contains(rig.folder.path("web.yaml")); }));
   CHECK(rig.pods.wait_names({"web-n1"}));
   rig.folder.write("web.yaml", manifest("web", "nginx"));
-  CHECK(rig.pods.wait([](const auto& view) { return view.problems.empty() && view.pods.at("web-n1")->spec.containers[0].image == "nginx"; }));
+  CHECK(
+      rig.pods.wait([](const auto& view) { return view.problems.empty() && view.pods.at("web-n1")->spec.containers[0].image == "nginx"; }));
   rig.folder.write("web.yaml", "{");
   CHECK(rig.pods.wait([](const auto& view) { return !view.problems.empty(); }));
   rig.folder.remove("web.yaml");
@@ -158,9 +162,11 @@ TEST_CASE("one pod name is given once, by the first file") {
   REQUIRE(rig.pods.wait_names({"web-n1"}));
   CHECK(rig.pods.view().pods.at("web-n1")->spec.containers[0].image == "first");
   CHECK(rig.pods.wait([&](const auto& view) { return view.problems.contains(rig.folder.path("2.yaml")); }));
-  CHECK_THAT(rig.pods.view().problems.at(rig.folder.path("2.yaml")), ContainsSubstring("defined already in") && ContainsSubstring("1.yaml"));
+  CHECK_THAT(rig.pods.view().problems.at(rig.folder.path("2.yaml")),
+             ContainsSubstring("defined already in") && ContainsSubstring("1.yaml"));
   rig.folder.remove("1.yaml");
-  CHECK(rig.pods.wait([](const auto& view) { return view.problems.empty() && view.pods.at("web-n1")->spec.containers[0].image == "second"; }));
+  CHECK(rig.pods.wait(
+      [](const auto& view) { return view.problems.empty() && view.pods.at("web-n1")->spec.containers[0].image == "second"; }));
 }
 
 TEST_CASE("what is no pod is named as such") {
@@ -169,7 +175,8 @@ TEST_CASE("what is no pod is named as such") {
   rig.start(rig.folder.path());
   CHECK(rig.pods.wait_names({"web-n1"}));
   CHECK(rig.pods.wait([](const auto& view) { return view.problems.size() == 1; }));
-  CHECK_THAT(rig.pods.view().problems.begin()->second, ContainsSubstring("ConfigMap") && ContainsSubstring("settings") && ContainsSubstring("not served yet"));
+  CHECK_THAT(rig.pods.view().problems.begin()->second,
+             ContainsSubstring("ConfigMap") && ContainsSubstring("settings") && ContainsSubstring("not served yet"));
 }
 
 TEST_CASE("a missing folder is an empty set and its appearance is noticed") {

@@ -81,7 +81,7 @@ TEST_CASE("lines of threads stay whole") {
 TEST_CASE("the style follows from the file behind the descriptor") {
   const Pipe pipe;
   CHECK(detect_style(pipe.write_end.get()) == LogStyle::kPlain);
-  struct stat info {};
+  struct stat info{};
   REQUIRE(fstat(pipe.write_end.get(), &info) == 0);
   const std::string stream = std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
   REQUIRE(setenv("JOURNAL_STREAM", stream.c_str(), 1) == 0);

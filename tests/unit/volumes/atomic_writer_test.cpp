@@ -39,7 +39,7 @@ TEST_CASE("row 14.9: files appear through ..data and are swapped as one") {
   }
   SECTION("a changed mode is a change") {
     CHECK(*write_payload(dir.path(), {{"a", {"1", 0400}}, {"sub/b", {"2", 0600}}}, std::nullopt, kNow));
-    struct stat info {};
+    struct stat info{};
     REQUIRE(::stat((dir / "a").c_str(), &info) == 0);
     CHECK((info.st_mode & 0777) == 0400);
   }

@@ -45,7 +45,7 @@ TEST_CASE("secrets live on a tmpfs and leave nothing behind") {
   const auto mounted = mounter.mount(pod, {}, {});
   REQUIRE(mounted);
   for (const char* name : {"sec", "mem"}) {
-    struct statfs fs {};
+    struct statfs fs{};
     REQUIRE(::statfs(mounted->host_paths.at(name).c_str(), &fs) == 0);
     CHECK(fs.f_type == TMPFS_MAGIC);
   }

@@ -42,7 +42,7 @@ TEST_CASE("row 14.4: an emptyDir is open to all and is not reset by a second mou
   const auto mounted = world.mounter.mount(pod, {}, {});
   REQUIRE(mounted);
   const std::string path = mounted->host_paths.at("work");
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat(path.c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0777);
   REQUIRE(::chmod(path.c_str(), 0700) == 0);
@@ -85,7 +85,8 @@ TEST_CASE("what is missing is named") {
   }
   SECTION("a key") {
     world.objects.config_maps["cm"].data = {{"a", "1"}};
-    const auto mounted = world.mounter.mount(pod_with({"conf", model::ConfigMapVolume{.name = "cm", .items = {{"z", "z.txt", {}}}}}), {}, {});
+    const auto mounted =
+        world.mounter.mount(pod_with({"conf", model::ConfigMapVolume{.name = "cm", .items = {{"z", "z.txt", {}}}}}), {}, {});
     REQUIRE_FALSE(mounted);
     CHECK(mounted.error().message().find("references non-existent config key: z") != std::string::npos);
   }
@@ -109,7 +110,7 @@ TEST_CASE("row 6.16: the termination message comes from the file, then from the 
   REQUIRE(mounted);
   const auto mounts = world.mounter.container_mounts(pod, pod.spec.containers[0], 0, {}, *mounted, {});
   REQUIRE(mounts);
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat(mounts->back().host_path.c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0666);
 

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "reconcile/executor.h"
+
+#include <atomic>
+#include <latch>
+#include <thread>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "fakes/bpf/fake_program_attacher.h"
+#include "fakes/cgroup/fake_cgroup_tree.h"
+#include "fakes/cri/fake_container_runtime.h"
+#include "fakes/reconcile/node_fakes.h"
+#include "fakes/reconcile/runtime_decorator.h"
+#include "scripted_outputs.h"
+
+using namespace pintle;
+using namespace pintle::reconcile;
+using namespace pintle::reconcile::test;
+using std::chrono::seconds;
+
+namespace {
+
+class StillClock final : public Clock {
+ public:
+  Time time{seconds(5000)};
+  [[nodiscard]] Time now() const override { return time; }
+  [[nodiscard]] SteadyTime steady() const override { return SteadyTime(time.time_since_epoch()); }
+};
+
+struct Node {
+  StillClock clock;
+  ReadClock reads;
+  fakes::FakeContainerRuntime runtime{&clock};
+  fakes::RuntimeDecorator<fakes::FakeContainerRuntime> door{runtime};
+  fakes::FakeCgroupTree cgroups;
+  fakes::FakeProgramAttacher programs;
+  fakes::MemoryVolumes volumes;
+  fakes::MemoryObjects objects;
+  fakes::ScriptedProber prober;
+  ExecutorOptions options{.owner = "me", .host_hosts_file = "/nonexistent"};
+  std::unique_ptr<PodExecutor> executor;
+  std::shared_ptr<model::Pod> pod = std::make_shared<model::Pod>(*make_pod("u1"));
+  std::shared_ptr<const model::ObservedPod> seen;
+
+  Node() {
+    runtime.add_image("busybox:1");
+    executor = std::make_unique<PodExecutor>(ExecutorPorts{cgroups, programs, volumes, door, door, objects, prober}, clock, reads, options);
+  }
+  ActionReply run(const lifecycle::Action& action, std::stop_token stop = {}) {
+    auto reply = executor->execute(PodUid("u1"), action, {pod, ready_node(), seen, "/kubepods/podu1", {"10.0.0.2"}}, std::move(stop));
+    if (reply.outcome.observed) seen = std::make_shared<const model::ObservedPod>(*reply.outcome.observed);
+    return reply;
+  }
+  void up_to_sandbox() {
+    REQUIRE_FALSE(run(lifecycle::EnsureCgroup{}).outcome.error);
+    REQUIRE_FALSE(run(lifecycle::MountVolumes{}).outcome.error);
+    REQUIRE_FALSE(run(lifecycle::RunSandbox{}).outcome.error);
+  }
+  lifecycle::StartContainer start() { return {"main", lifecycle::ContainerKind::kRegular, 0, fakes::FakeContainerRuntime::image_of("busybox:1")}; }
+};
+
+}  // namespace
+
+TEST_CASE("A pod is made step by step, each step read back") {
+  Node node;
+  const auto cgroup = node.run(lifecycle::EnsureCgroup{});
+  REQUIRE(std::holds_alternative<lifecycle::CgroupReady>(cgroup.outcome.value));
+  CHECK(std::get<lifecycle::CgroupReady>(cgroup.outcome.value).runtime_parent == "/kubepods/podu1");
+  const auto attach = node.run(lifecycle::AttachPrograms{{model::Hook::kEgress}});
+  REQUIRE(std::holds_alternative<model::AttachReport>(attach.outcome.value));
+  CHECK(std::get<model::AttachReport>(attach.outcome.value).effective());
+  REQUIRE_FALSE(node.run(lifecycle::MountVolumes{}).outcome.error);
+  const auto sandbox = node.run(lifecycle::RunSandbox{});
+  REQUIRE(sandbox.outcome.observed);
+  REQUIRE(sandbox.outcome.observed->sandboxes.size() == 1);
+  CHECK(sandbox.outcome.observed->sandboxes[0].annotations.at(std::string(kOwnerAnnotation)) == "me");
+  const auto started = node.run(node.start());
+  CHECK_FALSE(started.outcome.error);
+  REQUIRE(started.outcome.observed);
+  CHECK(started.outcome.observed->containers.at(0).state == model::RunState::kRunning);
+  CHECK(started.mark > sandbox.mark);
+}
+
+TEST_CASE("Programs are not attached to a cgroup that this process has not opened") {
+  Node node;
+  const auto attach = node.run(lifecycle::AttachPrograms{{model::Hook::kEgress}});
+  REQUIRE(attach.outcome.error);
+  CHECK(attach.outcome.error->code == Code::kGone);  // makes the core ask for the cgroup again
+}
+
+TEST_CASE("A start whose answer was lost has happened") {
+  Node node;
+  node.up_to_sandbox();
+  node.runtime.lose_reply("start_container");
+  const auto started = node.run(node.start());
+  CHECK_FALSE(started.outcome.error);
+  CHECK(started.outcome.observed->containers.at(0).state == model::RunState::kRunning);
+}
+
+TEST_CASE("Failed starts carry the API's reason") {
+  Node node;
+  node.up_to_sandbox();
+  SECTION("config: an object that is not there") {
+    model::EnvVar env;
+    env.name = "A";
+    model::EnvFrom from;
+    from.config_map = "absent";
+    node.pod->spec.containers[0].env_from.push_back(from);
+    CHECK(node.run(node.start()).outcome.reason == "CreateContainerConfigError");
+  }
+  SECTION("create") {
+    node.runtime.faults().fail("create_container", 1, {Code::kInternal, 0, "no"});
+    CHECK(node.run(node.start()).outcome.reason == "CreateContainerError");
+  }
+  SECTION("start") {
+    node.runtime.faults().fail("start_container", 1, {Code::kInternal, 0, "exec format error"});
+    CHECK(node.run(node.start()).outcome.reason == "RunContainerError");
+  }
+  SECTION("postStart") {
+    node.pod->spec.containers[0].lifecycle.post_start = model::SleepAction{1};
+    node.prober.on_hook = [](const auto&, const auto&, std::stop_token) -> Status { return fail(Code::kInternal, "hook"); };
+    CHECK(node.run(node.start()).outcome.reason == "PostStartHookError");
+  }
+}
+
+TEST_CASE("preStop eats the grace period; the runtime gets at least two seconds") {
+  Node node;
+  node.up_to_sandbox();
+  node.pod->spec.containers[0].lifecycle.pre_stop = model::SleepAction{9};
+  const auto id = node.run(node.start()).outcome.observed->containers.at(0).id;
+  std::vector<std::string> order;
+  node.prober.on_hook = [&](const auto&, const auto&, std::stop_token) -> Status {
+    node.clock.time += seconds(9);
+    order.emplace_back("hook");
+    return {};
+  };
+  node.door.hooks.before = [&](const char* op) -> std::optional<Error> {
+    if (std::string(op) == "stop_container") order.emplace_back("stop");
+    return std::nullopt;
+  };
+  const auto stopped = node.run(lifecycle::StopContainer{id, "main", seconds(10), true, {}});
+  CHECK_FALSE(stopped.outcome.error);
+  CHECK(order == std::vector<std::string>{"hook", "stop"});
+  CHECK(stopped.outcome.took == seconds(9));
+  CHECK(stopped.outcome.observed->containers.at(0).state == model::RunState::kExited);
+}
+
+TEST_CASE("A preStop that outlives its grace is ended") {
+  Node node;
+  node.up_to_sandbox();
+  node.pod->spec.containers[0].lifecycle.pre_stop = model::SleepAction{600};
+  const auto id = node.run(node.start()).outcome.observed->containers.at(0).id;
+  std::atomic<bool> ended{false};
+  node.prober.on_hook = [&](const auto&, const auto&, std::stop_token stop) -> Status {
+    std::latch wait(1);
+    const std::stop_callback end(stop, [&] { wait.count_down(); });
+    wait.wait();
+    ended = true;
+    return {};
+  };
+  const auto stopped = node.run(lifecycle::StopContainer{id, "main", seconds(1), true, {}});
+  CHECK(ended);
+  CHECK_FALSE(stopped.outcome.error);
+}
+
+TEST_CASE("What an ended container left is read with it") {
+  Node node;
+  node.up_to_sandbox();
+  const auto id = node.run(node.start()).outcome.observed->containers.at(0).id;
+  node.volumes.messages[id.value()] = "out of luck";
+  node.runtime.exit_container(id, 3);
+  const auto read = node.run(lifecycle::InspectPod{});
+  CHECK(read.outcome.termination_messages.at(id.value()) == "out of luck");
+  CHECK(node.executor->last_words(*read.outcome.observed).at(id.value()) == "out of luck");
+}
+
+TEST_CASE("A failed read-back is an error without an observation") {
+  Node node;
+  node.up_to_sandbox();
+  node.runtime.faults().fail("inspect_pod", 1, {Code::kUnavailable, 0, "down"});
+  const auto started = node.run(node.start());
+  CHECK(started.outcome.error);
+  CHECK_FALSE(started.outcome.observed);
+}
+
+TEST_CASE("Images by policy") {
+  Node node;
+  const auto ensure = [&](const std::string& image, model::PullPolicy policy) { return node.run(lifecycle::EnsureImage{"main", image, policy}).outcome; };
+  CHECK_FALSE(ensure("busybox:1", model::PullPolicy::kIfNotPresent).pulled);
+  CHECK(ensure("absent:1", model::PullPolicy::kNever).reason == "ErrImageNeverPull");
+  CHECK(ensure("absent:1", model::PullPolicy::kIfNotPresent).reason == "ErrImagePull");
+  node.runtime.add_pullable("there:1");
+  const auto pulled = ensure("there:1", model::PullPolicy::kIfNotPresent);
+  CHECK(pulled.pulled);
+  CHECK(std::get<model::ImageInfo>(pulled.value).repo_tags == std::vector<std::string>{"there:1"});
+  node.runtime.fail_pull("bad name", {Code::kInvalid, 0, "couldn't parse image name"});
+  CHECK(ensure("bad name", model::PullPolicy::kAlways).reason == "InvalidImageName");
+  node.runtime.faults().fail("find_image", 1, {Code::kInternal, 0, "disk"});
+  CHECK(ensure("busybox:1", model::PullPolicy::kIfNotPresent).reason == "ImageInspectError");
+}
+
+TEST_CASE("One image is pulled once at a time, whoever asks; one who gives up fails nobody else") {
+  fakes::FakeContainerRuntime runtime;
+  runtime.add_pullable("big:1");
+  fakes::RuntimeDecorator<fakes::FakeContainerRuntime> door(runtime);
+  Mutex mu;
+  std::atomic<int> pulls{0};
+  std::latch begun(1), go(1);
+  door.around = [&](const std::function<void()>& call) {
+    const MutexLock lock(mu);
+    call();
+  };
+  door.hooks.before = [&](const char* op) -> std::optional<Error> {
+    if (std::string(op) != "pull_image") return std::nullopt;
+    if (++pulls == 1) {
+      begun.count_down();
+      go.wait();
+    }
+    return std::nullopt;
+  };
+  ImagePuller puller(door);
+  std::stop_source first_stop;
+  std::optional<bool> first, second;
+  std::jthread a([&] { first = puller.ensure("big:1", model::PullPolicy::kAlways, {}, first_stop.get_token()).has_value(); });
+  begun.wait();
+  SECTION("shared") {
+    std::jthread b([&] { second = puller.ensure("big:1", model::PullPolicy::kAlways, {}, {}).has_value(); });
+    go.count_down();
+    a.join();
+    b.join();
+    CHECK(first.value());
+    CHECK(second.value());
+    CHECK(pulls <= 2);  // 2: the second one came after the first had ended
+  }
+  SECTION("given up while waiting") {
+    std::stop_source give_up;
+    std::jthread b([&] { second = puller.ensure("big:1", model::PullPolicy::kAlways, {}, give_up.get_token()).has_value(); });
+    give_up.request_stop();
+    b.join();  // at once, although the pull hangs
+    CHECK_FALSE(second.value());
+    CHECK(pulls == 1);
+    go.count_down();
+    a.join();
+    CHECK(first.value());
+  }
+  SECTION("the first one is cancelled, the second one pulls itself") {
+    std::jthread b([&] { second = puller.ensure("big:1", model::PullPolicy::kAlways, {}, {}).has_value(); });
+    first_stop.request_stop();
+    go.count_down();
+    a.join();
+    b.join();
+    CHECK_FALSE(first.value());
+    CHECK(second.value());
+  }
+}
