@@ -171,6 +171,11 @@ ContainerStatus container_status(Context& ctx, const model::Container& container
   ContainerStatus status;
   fill_static(ctx, container, status);
   const ObservedContainer* instance = newest_instance(ctx.observed, container.name);
+  // Records are removed one by one: what is left may be older than what was published, which then stays.
+  if (const auto* known = find_status(ctx.published(), container.name); instance != nullptr && instance->state == RunState::kExited &&
+                                                                        known != nullptr &&
+                                                                        known->restart_count > static_cast<int32_t>(instance->attempt))
+    instance = nullptr;
   if (instance != nullptr)
     fill_from_instance(ctx, container, *instance, status);
   else

@@ -103,10 +103,8 @@ TEST_CASE("Failed starts carry the API's reason") {
   Node node;
   node.up_to_sandbox();
   SECTION("config: an object that is not there") {
-    model::EnvVar env;
-    env.name = "A";
     model::EnvFrom from;
-    from.config_map = "absent";
+    from.name = "absent";
     node.pod->spec.containers[0].env_from.push_back(from);
     CHECK(node.run(node.start()).outcome.reason == "CreateContainerConfigError");
   }
