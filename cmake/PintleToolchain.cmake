@@ -12,7 +12,8 @@ endif()
 add_library(pintle_options INTERFACE)
 target_compile_options(pintle_options INTERFACE -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers $<$<COMPILE_LANGUAGE:CXX>:-Wpedantic>)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
-  target_compile_options(pintle_options INTERFACE -Werror=thread-safety)
+  # libstdc++ 12 deprecates what its own <algorithm> uses.
+  target_compile_options(pintle_options INTERFACE -Werror=thread-safety -Wno-deprecated-declarations)
 else()
   # g++ 12 reports these for its own std::variant and std::string at -O2 and above.
   target_compile_options(pintle_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-error=array-bounds -Wno-error=stringop-overflow)

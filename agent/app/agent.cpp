@@ -379,6 +379,8 @@ Status clean_up(const config::AgentConfig& config) {
   PINTLE_TRY(bpf::remove_pins(attacher_options(config)));
   PINTLE_ASSIGN_OR_RETURN(cgroup::Layout layout, cgroup::probe_layout());
   cgroup::CgroupFsTree cgroups(std::move(layout), config.cgroup_root);
+  PINTLE_ASSIGN_OR_RETURN(const auto pods, cgroups.list_pods());
+  for (const auto& uid : pods) PINTLE_TRY(cgroups.remove_pod(uid));
   return cgroups.remove_root();
 }
 

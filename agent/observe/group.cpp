@@ -17,7 +17,8 @@ void newest_first(std::vector<Object>& objects) {
 
 }  // namespace
 
-std::vector<model::ObservedPod> group_by_pod(std::vector<model::ObservedSandbox> sandboxes, std::vector<model::ObservedContainer> containers) {
+std::vector<model::ObservedPod> group_by_pod(std::vector<model::ObservedSandbox> sandboxes,
+                                             std::vector<model::ObservedContainer> containers) {
   std::map<PodUid, model::ObservedPod> pods;
   for (auto& sandbox : sandboxes)
     if (!sandbox.uid.empty()) pods[sandbox.uid].sandboxes.push_back(std::move(sandbox));

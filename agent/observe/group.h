@@ -11,6 +11,7 @@
 namespace pintle::observe {
 
 // Newest first in each pod, pods by UID. What carries no pod UID is not a pod's and is left out.
-[[nodiscard]] std::vector<model::ObservedPod> group_by_pod(std::vector<model::ObservedSandbox> sandboxes, std::vector<model::ObservedContainer> containers);
+[[nodiscard]] std::vector<model::ObservedPod> group_by_pod(std::vector<model::ObservedSandbox> sandboxes,
+                                                           std::vector<model::ObservedContainer> containers);
 
 }  // namespace pintle::observe

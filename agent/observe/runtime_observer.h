@@ -28,13 +28,13 @@
 namespace pintle::observe {
 
 struct ObserverOptions {
-  Duration audit = std::chrono::seconds(10);                // without an event stream …
-  Duration audit_with_events = std::chrono::seconds(60);    // … and with one
+  Duration audit = std::chrono::seconds(10);              // without an event stream …
+  Duration audit_with_events = std::chrono::seconds(60);  // … and with one
   Duration status_period = std::chrono::seconds(5);
   // After an exit the runtime needs a moment to know: read again after these.
-  std::vector<std::chrono::milliseconds> exit_rereads{std::chrono::milliseconds(0), std::chrono::milliseconds(2), std::chrono::milliseconds(5),
-                                                      std::chrono::milliseconds(10), std::chrono::milliseconds(20), std::chrono::milliseconds(50),
-                                                      std::chrono::milliseconds(100), std::chrono::milliseconds(500)};
+  std::vector<std::chrono::milliseconds> exit_rereads{
+      std::chrono::milliseconds(0),  std::chrono::milliseconds(2),  std::chrono::milliseconds(5),   std::chrono::milliseconds(10),
+      std::chrono::milliseconds(20), std::chrono::milliseconds(50), std::chrono::milliseconds(100), std::chrono::milliseconds(500)};
 };
 
 struct RuntimeHealth {
@@ -51,11 +51,11 @@ struct RuntimeHealth {
 };
 
 struct ObserverOutputs {
-  std::function<uint64_t()> mark;                           // taken before every read
-  std::function<void(std::function<void()>)> spawn;         // runs a task that may block on a thread of its own
+  std::function<uint64_t()> mark;                    // taken before every read
+  std::function<void(std::function<void()>)> spawn;  // runs a task that may block on a thread of its own
   std::function<void(model::ObservedPod, uint64_t mark)> pod;
   std::function<void(std::vector<model::ObservedPod>, uint64_t mark)> all;
-  std::function<void(const RuntimeHealth&)> health;         // on change, and once at the start
+  std::function<void(const RuntimeHealth&)> health;  // on change, and once at the start
 };
 
 class RuntimeObserver {

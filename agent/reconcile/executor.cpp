@@ -56,19 +56,24 @@ struct FetchedObjects {
   }
 };
 
-Result<FetchedObjects> fetch_objects(ports::ObjectReader& reader, const model::Pod& pod, const model::Container& container, const std::stop_token& stop) {
+Result<FetchedObjects> fetch_objects(ports::ObjectReader& reader, const model::Pod& pod, const model::Container& container,
+                                     const std::stop_token& stop) {
   FetchedObjects out;
   for (const auto& needed : needed_objects(container)) {
     const bool map = needed.kind == NeededObject::Kind::kConfigMap;
     std::optional<Error> error;
     if (map) {
       auto object = reader.get_config_map(pod.metadata.namespace_, needed.name, stop);
-      if (object) out.config_maps[needed.name] = std::move(object->data);
-      else error = std::move(object).error();
+      if (object)
+        out.config_maps[needed.name] = std::move(object->data);
+      else
+        error = std::move(object).error();
     } else {
       auto object = reader.get_secret(pod.metadata.namespace_, needed.name, stop);
-      if (object) out.secrets[needed.name] = std::move(object->data);
-      else error = std::move(object).error();
+      if (object)
+        out.secrets[needed.name] = std::move(object->data);
+      else
+        error = std::move(object).error();
     }
     if (!error || (error->code == Code::kNotFound && needed.optional)) continue;
     return std::unexpected(*std::move(error));
@@ -108,7 +113,8 @@ std::map<std::string, std::string> PodExecutor::last_words(const model::Observed
   if (pod == nullptr) return words;
   for (const auto& dead : seen.containers) {
     if (dead.state != model::RunState::kExited || !dead.detailed) continue;
-    if (const auto* container = find_container(*pod, dead.name)) words[dead.id.value()] = ports_.volumes.termination_message(*pod, *container, dead);
+    if (const auto* container = find_container(*pod, dead.name))
+      words[dead.id.value()] = ports_.volumes.termination_message(*pod, *container, dead);
   }
   return words;
 }
@@ -221,8 +227,10 @@ class PodExecutor::Step {
   [[nodiscard]] Result<EnvList> environment(const model::Container& container) const {
     PINTLE_ASSIGN_OR_RETURN(const FetchedObjects objects, fetch_objects(ports_.objects, pod_, container, stop_));
     const NodeFacts& node = *context_.node;
-    EnvSources sources{{node.node_name, node.host_ips, context_.pod_ips, node.allocatable}, FetchedObjects::in(objects.config_maps),
-                       FetchedObjects::in(objects.secrets), {}};
+    EnvSources sources{{node.node_name, node.host_ips, context_.pod_ips, node.allocatable},
+                       FetchedObjects::in(objects.config_maps),
+                       FetchedObjects::in(objects.secrets),
+                       {}};
     return resolve_env(pod_, container, sources);
   }
 
@@ -230,8 +238,9 @@ class PodExecutor::Step {
     PINTLE_ASSIGN_OR_RETURN(EnvList env, environment(container));
     const auto volumes = self_.state_of(uid_).volumes;
     if (!volumes) return fail(Code::kUnavailable, fmt::format("start container '{}': the pod's volumes are not mounted", action.name));
-    PINTLE_ASSIGN_OR_RETURN(auto mounts, ports_.volumes.container_mounts(pod_, container, action.attempt,
-                                                                         volume_context(context_, self_.options_.host_hosts_file), *volumes, env));
+    PINTLE_ASSIGN_OR_RETURN(auto mounts,
+                            ports_.volumes.container_mounts(pod_, container, action.attempt,
+                                                            volume_context(context_, self_.options_.host_hosts_file), *volumes, env));
     return make_container_config(pod_, container, *context_.node, {action.image, action.attempt, std::move(env), std::move(mounts), {}});
   }
 
@@ -239,8 +248,9 @@ class PodExecutor::Step {
     const auto* container = find_container(pod_, action.name);
     const auto* sandbox = context_.observed == nullptr ? nullptr : newest_sandbox(*context_.observed);
     if (container == nullptr || sandbox == nullptr)
-      return failed({Code::kGone, 0, fmt::format("start container '{}': its {} is gone", action.name, container == nullptr ? "spec" : "sandbox")},
-                    "CreateContainerError");
+      return failed(
+          {Code::kGone, 0, fmt::format("start container '{}': its {} is gone", action.name, container == nullptr ? "spec" : "sandbox")},
+          "CreateContainerError");
     auto config = container_config(action, *container);
     if (!config) return failed(std::move(config).error(), "CreateContainerConfigError");
     const auto of_sandbox = sandbox_config(sandbox->attempt);
@@ -255,7 +265,8 @@ class PodExecutor::Step {
   void post_start(const model::Container& container, const ContainerId& id) {
     if (!container.lifecycle.post_start) return;
     auto hook = ports_.prober.run_hook({id, container, first_ip()}, *container.lifecycle.post_start, stop_);
-    if (!hook) failed(with_context(std::move(hook).error(), fmt::format("postStart of container '{}'", container.name)), "PostStartHookError");
+    if (!hook)
+      failed(with_context(std::move(hook).error(), fmt::format("postStart of container '{}'", container.name)), "PostStartHookError");
   }
 
   // A start whose answer was lost, or that was made by an earlier run of the agent, has happened all the same.
@@ -280,7 +291,9 @@ class PodExecutor::Step {
       const std::stop_callback chain(stop_, [&ending] { ending.request_stop(); });
       const auto timer = self_.options_.deadline(action.grace, ending);
       const auto hook = ports_.prober.run_hook({action.id, *container, first_ip()}, *container->lifecycle.pre_stop, ending.get_token());
-      if (!hook) PINTLE_LOG(kWarning, "reconcile", "preStop of container '{}' of pod '{}': {}; ignoring", action.name, pod_.full_name(), hook.error().message());
+      if (!hook)
+        PINTLE_LOG(kWarning, "reconcile", "preStop of container '{}' of pod '{}': {}; ignoring", action.name, pod_.full_name(),
+                   hook.error().message());
       if (stop_.stop_requested()) return failed({Code::kCancelled, 0, fmt::format("stop container '{}': given up", action.name)});
     }
     const auto used = std::chrono::floor<seconds>(self_.clock_.steady() - begun);
@@ -320,7 +333,8 @@ ProbeDone PodExecutor::probe(const ProbeRun& run, const ActionContext& context, 
     done.output = "the container has no such probe any more";
     return done;
   }
-  auto report = ports_.prober.probe({run.id, *container, context.pod_ips.empty() ? std::string() : context.pod_ips.front()}, *probe, std::move(stop));
+  auto report =
+      ports_.prober.probe({run.id, *container, context.pod_ips.empty() ? std::string() : context.pod_ips.front()}, *probe, std::move(stop));
   done.output = std::move(report.output);
   switch (report.outcome) {
     case ports::ProbeOutcome::kSuccess: done.result = ProbeResult::kSuccess; break;

@@ -46,7 +46,7 @@ using DeadlineTimer = std::function<std::shared_ptr<void>(Duration delay, std::s
 struct ExecutorOptions {
   std::string owner;  // unlike that of any other agent on this runtime; as PodLoopOutputs::owner. Empty: sandboxes bear no mark
   size_t max_parallel_pulls = 16;
-  std::string host_hosts_file = "/etc/hosts";  // shown to pods of the host's network (row 18.8)
+  std::string host_hosts_file = "/etc/hosts";        // shown to pods of the host's network (row 18.8)
   DeadlineTimer deadline = thread_deadline_timer();  // bounds preStop hooks
   // Credentials for a pull (imagePullSecrets, credential files); empty: none.
   std::function<std::optional<model::RegistryAuth>(const model::Pod& pod, const std::string& image, std::stop_token stop)> registry_auth;

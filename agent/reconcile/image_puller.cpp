@@ -9,7 +9,9 @@ namespace {
 
 std::string reason_of(const Error& error, const char* otherwise) { return error.code == Code::kInvalid ? "InvalidImageName" : otherwise; }
 
-std::unexpected<ImageFailure> failure(Error error, std::string reason) { return std::unexpected(ImageFailure{std::move(error), std::move(reason)}); }
+std::unexpected<ImageFailure> failure(Error error, std::string reason) {
+  return std::unexpected(ImageFailure{std::move(error), std::move(reason)});
+}
 
 Error cancelled(const std::string& image) { return {Code::kCancelled, 0, fmt::format("pull image '{}': given up", image)}; }
 
@@ -22,10 +24,10 @@ std::expected<ImageOutcome, ImageFailure> ImagePuller::ensure(const std::string&
     if (!found) return failure(found.error(), reason_of(found.error(), "ImageInspectError"));
     if (*found) return ImageOutcome{**std::move(found), false};
     if (policy == model::PullPolicy::kNever)
-      return failure({Code::kNotFound, 0, fmt::format("Container image \"{}\" is not present with pull policy of Never", image)}, "ErrImageNeverPull");
+      return failure({Code::kNotFound, 0, fmt::format("Container image \"{}\" is not present with pull policy of Never", image)},
+                     "ErrImageNeverPull");
   }
-  if (auto pulled = pull(image, auth, stop); !pulled)
-    return failure(pulled.error(), reason_of(pulled.error(), "ErrImagePull"));
+  if (auto pulled = pull(image, auth, stop); !pulled) return failure(pulled.error(), reason_of(pulled.error(), "ErrImagePull"));
   auto found = images_.find_image(image);
   if (!found) return failure(std::move(found).error(), "ImageInspectError");
   if (!*found) return failure({Code::kNotFound, 0, fmt::format("image '{}' was pulled and is not there", image)}, "ImageInspectError");

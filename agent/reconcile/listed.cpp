@@ -29,7 +29,8 @@ bool take_over(const std::vector<Object>& known, std::vector<Object>& listed) {
 
 }  // namespace
 
-std::shared_ptr<const model::ObservedPod> merge_listed(const std::shared_ptr<const model::ObservedPod>& known, const model::ObservedPod& listed) {
+std::shared_ptr<const model::ObservedPod> merge_listed(const std::shared_ptr<const model::ObservedPod>& known,
+                                                       const model::ObservedPod& listed) {
   if (known == nullptr) return std::make_shared<const model::ObservedPod>(listed);
   auto merged = std::make_shared<model::ObservedPod>(listed);
   const bool same_sandboxes = take_over(known->sandboxes, merged->sandboxes);

@@ -58,7 +58,8 @@ class ActionRunner {
  public:
   virtual ~ActionRunner() = default;
   // PodLoop::action_done(uid, ticket, …) follows exactly once, also when `stop` was triggered.
-  virtual void start(const PodUid& uid, ActionTicket ticket, const lifecycle::Action& action, const ActionContext& context, std::stop_token stop) = 0;
+  virtual void start(const PodUid& uid, ActionTicket ticket, const lifecycle::Action& action, const ActionContext& context,
+                     std::stop_token stop) = 0;
 };
 
 class ProbeRunner {

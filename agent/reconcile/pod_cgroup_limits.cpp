@@ -42,7 +42,8 @@ ports::CgroupLimits pod_cgroup_limits(const model::PodSpec& spec, model::QosClas
   const int64_t cpu = milli_of(lifecycle::pod_requests(spec), "cpu");
   limits.cpu_shares = static_cast<uint64_t>(qos == model::QosClass::kBestEffort ? 2 : lifecycle::cpu_shares(cpu));
   if (qos == model::QosClass::kBestEffort) return limits;
-  if (const auto quota = limit_of(spec, "cpu"); quota && *quota > 0) limits.cpu_quota_us = lifecycle::cpu_quota(*quota, limits.cpu_period_us);
+  if (const auto quota = limit_of(spec, "cpu"); quota && *quota > 0)
+    limits.cpu_quota_us = lifecycle::cpu_quota(*quota, limits.cpu_period_us);
   if (const auto memory = limit_of(spec, "memory"); memory && *memory > 0) limits.memory_bytes = *memory / 1000;
   return limits;
 }

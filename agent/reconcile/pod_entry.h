@@ -29,7 +29,7 @@ struct RunningPlan {
 struct PodEntry {
   PodUid uid;
   PodPtr desired;
-  std::string source;   // "api", "file"; empty: an orphan
+  std::string source;    // "api", "file"; empty: an orphan
   bool removed = false;  // gone from its source, or never had one
   PodPtr successor;      // the same UID came back while this one was ending (facts row 4.10)
   std::string successor_source;

@@ -43,7 +43,8 @@ bool shown_in_volumes_differs(const model::Pod& a, const model::Pod& b) {
 }
 
 bool has_running(const PodEntry& entry) {
-  return entry.observed != nullptr && std::ranges::any_of(entry.observed->containers, [](const auto& c) { return c.state == model::RunState::kRunning; });
+  return entry.observed != nullptr &&
+         std::ranges::any_of(entry.observed->containers, [](const auto& c) { return c.state == model::RunState::kRunning; });
 }
 
 }  // namespace
@@ -81,8 +82,9 @@ void PodLoop::set_pod(const PodPtr& pod, const std::string& source, Time now) {
   const auto found = entries_.find(pod->uid());
   if (found == entries_.end()) return settle(add(pod, source), now);
   PodEntry& entry = found->second;
-  if (entry.removed && !entry.orphan() && entry.memory.stage < lifecycle::PodStage::kTerminating) entry.removed = false;  // its end was not begun
-  if (entry.removed) {  // row 4.10: it ends first, then begins anew
+  if (entry.removed && !entry.orphan() && entry.memory.stage < lifecycle::PodStage::kTerminating)
+    entry.removed = false;  // its end was not begun
+  if (entry.removed) {      // row 4.10: it ends first, then begins anew
     entry.successor = pod;
     entry.successor_source = source;
     return;
@@ -229,7 +231,8 @@ void PodLoop::action_done(const PodUid& uid, ActionTicket ticket, ActionReply re
   const auto found = entries_.find(uid);
   if (found == entries_.end()) return;
   PodEntry& entry = found->second;
-  if (!entry.plan || entry.plan->number != ticket.plan || ticket.index >= entry.plan->actions.size() || entry.plan->done[ticket.index]) return;
+  if (!entry.plan || entry.plan->number != ticket.plan || ticket.index >= entry.plan->actions.size() || entry.plan->done[ticket.index])
+    return;
   RunningPlan& plan = *entry.plan;
   entry.last_mark = std::max(entry.last_mark, reply.mark);
   plan.done[ticket.index] = true;
@@ -257,7 +260,8 @@ void PodLoop::action_done(const PodUid& uid, ActionTicket ticket, ActionReply re
     entry.stale = true;
     if (plan.reread) {
       entry.reread_at = now + entry.reread_backoff.next();
-      entry.explanation = fmt::format("the runtime does not tell about the pod: {}", outcome.error ? outcome.error->message() : "no answer");
+      entry.explanation =
+          fmt::format("the runtime does not tell about the pod: {}", outcome.error ? outcome.error->message() : "no answer");
     }
   }
   if (plan.left == 0) entry.plan.reset();
@@ -291,9 +295,7 @@ void PodLoop::wake(Time now) {
     if (const auto found = entries_.find(uid); found != entries_.end()) settle(found->second, now);
 }
 
-std::optional<Time> PodLoop::next_wake() const {
-  return wakes_.empty() ? std::nullopt : std::optional<Time>(wakes_.begin()->first);
-}
+std::optional<Time> PodLoop::next_wake() const { return wakes_.empty() ? std::nullopt : std::optional<Time>(wakes_.begin()->first); }
 
 std::vector<ports::PodRecord> PodLoop::snapshot() const {
   std::vector<ports::PodRecord> records;

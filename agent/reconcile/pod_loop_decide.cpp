@@ -25,9 +25,10 @@ bool counts_on_node(const PodEntry& entry) {
 
 bool touches_runtime(const lifecycle::Action& action) {
   using namespace lifecycle;
-  return std::holds_alternative<RunSandbox>(action) || std::holds_alternative<StartContainer>(action) || std::holds_alternative<StopContainer>(action) ||
-         std::holds_alternative<RemoveContainer>(action) || std::holds_alternative<StopSandbox>(action) ||
-         std::holds_alternative<RemoveSandbox>(action) || std::holds_alternative<InspectPod>(action);
+  return std::holds_alternative<RunSandbox>(action) || std::holds_alternative<StartContainer>(action) ||
+         std::holds_alternative<StopContainer>(action) || std::holds_alternative<RemoveContainer>(action) ||
+         std::holds_alternative<StopSandbox>(action) || std::holds_alternative<RemoveSandbox>(action) ||
+         std::holds_alternative<InspectPod>(action);
 }
 
 ports::PodRecord make_record(const PodEntry& entry, const lifecycle::NodeFacts* node) {
@@ -132,7 +133,8 @@ void PodLoop::apply(PodEntry& entry, lifecycle::Decision decision, Time now) {
   if (!entry.orphan())
     for (const auto& event : decision.events) out_.events.record(event);
   const bool looked_at = entry.memory.stage != lifecycle::PodStage::kNew;
-  const bool news = !entry.decided || (looked_at && !entry.published && !entry.orphan()) || entry.status != decision.status || entry.finished != decision.finished;
+  const bool news = !entry.decided || (looked_at && !entry.published && !entry.orphan()) || entry.status != decision.status ||
+                    entry.finished != decision.finished;
   if (!entry.decided || entry.status.phase != decision.status.phase)
     add_to_timeline(entry.timeline, {now, fmt::format("phase {}", to_string(decision.status.phase)), std::nullopt, false});
   if (news) entry.status = std::move(decision.status);

@@ -18,7 +18,8 @@ class PooledRunner final : public ActionRunner {
  public:
   using Done = std::function<void(PodUid, ActionTicket, ActionReply)>;
   PooledRunner(PodExecutor& executor, WorkerPool& pool, Done done) : executor_(executor), pool_(pool), done_(std::move(done)) {}
-  void start(const PodUid& uid, ActionTicket ticket, const lifecycle::Action& action, const ActionContext& context, std::stop_token stop) override;
+  void start(const PodUid& uid, ActionTicket ticket, const lifecycle::Action& action, const ActionContext& context,
+             std::stop_token stop) override;
 
  private:
   PodExecutor& executor_;

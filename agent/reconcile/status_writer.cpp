@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "reconcile/static_pods.h"
 
 namespace pintle::reconcile {
 namespace {
@@ -52,6 +53,7 @@ void StatusWriter::stop() {
 }
 
 void StatusWriter::publish(StatusUpdate update) {
+  if (is_static(update.source)) return;  // the API knows it by its mirror's UID only
   MutexLock lock(mu_);
   const PodUid uid = update.pod->uid();
   auto [at, first] = entries_.try_emplace(uid);

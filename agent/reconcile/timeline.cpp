@@ -30,7 +30,9 @@ struct Told {
     return fmt::format("image '{}' {}", action.image, outcome.pulled ? "pulled" : "present");
   }
   std::string operator()(const RunSandbox&) const { return "sandbox ready"; }
-  std::string operator()(const StartContainer& action) const { return fmt::format("container '{}' started (attempt {})", action.name, action.attempt); }
+  std::string operator()(const StartContainer& action) const {
+    return fmt::format("container '{}' started (attempt {})", action.name, action.attempt);
+  }
   std::string operator()(const StopContainer& action) const { return fmt::format("container '{}' stopped", action.name); }
   std::string operator()(const RemoveContainer&) const { return "a container's record removed"; }
   std::string operator()(const StopSandbox&) const { return "sandbox stopped"; }

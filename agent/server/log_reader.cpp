@@ -37,7 +37,7 @@ Result<size_t> read_at(int fd, char* buffer, size_t size, off_t offset, const st
 
 // Where the last `lines` lines of the file begin. The parts of one long line count as one.
 Result<off_t> find_tail(int fd, int64_t lines, const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0) return fail_errno(errno, fmt::format("stat '{}'", path));
   if (lines <= 0) return info.st_size;
   std::array<char, kBlock> block{};
@@ -73,9 +73,14 @@ Result<off_t> find_tail(int fd, int64_t lines, const std::string& path) {
 class CriLogStream final : public ports::LogStream {
  public:
   CriLogStream(std::string path, UniqueFd file, off_t offset, ports::LogOptions options)
-      : path_(std::move(path)), options_(std::move(options)), file_(std::move(file)), offset_(offset), left_(options_.limit_bytes.value_or(-1)) {}
+      : path_(std::move(path)),
+        options_(std::move(options)),
+        file_(std::move(file)),
+        offset_(offset),
+        left_(options_.limit_bytes.value_or(-1)) {}
 
-  Status read(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following, std::stop_token stop) override;
+  Status read(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following,
+              std::stop_token stop) override;
 
  private:
   enum class Step { kEnd, kDone };  // end of file reached; or limit, sink or stop ended it
@@ -84,19 +89,21 @@ class CriLogStream final : public ports::LogStream {
   bool flush(const std::function<bool(std::string_view)>& sink);  // false: no more is wanted
   void format(std::string_view raw);
   [[nodiscard]] Result<bool> reopen_if_rotated();
-  [[nodiscard]] Status follow(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following, const std::stop_token& stop);
+  [[nodiscard]] Status follow(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following,
+                              const std::stop_token& stop);
 
   const std::string path_;
   const ports::LogOptions options_;
   UniqueFd file_;
   off_t offset_;
-  int64_t left_;           // bytes still allowed; negative: any number
-  std::string pending_;    // a raw line whose newline hasn't come yet
+  int64_t left_;         // bytes still allowed; negative: any number
+  std::string pending_;  // a raw line whose newline hasn't come yet
   std::string out_;
   bool mid_line_ = false;  // a partial line was handed out and its rest is to come
 };
 
-Status CriLogStream::read(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following, std::stop_token stop) {
+Status CriLogStream::read(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following,
+                          std::stop_token stop) {
   if (options_.follow) return follow(sink, keep_following, stop);
   PINTLE_ASSIGN_OR_RETURN(const Step step, drain(sink, stop));
   (void)step;  // either way there is no more
@@ -150,7 +157,7 @@ void CriLogStream::format(std::string_view raw) {
 
 // The runtime renames the file and begins a new one under the same name.
 Result<bool> CriLogStream::reopen_if_rotated() {
-  struct stat ours {}, named {};
+  struct stat ours{}, named{};
   if (::fstat(file_.get(), &ours) != 0) return fail_errno(errno, fmt::format("stat '{}'", path_));
   if (::stat(path_.c_str(), &named) != 0) return false;  // between rename and reopen, or removed with its container
   if (ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
@@ -169,7 +176,8 @@ Result<bool> CriLogStream::reopen_if_rotated() {
   return true;
 }
 
-Status CriLogStream::follow(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following, const std::stop_token& stop) {
+Status CriLogStream::follow(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following,
+                            const std::stop_token& stop) {
   UniqueFd notify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!notify.valid() || !wake.valid()) return fail_errno(errno, fmt::format("watch '{}'", path_));
@@ -186,7 +194,7 @@ Status CriLogStream::follow(const std::function<bool(std::string_view)>& sink, c
     PINTLE_ASSIGN_OR_RETURN(Step step, drain(sink, stop));
     if (step == Step::kDone) break;
     // A new file under the name: nothing is written to the old one any more, but its end may have come after our read.
-    struct stat ours {}, named {};
+    struct stat ours{}, named{};
     if (::fstat(file_.get(), &ours) == 0 && ::stat(path_.c_str(), &named) == 0 && ours.st_ino != named.st_ino) {
       PINTLE_ASSIGN_OR_RETURN(step, drain(sink, stop));
       if (step == Step::kDone) break;
@@ -196,8 +204,7 @@ Status CriLogStream::follow(const std::function<bool(std::string_view)>& sink, c
     if (!more_may_come) return {};
     std::array<pollfd, 2> wait{pollfd{notify.get(), POLLIN, 0}, pollfd{wake.get(), POLLIN, 0}};
     if (::poll(wait.data(), wait.size(), kFollowCheckMs) < 0 && errno != EINTR) return fail_errno(errno, fmt::format("watch '{}'", path_));
-    while (::read(notify.get(), events.data(), events.size()) > 0) {
-    }
+    while (::read(notify.get(), events.data(), events.size()) > 0) {}
   }
   if (stop.stop_requested()) return fail(Code::kCancelled, fmt::format("follow '{}': stopped", path_));
   return {};
@@ -208,7 +215,8 @@ Status CriLogStream::follow(const std::function<bool(std::string_view)>& sink, c
 Result<std::unique_ptr<ports::LogStream>> CriLogReader::open(const ports::LogTarget& target, const ports::LogOptions& options) {
   for (const auto* part : {&target.namespace_, &target.pod, &target.uid, &target.container})
     if (!is_path_part(*part)) return fail(Code::kInvalid, fmt::format("'{}' can't be part of a log's path", *part));
-  std::string path = fmt::format("{}/{}_{}_{}/{}/{}.log", root_, target.namespace_, target.pod, target.uid, target.container, target.attempt);
+  std::string path =
+      fmt::format("{}/{}_{}_{}/{}/{}.log", root_, target.namespace_, target.pod, target.uid, target.container, target.attempt);
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return fail_errno(errno, fmt::format("open the log '{}'", path));
   off_t offset = 0;

@@ -44,12 +44,13 @@ std::unexpected<ApiError> invalid(const ResourceType& type, const std::string& n
     problems += fmt::format("{}: {}", cause.field, cause.message);
   }
   if (causes.size() > 1) problems = fmt::format("[{}]", problems);
-  ApiError error{422, "Invalid", fmt::format("{} \"{}\" is invalid: {}", type.kind, name, problems), std::string(type.kind), name, "", std::move(causes)};
+  ApiError error{422, "Invalid",        fmt::format("{} \"{}\" is invalid: {}", type.kind, name, problems), std::string(type.kind), name,
+                 "",  std::move(causes)};
   return std::unexpected(std::move(error));
 }
 
 Json status_object(const ApiError& error) {
-  Json status = {{"kind", "Status"},         {"apiVersion", "v1"},         {"metadata", Json::object()}, {"status", "Failure"},
+  Json status = {{"kind", "Status"},         {"apiVersion", "v1"},     {"metadata", Json::object()}, {"status", "Failure"},
                  {"message", error.message}, {"reason", error.reason}, {"code", error.code}};
   Json details = Json::object();
   if (!error.kind.empty()) details["kind"] = error.kind;

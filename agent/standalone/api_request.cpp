@@ -65,7 +65,8 @@ ApiResult<std::optional<int64_t>> integer_value(const Query& query, const std::s
   if (text.empty()) return std::nullopt;
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return bad_request(fmt::format("parameter {}: '{}' is not a whole number", key, text));
+  if (error != std::errc() || end != text.data() + text.size())
+    return bad_request(fmt::format("parameter {}: '{}' is not a whole number", key, text));
   return value;
 }
 
@@ -101,7 +102,8 @@ ApiResult<ObjectPath> parse_object_path(const std::string& path) {
 ApiResult<ListRequest> parse_list_request(const ObjectPath& path, const Query& query) {
   ListRequest request;
   request.namespace_ = path.namespace_;
-  PINTLE_ASSIGN_OR_RETURN(request.selector, Selector::parse(*path.type, first_value(query, "labelSelector"), first_value(query, "fieldSelector")));
+  PINTLE_ASSIGN_OR_RETURN(request.selector,
+                          Selector::parse(*path.type, first_value(query, "labelSelector"), first_value(query, "fieldSelector")));
   PINTLE_ASSIGN_OR_RETURN(const auto limit, integer_value(query, "limit"));
   request.limit = std::max<int64_t>(0, limit.value_or(0));
   request.continue_token = first_value(query, "continue");

@@ -15,18 +15,21 @@ constexpr const char* kGroup = "coordination.k8s.io";
 
 // The level of the API whose objects are spoken here; clients compare it with their own.
 Json version_document() {
-  return {{"major", "1"},          {"minor", "32"},      {"gitVersion", "v1.32.0+pintle"}, {"gitCommit", ""},
-          {"gitTreeState", ""},    {"buildDate", ""},    {"goVersion", ""},                {"compiler", ""},
-          {"platform", "linux/amd64"}};
+  return {{"major", "1"},    {"minor", "32"},  {"gitVersion", "v1.32.0+pintle"}, {"gitCommit", ""}, {"gitTreeState", ""}, {"buildDate", ""},
+          {"goVersion", ""}, {"compiler", ""}, {"platform", "linux/amd64"}};
 }
 
 Json group_document() {
   const Json version = {{"groupVersion", fmt::format("{}/v1", kGroup)}, {"version", "v1"}};
-  return {{"kind", "APIGroup"}, {"apiVersion", "v1"}, {"name", kGroup}, {"versions", Json::array({version})}, {"preferredVersion", version}};
+  return {
+      {"kind", "APIGroup"}, {"apiVersion", "v1"}, {"name", kGroup}, {"versions", Json::array({version})}, {"preferredVersion", version}};
 }
 
 Json resource_entry(const ResourceType& type) {
-  Json entry = {{"name", type.plural}, {"singularName", type.singular}, {"namespaced", type.namespaced}, {"kind", type.kind},
+  Json entry = {{"name", type.plural},
+                {"singularName", type.singular},
+                {"namespaced", type.namespaced},
+                {"kind", type.kind},
                 {"verbs", {"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}}};
   if (!type.short_name.empty()) entry["shortNames"] = Json::array({type.short_name});
   if (!type.category.empty()) entry["categories"] = Json::array({type.category});
@@ -39,7 +42,11 @@ Json resource_list(std::string_view group) {
     if (type.group != group) continue;
     entries.push_back(resource_entry(type));
     const auto subresource = [&](const char* name, Json verbs, std::string_view kind) {
-      entries.push_back({{"name", fmt::format("{}/{}", type.plural, name)}, {"singularName", ""}, {"namespaced", type.namespaced}, {"kind", kind}, {"verbs", std::move(verbs)}});
+      entries.push_back({{"name", fmt::format("{}/{}", type.plural, name)},
+                         {"singularName", ""},
+                         {"namespaced", type.namespaced},
+                         {"kind", kind},
+                         {"verbs", std::move(verbs)}});
     };
     if (type.has_status) subresource("status", {"get", "patch", "update"}, type.kind);
     if (&type == &resources::kPods) {
@@ -47,7 +54,10 @@ Json resource_list(std::string_view group) {
       subresource("binding", Json::array({"create"}), "Binding");
     }
   }
-  return {{"kind", "APIResourceList"}, {"apiVersion", "v1"}, {"groupVersion", group.empty() ? std::string("v1") : fmt::format("{}/v1", group)}, {"resources", entries}};
+  return {{"kind", "APIResourceList"},
+          {"apiVersion", "v1"},
+          {"groupVersion", group.empty() ? std::string("v1") : fmt::format("{}/v1", group)},
+          {"resources", entries}};
 }
 
 // kubectl reads two things from this: that a kind exists, and that writes take `fieldValidation`, which makes it leave
@@ -68,14 +78,18 @@ Json openapi_v3(std::string_view group) {
     paths[collection] = {{"post", write}};
     paths[collection + "/{name}"] = {{"patch", write}, {"put", write}};
   }
-  return {{"openapi", "3.0.0"}, {"info", {{"title", "Pintle"}, {"version", "v1.32.0"}}}, {"paths", paths}, {"components", {{"schemas", Json::object()}}}};
+  return {{"openapi", "3.0.0"},
+          {"info", {{"title", "Pintle"}, {"version", "v1.32.0"}}},
+          {"paths", paths},
+          {"components", {{"schemas", Json::object()}}}};
 }
 
 std::optional<Document> openapi_document(const std::string& path, const std::string& accept) {
   const auto json = [](const Json& document) { return Document{dump(document)}; };
   if (path == "/openapi/v3")
-    return json({{"paths", {{"api/v1", {{"serverRelativeURL", "/openapi/v3/api/v1?hash=1"}}},
-                            {fmt::format("apis/{}/v1", kGroup), {{"serverRelativeURL", fmt::format("/openapi/v3/apis/{}/v1?hash=1", kGroup)}}}}}});
+    return json({{"paths",
+                  {{"api/v1", {{"serverRelativeURL", "/openapi/v3/api/v1?hash=1"}}},
+                   {fmt::format("apis/{}/v1", kGroup), {{"serverRelativeURL", fmt::format("/openapi/v3/apis/{}/v1?hash=1", kGroup)}}}}}});
   if (path == "/openapi/v3/api/v1") return json(openapi_v3(""));
   if (path == fmt::format("/openapi/v3/apis/{}/v1", kGroup)) return json(openapi_v3(kGroup));
   if (path != "/openapi/v2") return std::nullopt;
@@ -84,7 +98,10 @@ std::optional<Document> openapi_document(const std::string& path, const std::str
   // With a dot where the request has an at sign: Go's parser of media types refuses the at sign in an answer.
   constexpr const char* kProtobuf = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
   if (accept.find("proto-openapi.spec.v2") != std::string::npos) return Document{"", kProtobuf};
-  return json({{"swagger", "2.0"}, {"info", {{"title", "Pintle"}, {"version", "v1.32.0"}}}, {"paths", Json::object()}, {"definitions", Json::object()}});
+  return json({{"swagger", "2.0"},
+               {"info", {{"title", "Pintle"}, {"version", "v1.32.0"}}},
+               {"paths", Json::object()},
+               {"definitions", Json::object()}});
 }
 
 }  // namespace
@@ -94,10 +111,12 @@ std::optional<Document> discovery_document(const std::string& path, const std::s
   if (path == "/healthz" || path == "/livez" || path == "/readyz") return Document{"ok", "text/plain; charset=utf-8"};
   if (path == "/version") return json(version_document());
   if (path == "/")
-    return json({{"paths", {"/api", "/api/v1", "/apis", fmt::format("/apis/{}", kGroup), fmt::format("/apis/{}/v1", kGroup), "/healthz", "/livez", "/openapi/v2",
-                            "/openapi/v3", "/readyz", "/version"}}});
+    return json({{"paths",
+                  {"/api", "/api/v1", "/apis", fmt::format("/apis/{}", kGroup), fmt::format("/apis/{}/v1", kGroup), "/healthz", "/livez",
+                   "/openapi/v2", "/openapi/v3", "/readyz", "/version"}}});
   if (path == "/api")
-    return json({{"kind", "APIVersions"}, {"versions", Json::array({"v1"})},
+    return json({{"kind", "APIVersions"},
+                 {"versions", Json::array({"v1"})},
                  {"serverAddressByClientCIDRs", Json::array({{{"clientCIDR", "0.0.0.0/0"}, {"serverAddress", server_address}}})}});
   if (path == "/apis") return json({{"kind", "APIGroupList"}, {"apiVersion", "v1"}, {"groups", Json::array({group_document()})}});
   if (path == "/api/v1") return json(resource_list(""));

@@ -18,6 +18,7 @@ struct Document {
 };
 
 // The document at `path` ("/api", "/apis/coordination.k8s.io/v1", "/version", "/openapi/v3" …); nullopt: none is there.
-[[nodiscard]] std::optional<Document> discovery_document(const std::string& path, const std::string& accept, const std::string& server_address);
+[[nodiscard]] std::optional<Document> discovery_document(const std::string& path, const std::string& accept,
+                                                         const std::string& server_address);
 
 }  // namespace pintle::standalone

@@ -35,7 +35,9 @@ int remembered_port(const std::string& path) {
   return port > 0 && port <= 65535 ? port : 0;
 }
 
-std::string url_of(const std::string& host, int port) { return host == "::1" ? fmt::format("https://[::1]:{}", port) : fmt::format("https://{}:{}", host, port); }
+std::string url_of(const std::string& host, int port) {
+  return host == "::1" ? fmt::format("https://[::1]:{}", port) : fmt::format("https://{}:{}", host, port);
+}
 
 }  // namespace
 
@@ -69,16 +71,18 @@ Result<std::unique_ptr<ApiEndpoint>> ApiEndpoint::create(Options options) {
   const std::string port_file = kept.root_dir + "/port";
   const bool any_port = address.port == 0;
   if (any_port) address.port = remembered_port(port_file);
-  parts->routes = std::make_unique<Routes>(parts->rest, parts->store, *kept.clock,
-                                           Routes::Options{identity.token, fmt::format("{}:{}", address.host, address.port), kept.log_reader});
+  parts->routes =
+      std::make_unique<Routes>(parts->rest, parts->store, *kept.clock,
+                               Routes::Options{identity.token, fmt::format("{}:{}", address.host, address.port), kept.log_reader});
   const auto start = [&] {
-    return HttpsServer::start({.address = address,
-                               .identity = identity,
-                               .authorize = [routes = parts->routes.get()](const httplib::Request& request) { return routes->is_authorized(request); },
-                               .handler = [routes = parts->routes.get()](const httplib::Request& request, const std::string& body, TlsStream& connection,
-                                                                         httplib::Response& response) { routes->handle(request, body, connection, response); },
-                               .renew = [&kept = parts->options] { return load_identity(kept.root_dir, kept.clock->now()); },
-                               .clock = kept.clock});
+    return HttpsServer::start(
+        {.address = address,
+         .identity = identity,
+         .authorize = [routes = parts->routes.get()](const httplib::Request& request) { return routes->is_authorized(request); },
+         .handler = [routes = parts->routes.get()](const httplib::Request& request, const std::string& body, TlsStream& connection,
+                                                   httplib::Response& response) { routes->handle(request, body, connection, response); },
+         .renew = [&kept = parts->options] { return load_identity(kept.root_dir, kept.clock->now()); },
+         .clock = kept.clock});
   };
   auto server = start();
   if (!server && any_port && address.port != 0) {  // someone else has our port now: kubeconfig is written anew below

@@ -20,10 +20,10 @@ namespace pintle::standalone {
 class ApiEndpoint {
  public:
   struct Options {
-    std::string root_dir;                 // made with mode 0700: certificates, token, the port once picked
-    std::string listen = "127.0.0.1:0";   // loopback only; port 0 picks one and keeps to it over restarts
-    std::string node_name;                // where pods without a node are put
-    std::string kubeconfig_path;          // written with mode 0600; empty: <root_dir>/kubeconfig
+    std::string root_dir;                // made with mode 0700: certificates, token, the port once picked
+    std::string listen = "127.0.0.1:0";  // loopback only; port 0 picks one and keeps to it over restarts
+    std::string node_name;               // where pods without a node are put
+    std::string kubeconfig_path;         // written with mode 0600; empty: <root_dir>/kubeconfig
     ports::ObjectLog* object_log = nullptr;
     ports::LogReader* log_reader = nullptr;  // null: `kubectl logs` is refused
     const Clock* clock = nullptr;

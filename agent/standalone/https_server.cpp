@@ -93,7 +93,8 @@ int port_of(int fd) {
   sockaddr_storage name{};
   socklen_t size = sizeof name;
   if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) return 0;
-  return ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port : reinterpret_cast<const sockaddr_in*>(&name)->sin_port);
+  return ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port
+                                          : reinterpret_cast<const sockaddr_in*>(&name)->sin_port);
 }
 
 // cpp-httplib's parser and writer; its sockets, threads and routing by regular expression are not used.
@@ -116,7 +117,13 @@ class Protocol final : public httplib::Server {
       if (!read) return refuse_request(400, "BadRequest", "the request's body could not be read", response);
       handle(request, std::move(body), response);
     };
-    Get("/", plain).Post("/", with_body).Put("/", with_body).Patch("/", with_body).Delete("/", with_body).Delete("/", plain).Options("/", plain);
+    Get("/", plain)
+        .Post("/", with_body)
+        .Put("/", with_body)
+        .Patch("/", with_body)
+        .Delete("/", with_body)
+        .Delete("/", plain)
+        .Options("/", plain);
     set_payload_max_length(HttpsServer::kLargestBody);
     set_error_handler([](const httplib::Request&, httplib::Response& response) {
       if (response.status == 413 && response.body.empty()) refuse_request(413, "RequestEntityTooLarge", kTooLarge, response);
@@ -150,9 +157,10 @@ class Protocol final : public httplib::Server {
  private:
   static void refuse_request(int code, const char* reason, const char* message, httplib::Response& response) {
     response.status = code;
-    response.set_content(fmt::format(R"({{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{}","reason":"{}","code":{}}})", message,
-                                     reason, code),
-                         "application/json");
+    response.set_content(
+        fmt::format(R"({{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{}","reason":"{}","code":{}}})",
+                    message, reason, code),
+        "application/json");
   }
   void handle(const httplib::Request& request, std::string body, httplib::Response& response) {
     handler_(request, std::move(body), *thread_connection_, response);
@@ -253,9 +261,11 @@ Result<ListenAddress> parse_listen_address(const std::string& text) {
   in_addr v4{};
   const bool loopback4 = ::inet_pton(AF_INET, address.host.c_str(), &v4) == 1 && ntohl(v4.s_addr) == INADDR_LOOPBACK;
   if (!loopback4 && address.host != "::1")
-    return fail(Code::kInvalid, fmt::format("listen address '{}': whoever holds the endpoint's token controls this machine, so it listens on loopback only: use "
-                                            "127.0.0.1:{} and reach it through an SSH tunnel",
-                                            text, address.port));
+    return fail(
+        Code::kInvalid,
+        fmt::format("listen address '{}': whoever holds the endpoint's token controls this machine, so it listens on loopback only: use "
+                    "127.0.0.1:{} and reach it through an SSH tunnel",
+                    text, address.port));
   return address;
 }
 

@@ -34,7 +34,8 @@ struct ListenAddress {
 class HttpsServer {
  public:
   // `body` was read whole. Long answers set a content provider, which may use `connection` as long as it runs.
-  using Handler = std::function<void(const httplib::Request& request, std::string body, TlsStream& connection, httplib::Response& response)>;
+  using Handler =
+      std::function<void(const httplib::Request& request, std::string body, TlsStream& connection, httplib::Response& response)>;
   static constexpr size_t kLargestBody = 10 * 1024 * 1024;
 
   struct Options {

@@ -52,7 +52,8 @@ ApiResult<void> check_string_map(const ResourceType& type, const std::string& na
   if (!map->is_object()) return bad_request(fmt::format("{}: expected a mapping of texts", path));
   for (const auto& [key, value] : map->items())
     if (!value.is_string())
-      return bad_request(fmt::format("{} \"{}\": {}[{}]: expected a text, found {}: put it in quotes", type.kind, name, path, key, value.type_name()));
+      return bad_request(
+          fmt::format("{} \"{}\": {}[{}]: expected a text, found {}: put it in quotes", type.kind, name, path, key, value.type_name()));
   return {};
 }
 
@@ -75,14 +76,15 @@ std::string random_uid() {
 ApiResult<void> start_metadata(const ResourceType& type, const std::string& namespace_, Time now, Json& object) {
   Json& metadata = mapping(object, "metadata");
   std::string name = text_at(metadata, "name");
-  if (const std::string prefix = text_at(metadata, "generateName"); name.empty() && !prefix.empty()) name = prefix.substr(0, 248) + random_suffix();
-  if (name.empty())
-    return invalid(type, "", {{"metadata.name", "FieldValueRequired", "Required value: name or generateName is required"}});
+  if (const std::string prefix = text_at(metadata, "generateName"); name.empty() && !prefix.empty())
+    name = prefix.substr(0, 248) + random_suffix();
+  if (name.empty()) return invalid(type, "", {{"metadata.name", "FieldValueRequired", "Required value: name or generateName is required"}});
   const bool is_node_like = type.plural != "namespaces" || name.find('.') == std::string::npos;
   if (!is_dns_name(name) || !is_node_like)
     return invalid(type, name,
                    {{"metadata.name", "FieldValueInvalid",
-                     fmt::format("Invalid value: \"{}\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
+                     fmt::format("Invalid value: \"{}\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
+                                 "characters, '-' or '.', and must "
                                  "start and end with an alphanumeric character",
                                  name)}});
   const std::string given = text_at(metadata, "namespace");
@@ -90,7 +92,8 @@ ApiResult<void> start_metadata(const ResourceType& type, const std::string& name
     return bad_request("the namespace of the provided object does not match the namespace sent on the request");
   PINTLE_TRY(check_string_map(type, name, object, "labels"));
   PINTLE_TRY(check_string_map(type, name, object, "annotations"));
-  for (const char* field : {"resourceVersion", "selfLink", "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace"})
+  for (const char* field :
+       {"resourceVersion", "selfLink", "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace"})
     metadata.erase(field);
   metadata["name"] = name;
   if (type.namespaced) metadata["namespace"] = namespace_;
@@ -104,14 +107,17 @@ ApiResult<void> keep_metadata(const ResourceType& type, const Json& before, Json
   Json& metadata = mapping(after, "metadata");
   for (const char* fixed : {"name", "namespace"})
     if (const std::string given = text_at(metadata, fixed); !given.empty() && given != text_at(before, "metadata", fixed))
-      return bad_request(fmt::format("the {} of the object ({}) does not match the {} on the URL ({})", fixed, given, fixed, text_at(before, "metadata", fixed)));
+      return bad_request(fmt::format("the {} of the object ({}) does not match the {} on the URL ({})", fixed, given, fixed,
+                                     text_at(before, "metadata", fixed)));
   if (const std::string uid = text_at(metadata, "uid"), ours = text_at(before, "metadata", "uid"); !uid.empty() && uid != ours)
     return conflict(type, name, fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, ours));
-  if (const std::string version = text_at(metadata, "resourceVersion"); !version.empty() && version != text_at(before, "metadata", "resourceVersion"))
+  if (const std::string version = text_at(metadata, "resourceVersion");
+      !version.empty() && version != text_at(before, "metadata", "resourceVersion"))
     return conflict(type, name, "the object has been modified; please apply your changes to the latest version and try again");
   PINTLE_TRY(check_string_map(type, name, after, "labels"));
   PINTLE_TRY(check_string_map(type, name, after, "annotations"));
-  for (const char* kept : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"}) {
+  for (const char* kept : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp",
+                           "deletionGracePeriodSeconds", "generation"}) {
     if (const Json* value = find(before, "metadata", kept))
       metadata[kept] = *value;
     else

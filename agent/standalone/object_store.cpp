@@ -158,7 +158,8 @@ ApiResult<VersionPtr> ObjectStore::commit(const ResourceType& type, const Versio
     const auto written = log_.put(record, persistence == Persistence::kSynced ? Durability::kSynced : Durability::kRelaxed);
     if (!written) return internal_error(fmt::format("the object could not be stored: {}", written.error().message()));
   }
-  publish(type, key, {base == nullptr ? Change::Kind::kAdded : Change::Kind::kModified, made, base == nullptr ? nullptr : base->selectable}, false);
+  publish(type, key, {base == nullptr ? Change::Kind::kAdded : Change::Kind::kModified, made, base == nullptr ? nullptr : base->selectable},
+          false);
   return made;
 }
 
@@ -198,7 +199,8 @@ void ObjectStore::publish(const ResourceType& type, const Key& key, Change chang
 }
 
 void ObjectStore::trim(Collection& collection) {
-  while (collection.window.size() > limits_.window_events || (collection.window_bytes > limits_.window_bytes && collection.window.size() > 1)) {
+  while (collection.window.size() > limits_.window_events ||
+         (collection.window_bytes > limits_.window_bytes && collection.window.size() > 1)) {
     const auto& oldest = collection.window.front();
     collection.window_begin = oldest.object->resource_version;
     collection.window_bytes -= weight(oldest);
@@ -218,8 +220,7 @@ std::shared_ptr<Watcher> ObjectStore::add_watcher(const ResourceType& type, int6
 ApiResult<std::shared_ptr<Watcher>> ObjectStore::watch(const ResourceType& type, int64_t from) {
   MutexLock lock(mu_);
   auto& collection = collections_[type.id()];
-  if (from < collection.window_begin)
-    return expired(fmt::format("too old resource version: {} ({})", from, collection.window_begin));
+  if (from < collection.window_begin) return expired(fmt::format("too old resource version: {} ({})", from, collection.window_begin));
   if (from > version_) return expired(fmt::format("too large resource version: {}, current: {}", from, version_));
   return add_watcher(type, from);
 }

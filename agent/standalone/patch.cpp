@@ -9,7 +9,8 @@ namespace pintle::standalone {
 ApiResult<Json> apply_patch(const Json& object, std::string_view content_type, const Json& patch) {
   content_type = content_type.substr(0, content_type.find(';'));
   if (content_type == "application/apply-patch+yaml" || content_type == "application/apply-patch+cbor")
-    return refuse(415, "UnsupportedMediaType", "server-side apply is not offered by this endpoint: use 'kubectl apply' without --server-side");
+    return refuse(415, "UnsupportedMediaType",
+                  "server-side apply is not offered by this endpoint: use 'kubectl apply' without --server-side");
   if (content_type == "application/json-patch+json") {
     if (!patch.is_array()) return bad_request("a JSON patch is a list of operations");
     try {

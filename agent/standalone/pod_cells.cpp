@@ -52,7 +52,8 @@ bool summarize_init(const Json& pod, Summary& summary) {
     }
     if (terminated != nullptr) {
       summary.status = "Init:" + terminated_reason(*terminated);
-    } else if (const std::string waiting = text_at(status, "state", "waiting", "reason"); !waiting.empty() && waiting != "PodInitializing") {
+    } else if (const std::string waiting = text_at(status, "state", "waiting", "reason");
+               !waiting.empty() && waiting != "PodInitializing") {
       summary.status = "Init:" + waiting;
     } else {
       summary.status = fmt::format("Init:{}/{}", i, total);
@@ -95,7 +96,8 @@ Summary summarize(const Json& pod) {
   summary.status = text_at(pod, "status", "phase");
   if (const std::string reason = text_at(pod, "status", "reason"); !reason.empty()) summary.status = reason;
   for (const auto& condition : list_at(pod, "status", "conditions"))
-    if (text_at(condition, "type") == "PodScheduled" && text_at(condition, "reason") == "SchedulingGated") summary.status = "SchedulingGated";
+    if (text_at(condition, "type") == "PodScheduled" && text_at(condition, "reason") == "SchedulingGated")
+      summary.status = "SchedulingGated";
   bool initialized = true;
   if (summarize_init(pod, summary)) {
     initialized = false;
@@ -134,9 +136,15 @@ Json pod_cells(const Json& pod, Time now) {
   const auto or_none = [](std::string text) { return text.empty() ? std::string("<none>") : text; };
   std::string ip = text_at(pod, "status", "podIP");
   if (const auto& ips = list_at(pod, "status", "podIPs"); !ips.empty()) ip = text_at(ips[0], "ip");
-  return {text_at(pod, "metadata", "name"), fmt::format("{}/{}", summary.ready, total), summary.status, restarts,
-          age_of(text_at(pod, "metadata", "creationTimestamp"), now), or_none(ip), or_none(text_at(pod, "spec", "nodeName")),
-          or_none(text_at(pod, "status", "nominatedNodeName")), readiness_gates(pod)};
+  return {text_at(pod, "metadata", "name"),
+          fmt::format("{}/{}", summary.ready, total),
+          summary.status,
+          restarts,
+          age_of(text_at(pod, "metadata", "creationTimestamp"), now),
+          or_none(ip),
+          or_none(text_at(pod, "spec", "nodeName")),
+          or_none(text_at(pod, "status", "nominatedNodeName")),
+          readiness_gates(pod)};
 }
 
 }  // namespace pintle::standalone

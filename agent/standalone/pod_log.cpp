@@ -65,19 +65,20 @@ ApiResult<void> serve_pod_log(ObjectStore& store, const Clock& clock, ports::Log
   if (!target) return bad_request(target.error().message());
   auto opened = reader->open(*target, options);
   if (!opened)
-    return bad_request(fmt::format("the log of container \"{}\" in pod \"{}\" is not there: {}", target->container, target->pod, opened.error().message()));
+    return bad_request(fmt::format("the log of container \"{}\" in pod \"{}\" is not there: {}", target->container, target->pod,
+                                   opened.error().message()));
   auto following = std::make_shared<Following>(store, *target);
-  response.set_chunked_content_provider(
-      "text/plain", [stream = std::shared_ptr<ports::LogStream>(*std::move(opened)), following, &connection, stop](size_t, httplib::DataSink& sink) {
-        const auto read = stream->read([&sink](std::string_view text) { return sink.write(text.data(), text.size()); },
-                                       [&] { return (*following)(connection); }, stop);
-        if (!read && read.error().code != Code::kCancelled) {
-          const std::string note = fmt::format("\n[the log ends here: {}]\n", read.error().message());
-          (void)sink.write(note.data(), note.size());  // the answer has begun: there is no other place to say it
-        }
-        sink.done();
-        return true;
-      });
+  response.set_chunked_content_provider("text/plain", [stream = std::shared_ptr<ports::LogStream>(*std::move(opened)), following,
+                                                       &connection, stop](size_t, httplib::DataSink& sink) {
+    const auto read = stream->read([&sink](std::string_view text) { return sink.write(text.data(), text.size()); },
+                                   [&] { return (*following)(connection); }, stop);
+    if (!read && read.error().code != Code::kCancelled) {
+      const std::string note = fmt::format("\n[the log ends here: {}]\n", read.error().message());
+      (void)sink.write(note.data(), note.size());  // the answer has begun: there is no other place to say it
+    }
+    sink.done();
+    return true;
+  });
   return {};
 }
 

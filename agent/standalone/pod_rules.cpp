@@ -119,7 +119,8 @@ void apply_pod_defaults(Json& pod) {
   fill(spec, "schedulerName", "default-scheduler");
   fill(spec, "enableServiceLinks", true);
   fill(spec, "securityContext", Json::object());
-  if (find(spec, "serviceAccountName") == nullptr) spec["serviceAccountName"] = find(spec, "serviceAccount") != nullptr ? spec["serviceAccount"] : Json("default");
+  if (find(spec, "serviceAccountName") == nullptr)
+    spec["serviceAccountName"] = find(spec, "serviceAccount") != nullptr ? spec["serviceAccount"] : Json("default");
   fill(spec, "serviceAccount", spec["serviceAccountName"]);
   const bool host_network = flag_at(spec, "hostNetwork");
   for (const char* list : {"containers", "initContainers"}) {
@@ -139,10 +140,8 @@ void start_pod(Json& pod, const PodContext& context) {
   Json status = {{"phase", "Pending"}, {"qosClass", qos_of(pod)}};
   if (text_at(spec, "nodeName").empty()) {
     spec["nodeName"] = context.node_name;
-    status["conditions"] = Json::array({{{"type", "PodScheduled"},
-                                         {"status", "True"},
-                                         {"lastProbeTime", nullptr},
-                                         {"lastTransitionTime", format_rfc3339(context.now)}}});
+    status["conditions"] = Json::array(
+        {{{"type", "PodScheduled"}, {"status", "True"}, {"lastProbeTime", nullptr}, {"lastTransitionTime", format_rfc3339(context.now)}}});
   }
   pod["status"] = std::move(status);
 }
@@ -155,7 +154,8 @@ ApiResult<void> validate_pod(const Json& pod, bool strict) {
   if (strict) {
     codec::DecodeOptions options;
     options.unknown_fields = codec::UnknownFields::kRefuse;
-    if (auto known = codec::decode_pod(text, options); !known) return bad_request(fmt::format("strict decoding error: {}", known.error().message()));
+    if (auto known = codec::decode_pod(text, options); !known)
+      return bad_request(fmt::format("strict decoding error: {}", known.error().message()));
   }
   model::apply_defaults(*decoded);
   std::vector<FieldCause> causes;
@@ -182,11 +182,12 @@ ApiResult<void> check_pod_update(const Json& before, const Json& after) {
       if (changed.size() > 200) break;
       changed += fmt::format("{}spec{}", changed.empty() ? "" : ", ", text_at(step, "path"));
     }
-    return refuse_spec("spec", fmt::format("Forbidden: pod updates may not change fields other than `spec.containers[*].image`, "
-                                           "`spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing "
-                                           "tolerations); changed: {}",
-                                           changed)
-                                   .c_str());
+    return refuse_spec(
+        "spec", fmt::format("Forbidden: pod updates may not change fields other than `spec.containers[*].image`, "
+                            "`spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing "
+                            "tolerations); changed: {}",
+                            changed)
+                    .c_str());
   }
   const auto& tolerations = list_at(*new_spec, "tolerations");
   for (const auto& old : list_at(*old_spec, "tolerations"))

@@ -20,8 +20,14 @@ struct Field {
   std::span<const Field> inner{};
 };
 
-constexpr Field kMetadata[] = {{1, "name", As::kText},          {2, "generateName", As::kText}, {3, "namespace", As::kText},    {5, "uid", As::kText},
-                               {6, "resourceVersion", As::kText}, {11, "labels", As::kTextMap},   {12, "annotations", As::kTextMap}, {14, "finalizers", As::kTexts}};
+constexpr Field kMetadata[] = {{1, "name", As::kText},
+                               {2, "generateName", As::kText},
+                               {3, "namespace", As::kText},
+                               {5, "uid", As::kText},
+                               {6, "resourceVersion", As::kText},
+                               {11, "labels", As::kTextMap},
+                               {12, "annotations", As::kTextMap},
+                               {14, "finalizers", As::kTexts}};
 constexpr Field kConfigMap[] = {
     {1, "metadata", As::kMessage, kMetadata}, {2, "data", As::kTextMap}, {3, "binaryData", As::kBytesMap}, {4, "immutable", As::kFlag}};
 constexpr Field kSecret[] = {{1, "metadata", As::kMessage, kMetadata},
@@ -164,7 +170,8 @@ ApiResult<Json> decode_protobuf_body(std::string_view body) {
   const std::string kind = text_at(object, "kind");
   const auto fields = fields_of(kind);
   if (fields.empty())
-    return refuse(415, "UnsupportedMediaType", fmt::format("the body of the request is a {} in protobuf: this endpoint takes that kind as JSON only", kind));
+    return refuse(415, "UnsupportedMediaType",
+                  fmt::format("the body of the request is a {} in protobuf: this endpoint takes that kind as JSON only", kind));
   if (!decode_message(raw, fields, object)) return broken();
   return object;
 }

@@ -15,7 +15,9 @@ struct ResourceType {
   bool namespaced = true;
   bool has_status = false;
 
-  [[nodiscard]] std::string api_version() const { return group.empty() ? std::string(version) : std::string(group) + "/" + std::string(version); }
+  [[nodiscard]] std::string api_version() const {
+    return group.empty() ? std::string(version) : std::string(group) + "/" + std::string(version);
+  }
   // As ports::ObjectKey::resource.
   [[nodiscard]] std::string id() const { return group.empty() ? std::string(plural) : std::string(plural) + "." + std::string(group); }
 };

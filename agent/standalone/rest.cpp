@@ -42,7 +42,8 @@ ApiResult<void> check_immutable(const ResourceType& type, const Json& before, co
   for (const char* field : {"data", "binaryData", "immutable"}) {
     const Json *was = find(before, field), *is = find(after, field);
     if ((was == nullptr) != (is == nullptr) || (was != nullptr && *was != *is))
-      return invalid(type, text_at(before, "metadata", "name"), {{field, "FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set"}});
+      return invalid(type, text_at(before, "metadata", "name"),
+                     {{field, "FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set"}});
   }
   return {};
 }
@@ -51,7 +52,8 @@ ApiResult<void> check_immutable(const ResourceType& type, const Json& before, co
 Json without_heartbeats(Json object) {
   mapping(object, "metadata").erase("resourceVersion");
   if (object.contains("spec") && object["spec"].is_object()) object["spec"].erase("renewTime");
-  if (object.contains("status") && object["status"].is_object() && object["status"].contains("conditions") && object["status"]["conditions"].is_array())
+  if (object.contains("status") && object["status"].is_object() && object["status"].contains("conditions") &&
+      object["status"]["conditions"].is_array())
     for (auto& condition : object["status"]["conditions"])
       if (condition.is_object()) condition.erase("lastHeartbeatTime");
   return object;
@@ -112,7 +114,8 @@ ApiResult<void> Rest::check_namespace(const ObjectPath& path) {
   const auto found = store_.find(resources::kNamespaces, "", path.namespace_);
   if (found == nullptr) return not_found(resources::kNamespaces, path.namespace_);
   if (text_at(parse_stored(found), "metadata", "deletionTimestamp").empty()) return {};
-  return forbidden(*path.type, path.name, fmt::format("unable to create new content in namespace {} because it is being terminated", path.namespace_));
+  return forbidden(*path.type, path.name,
+                   fmt::format("unable to create new content in namespace {} because it is being terminated", path.namespace_));
 }
 
 ApiResult<void> Rest::prepare_create(const ObjectPath& path, Json& object, const WriteOptions& options) {
@@ -148,7 +151,8 @@ ApiResult<VersionPtr> Rest::create(const ObjectPath& path, Json object, const Wr
     return unsaved(nullptr, object);
   }
   const bool relaxed = path.type == &resources::kEvents || path.type == &resources::kLeases;
-  auto made = store_.commit(*path.type, nullptr, std::move(object), relaxed ? ObjectStore::Persistence::kRelaxed : ObjectStore::Persistence::kSynced);
+  auto made = store_.commit(*path.type, nullptr, std::move(object),
+                            relaxed ? ObjectStore::Persistence::kRelaxed : ObjectStore::Persistence::kSynced);
   if (made && path.type == &resources::kEvents) limit_events();
   if (made && path.type == &resources::kNamespaces) {
     const ObjectPath account{&resources::kServiceAccounts, (*made)->name, "", ""};
@@ -188,13 +192,15 @@ ApiResult<void> Rest::prepare_update(const ObjectPath& path, const Json& before,
   return {};
 }
 
-ApiResult<VersionPtr> Rest::store_update(const ObjectPath& path, const VersionPtr& base, const Json& before, Json after, const WriteOptions& options) {
+ApiResult<VersionPtr> Rest::store_update(const ObjectPath& path, const VersionPtr& base, const Json& before, Json after,
+                                         const WriteOptions& options) {
   PINTLE_TRY(prepare_update(path, before, after, options));
   if (options.dry_run) return unsaved(base, after);
   if (after == before) return base;  // nothing to tell anyone
   // The last finalizer of an object that was waiting for it has gone.
   const bool was_waiting = !text_at(after, "metadata", "deletionTimestamp").empty() && has_finalizers(before) && !has_finalizers(after);
-  if (was_waiting && integer_at(after, "metadata", "deletionGracePeriodSeconds").value_or(0) == 0) return erase(*path.type, base, std::move(after));
+  if (was_waiting && integer_at(after, "metadata", "deletionGracePeriodSeconds").value_or(0) == 0)
+    return erase(*path.type, base, std::move(after));
   const auto persistence = persistence_of(path, before, after);
   return store_.commit(*path.type, base, std::move(after), persistence);
 }
@@ -241,7 +247,8 @@ ApiResult<Rest::Deleted> Rest::remove_once(const ObjectPath& path, const DeleteO
   const auto& type = *path.type;
   PINTLE_ASSIGN_OR_RETURN(const auto base, get(path));
   if (!options.uid.empty() && options.uid != base->uid)
-    return conflict(type, path.name, fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", options.uid, base->uid));
+    return conflict(type, path.name,
+                    fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", options.uid, base->uid));
   if (!options.resource_version.empty() && options.resource_version != std::to_string(base->resource_version))
     return conflict(type, path.name, "Precondition failed: the resourceVersion in the precondition is not the object's");
   Json object = parse_stored(base);
@@ -266,7 +273,8 @@ ApiResult<Rest::Deleted> Rest::remove_once(const ObjectPath& path, const DeleteO
 }
 
 ApiResult<Rest::Deleted> Rest::remove_namespace(const ObjectPath& path, const VersionPtr& base, Json object) {
-  if (path.name == "default" || path.name.starts_with("kube-")) return forbidden(*path.type, path.name, "this namespace may not be deleted");
+  if (path.name == "default" || path.name.starts_with("kube-"))
+    return forbidden(*path.type, path.name, "this namespace may not be deleted");
   VersionPtr marked = base;
   if (text_at(object, "metadata", "deletionTimestamp").empty()) {
     object["metadata"]["deletionTimestamp"] = format_rfc3339(clock_.now());

@@ -41,7 +41,8 @@ class Rest {
   [[nodiscard]] ApiResult<VersionPtr> get(const ObjectPath& path) const;
   [[nodiscard]] ApiResult<VersionPtr> create(const ObjectPath& path, Json object, const WriteOptions& options);
   [[nodiscard]] ApiResult<VersionPtr> update(const ObjectPath& path, Json object, const WriteOptions& options);
-  [[nodiscard]] ApiResult<VersionPtr> patch(const ObjectPath& path, std::string_view content_type, const Json& patch, const WriteOptions& options);
+  [[nodiscard]] ApiResult<VersionPtr> patch(const ObjectPath& path, std::string_view content_type, const Json& patch,
+                                            const WriteOptions& options);
   struct Deleted {
     VersionPtr object;
     bool gone = false;  // false: it waits for its agent or its finalizers
@@ -54,7 +55,8 @@ class Rest {
   [[nodiscard]] ApiResult<void> prepare_create(const ObjectPath& path, Json& object, const WriteOptions& options);
   [[nodiscard]] ApiResult<void> prepare_update(const ObjectPath& path, const Json& before, Json& after, const WriteOptions& options);
   [[nodiscard]] ApiResult<void> check_namespace(const ObjectPath& path);
-  [[nodiscard]] ApiResult<VersionPtr> store_update(const ObjectPath& path, const VersionPtr& base, const Json& before, Json after, const WriteOptions& options);
+  [[nodiscard]] ApiResult<VersionPtr> store_update(const ObjectPath& path, const VersionPtr& base, const Json& before, Json after,
+                                                   const WriteOptions& options);
   [[nodiscard]] ApiResult<Deleted> remove_once(const ObjectPath& path, const DeleteOptions& options);
   [[nodiscard]] ApiResult<Deleted> remove_namespace(const ObjectPath& path, const VersionPtr& base, Json object);
   [[nodiscard]] ApiResult<VersionPtr> erase(const ResourceType& type, const VersionPtr& base, Json last);

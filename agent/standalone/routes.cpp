@@ -33,7 +33,8 @@ std::string list_text(const ResourceType& type, const ListPage& page) {
   for (const auto& item : page.items) size += item->json.size() + 1;
   std::string text;
   text.reserve(size);
-  text += fmt::format("{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[", type.kind, type.api_version(), dump(metadata));
+  text +=
+      fmt::format("{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[", type.kind, type.api_version(), dump(metadata));
   for (size_t i = 0; i < page.items.size(); ++i) {
     if (i != 0) text.push_back(',');
     text += page.items[i]->json;
@@ -101,7 +102,8 @@ void Routes::send_object(Exchange& exchange, const ObjectPath& path, const Versi
 ApiResult<void> Routes::read(Exchange& exchange, const ObjectPath& path) {
   PINTLE_ASSIGN_OR_RETURN(const auto object, rest_.get(path));
   if (path.subresource == "log" && path.type == &resources::kPods)
-    return serve_pod_log(store_, clock_, options_.log_reader, object, exchange.request.params, exchange.connection, stop_.get_token(), exchange.response);
+    return serve_pod_log(store_, clock_, options_.log_reader, object, exchange.request.params, exchange.connection, stop_.get_token(),
+                         exchange.response);
   if (!path.subresource.empty() && !(path.subresource == "status" && path.type->has_status))
     return refuse(404, "NotFound", fmt::format("{} have no subresource '{}' here", path.type->plural, path.subresource));
   send_object(exchange, path, object, 200);
@@ -140,11 +142,12 @@ ApiResult<void> Routes::watch(Exchange& exchange, const ObjectPath& path) {
   request.bookmarks = is_true(query, "allowWatchBookmarks");
   request.send_initial = is_true(query, "sendInitialEvents");
   request.resource_version = first_value(query, "resourceVersion");
-  request.timeout = seconds && *seconds > 0 ? std::min<Duration>(std::chrono::seconds(std::min<int64_t>(*seconds, 86400)), kLongestWatch) : Duration(kLongestWatch);
+  request.timeout = seconds && *seconds > 0 ? std::min<Duration>(std::chrono::seconds(std::min<int64_t>(*seconds, 86400)), kLongestWatch)
+                                            : Duration(kLongestWatch);
   PINTLE_ASSIGN_OR_RETURN(auto stream, WatchStream::open(store_, clock_, std::move(request)));
   exchange.response.status = 200;
-  exchange.response.set_chunked_content_provider(
-      kJson, [stream = std::move(stream), &connection = exchange.connection](size_t, httplib::DataSink& sink) { return stream->pump(sink, connection); });
+  exchange.response.set_chunked_content_provider(kJson, [stream = std::move(stream), &connection = exchange.connection](
+                                                            size_t, httplib::DataSink& sink) { return stream->pump(sink, connection); });
   return {};
 }
 
@@ -155,8 +158,10 @@ ApiResult<void> Routes::create(Exchange& exchange, const ObjectPath& path) {
     send_json(exchange.response, 201, R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})");
     return {};
   }
-  if (!path.name.empty()) return refuse(404, "NotFound", fmt::format("'{}' of {} is not offered by this endpoint", path.subresource, path.type->plural));
-  if (path.type->namespaced && path.namespace_.empty()) return refuse(405, "MethodNotAllowed", "an object of this kind is created in a namespace");
+  if (!path.name.empty())
+    return refuse(404, "NotFound", fmt::format("'{}' of {} is not offered by this endpoint", path.subresource, path.type->plural));
+  if (path.type->namespaced && path.namespace_.empty())
+    return refuse(405, "MethodNotAllowed", "an object of this kind is created in a namespace");
   PINTLE_ASSIGN_OR_RETURN(const auto made, rest_.create(path, std::move(body), parse_write_options(exchange.request.params)));
   send_object(exchange, path, made, 201);
   return {};
@@ -197,17 +202,20 @@ ApiResult<void> Routes::remove(Exchange& exchange, const ObjectPath& path) {
     send_object(exchange, path, removed.object, 200);
     return {};
   }
-  send_json(exchange.response, 200,
-            dump({{"kind", "Status"},
-                  {"apiVersion", "v1"},
-                  {"metadata", Json::object()},
-                  {"status", "Success"},
-                  {"details", {{"name", removed.object->name}, {"group", path.type->group}, {"kind", path.type->plural}, {"uid", removed.object->uid}}}}));
+  send_json(
+      exchange.response, 200,
+      dump({{"kind", "Status"},
+            {"apiVersion", "v1"},
+            {"metadata", Json::object()},
+            {"status", "Success"},
+            {"details",
+             {{"name", removed.object->name}, {"group", path.type->group}, {"kind", path.type->plural}, {"uid", removed.object->uid}}}}));
   return {};
 }
 
 ApiResult<void> Routes::remove_collection(Exchange& exchange, const ObjectPath& path, const DeleteOptions& options) {
-  if (path.type->namespaced && path.namespace_.empty()) return refuse(405, "MethodNotAllowed", "objects of this kind are deleted in a namespace");
+  if (path.type->namespaced && path.namespace_.empty())
+    return refuse(405, "MethodNotAllowed", "objects of this kind are deleted in a namespace");
   PINTLE_ASSIGN_OR_RETURN(auto request, parse_list_request(path, exchange.request.params));
   PINTLE_ASSIGN_OR_RETURN(auto page, store_.list(*path.type, request));
   for (auto& item : page.items) {

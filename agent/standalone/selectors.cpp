@@ -45,7 +45,8 @@ std::string field_value(const Json& object, std::string_view path) {
 }
 
 std::string_view value_of(const std::vector<std::pair<std::string, std::string>>& sorted, std::string_view key, bool& present) {
-  const auto it = std::lower_bound(sorted.begin(), sorted.end(), key, [](const auto& entry, std::string_view wanted) { return entry.first < wanted; });
+  const auto it =
+      std::lower_bound(sorted.begin(), sorted.end(), key, [](const auto& entry, std::string_view wanted) { return entry.first < wanted; });
   present = it != sorted.end() && it->first == key;
   return present ? std::string_view(it->second) : std::string_view();
 }
@@ -127,7 +128,8 @@ class LabelParser {
 
   std::string word() {
     size_t end = 0;
-    while (end < rest_.size() && (std::isalnum(static_cast<unsigned char>(rest_[end])) != 0 || std::string_view("-_./").find(rest_[end]) != std::string_view::npos))
+    while (end < rest_.size() && (std::isalnum(static_cast<unsigned char>(rest_[end])) != 0 ||
+                                  std::string_view("-_./").find(rest_[end]) != std::string_view::npos))
       ++end;
     std::string taken(rest_.substr(0, end));
     rest_.remove_prefix(end);
@@ -199,7 +201,8 @@ ApiResult<Selector> Selector::parse(const ResourceType& type, std::string_view l
 
 bool Selector::matches(const Selectable& object) const {
   const auto all = [](const std::vector<Requirement>& requirements, const auto& sorted) {
-    return std::all_of(requirements.begin(), requirements.end(), [&](const Requirement& requirement) { return holds(requirement, sorted); });
+    return std::all_of(requirements.begin(), requirements.end(),
+                       [&](const Requirement& requirement) { return holds(requirement, sorted); });
   };
   return all(labels_, object.labels) && all(fields_, object.fields);
 }

@@ -18,12 +18,25 @@ constexpr int kDeepest = 64;
 
 // Field name -> merge key, over all kinds served here: the names mean the same wherever they occur in them.
 std::string_view merge_key(std::string_view field) {
-  static const std::map<std::string_view, std::string_view> kKeys{
-      {"containers", "name"},      {"initContainers", "name"},   {"ephemeralContainers", "name"}, {"volumes", "name"},
-      {"env", "name"},             {"imagePullSecrets", "name"}, {"secrets", "name"},             {"resourceClaims", "name"},
-      {"schedulingGates", "name"}, {"ports", "containerPort"},   {"volumeMounts", "mountPath"},   {"volumeDevices", "devicePath"},
-      {"conditions", "type"},      {"addresses", "type"},        {"podIPs", "ip"},                {"hostIPs", "ip"},
-      {"hostAliases", "ip"},       {"ownerReferences", "uid"},   {"topologySpreadConstraints", "topologyKey"}};
+  static const std::map<std::string_view, std::string_view> kKeys{{"containers", "name"},
+                                                                  {"initContainers", "name"},
+                                                                  {"ephemeralContainers", "name"},
+                                                                  {"volumes", "name"},
+                                                                  {"env", "name"},
+                                                                  {"imagePullSecrets", "name"},
+                                                                  {"secrets", "name"},
+                                                                  {"resourceClaims", "name"},
+                                                                  {"schedulingGates", "name"},
+                                                                  {"ports", "containerPort"},
+                                                                  {"volumeMounts", "mountPath"},
+                                                                  {"volumeDevices", "devicePath"},
+                                                                  {"conditions", "type"},
+                                                                  {"addresses", "type"},
+                                                                  {"podIPs", "ip"},
+                                                                  {"hostIPs", "ip"},
+                                                                  {"hostAliases", "ip"},
+                                                                  {"ownerReferences", "uid"},
+                                                                  {"topologySpreadConstraints", "topologyKey"}};
   const auto it = kKeys.find(field);
   return it == kKeys.end() ? std::string_view() : it->second;
 }
@@ -44,8 +57,9 @@ void set_order(Json& list, const Json& order, const std::string& key) {
   const auto rank = [&](const Json& element) -> std::ptrdiff_t {
     const auto& wanted = order;
     for (size_t i = 0; i < wanted.size(); ++i) {
-      if (key.empty() ? wanted[i] == element : find(wanted[i], key.c_str()) != nullptr && find(element, key.c_str()) != nullptr &&
-                                                   *find(wanted[i], key.c_str()) == *find(element, key.c_str()))
+      if (key.empty() ? wanted[i] == element
+                      : find(wanted[i], key.c_str()) != nullptr && find(element, key.c_str()) != nullptr &&
+                            *find(wanted[i], key.c_str()) == *find(element, key.c_str()))
         return static_cast<std::ptrdiff_t>(i);
     }
     return -1;

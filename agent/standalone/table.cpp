@@ -20,14 +20,37 @@ std::vector<Column> columns_of(const ResourceType& type) {
   const Column name{"Name", "string", 0, "name"};
   const Column age{"Age"};
   if (type.plural == "pods")
-    return {name, {"Ready"}, {"Status"}, {"Restarts"}, age, {"IP", "string", 1}, {"Node", "string", 1}, {"Nominated Node", "string", 1},
+    return {name,
+            {"Ready"},
+            {"Status"},
+            {"Restarts"},
+            age,
+            {"IP", "string", 1},
+            {"Node", "string", 1},
+            {"Nominated Node", "string", 1},
             {"Readiness Gates", "string", 1}};
   if (type.plural == "nodes")
-    return {name, {"Status"}, {"Roles"}, age, {"Version"}, {"Internal-IP", "string", 1}, {"External-IP", "string", 1}, {"OS-Image", "string", 1},
-            {"Kernel-Version", "string", 1}, {"Container-Runtime", "string", 1}};
+    return {name,
+            {"Status"},
+            {"Roles"},
+            age,
+            {"Version"},
+            {"Internal-IP", "string", 1},
+            {"External-IP", "string", 1},
+            {"OS-Image", "string", 1},
+            {"Kernel-Version", "string", 1},
+            {"Container-Runtime", "string", 1}};
   if (type.plural == "events")
-    return {{"Last Seen"}, {"Type"}, {"Reason"}, {"Object"}, {"Subobject", "string", 1}, {"Source", "string", 1}, {"Message"},
-            {"First Seen", "string", 1}, {"Count", "string", 1}, {"Name", "string", 1, "name"}};
+    return {{"Last Seen"},
+            {"Type"},
+            {"Reason"},
+            {"Object"},
+            {"Subobject", "string", 1},
+            {"Source", "string", 1},
+            {"Message"},
+            {"First Seen", "string", 1},
+            {"Count", "string", 1},
+            {"Name", "string", 1, "name"}};
   if (type.plural == "configmaps") return {name, {"Data", "integer"}, age};
   if (type.plural == "secrets") return {name, {"Type"}, {"Data", "integer"}, age};
   if (type.plural == "namespaces") return {name, {"Status"}, age};
@@ -76,9 +99,16 @@ Json node_cells(const Json& node, Time now) {
     const std::string text = text_at(node, "status", "nodeInfo", field);
     return text.empty() ? std::string("<unknown>") : text;
   };
-  return {text_at(node, "metadata", "name"), node_status(node), node_roles(node), age_of(text_at(node, "metadata", "creationTimestamp"), now),
-          text_at(node, "status", "nodeInfo", "kubeletVersion"), node_address(node, "InternalIP"), node_address(node, "ExternalIP"), info("osImage"),
-          info("kernelVersion"), info("containerRuntimeVersion")};
+  return {text_at(node, "metadata", "name"),
+          node_status(node),
+          node_roles(node),
+          age_of(text_at(node, "metadata", "creationTimestamp"), now),
+          text_at(node, "status", "nodeInfo", "kubeletVersion"),
+          node_address(node, "InternalIP"),
+          node_address(node, "ExternalIP"),
+          info("osImage"),
+          info("kernelVersion"),
+          info("containerRuntimeVersion")};
 }
 
 Json event_cells(const Json& event, Time now) {
@@ -104,8 +134,16 @@ Json event_cells(const Json& event, Time now) {
   if (source.empty()) source = text_at(event, "reportingComponent");
   std::string message = text_at(event, "message");
   message.erase(message.find_last_not_of(" \t\r\n") + 1);
-  return {last_seen, text_at(event, "type"), text_at(event, "reason"), fmt::format("{}/{}", kind, text_at(*object, "name")), text_at(*object, "fieldPath"),
-          source,    message,                first_seen,               std::to_string(count),                                text_at(event, "metadata", "name")};
+  return {last_seen,
+          text_at(event, "type"),
+          text_at(event, "reason"),
+          fmt::format("{}/{}", kind, text_at(*object, "name")),
+          text_at(*object, "fieldPath"),
+          source,
+          message,
+          first_seen,
+          std::to_string(count),
+          text_at(event, "metadata", "name")};
 }
 
 Json cells_of(const ResourceType& type, const Json& object, Time now) {
@@ -152,15 +190,21 @@ Json make_table(const ResourceType& type, const TableStyle& style, bool with_col
   Json definitions = Json::array();
   if (with_columns)
     for (const auto& column : columns_of(type))
-      definitions.push_back({{"name", column.name}, {"type", column.type}, {"format", column.format}, {"description", ""}, {"priority", column.priority}});
-  return {{"kind", "Table"}, {"apiVersion", style.api_version}, {"metadata", Json::object()}, {"columnDefinitions", std::move(definitions)}, {"rows", Json::array()}};
+      definitions.push_back(
+          {{"name", column.name}, {"type", column.type}, {"format", column.format}, {"description", ""}, {"priority", column.priority}});
+  return {{"kind", "Table"},
+          {"apiVersion", style.api_version},
+          {"metadata", Json::object()},
+          {"columnDefinitions", std::move(definitions)},
+          {"rows", Json::array()}};
 }
 
 Json make_row(const ResourceType& type, const TableStyle& style, const Json& object, Time now) {
   Json row = {{"cells", cells_of(type, object, now)}};
   if (style.object == RowObject::kObject) row["object"] = object;
   if (style.object == RowObject::kMetadata)
-    row["object"] = {{"kind", "PartialObjectMetadata"}, {"apiVersion", style.api_version}, {"metadata", object.value("metadata", Json::object())}};
+    row["object"] = {
+        {"kind", "PartialObjectMetadata"}, {"apiVersion", style.api_version}, {"metadata", object.value("metadata", Json::object())}};
   return row;
 }
 

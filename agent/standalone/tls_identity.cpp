@@ -105,21 +105,22 @@ Result<Pair> make_pair_of(const char* name, Time now, Duration life, const Pair*
                       X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, common_name, -1, -1, 0) == 1 &&
                       X509_set_issuer_name(certificate, X509_get_subject_name(signer)) == 1;
   if (!filled) return openssl_failed("fill in a certificate");
-  const bool extended = issuer == nullptr
-                            ? add_extension(certificate, signer, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-                                  add_extension(certificate, signer, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-                                  add_extension(certificate, signer, NID_subject_key_identifier, "hash")
-                            : add_extension(certificate, signer, NID_basic_constraints, "critical,CA:FALSE") &&
-                                  add_extension(certificate, signer, NID_key_usage, "critical,digitalSignature") &&
-                                  add_extension(certificate, signer, NID_ext_key_usage, "serverAuth") &&
-                                  add_extension(certificate, signer, NID_authority_key_identifier, "keyid") &&
-                                  add_extension(certificate, signer, NID_subject_alt_name, kNames);
+  const bool extended = issuer == nullptr ? add_extension(certificate, signer, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+                                                add_extension(certificate, signer, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+                                                add_extension(certificate, signer, NID_subject_key_identifier, "hash")
+                                          : add_extension(certificate, signer, NID_basic_constraints, "critical,CA:FALSE") &&
+                                                add_extension(certificate, signer, NID_key_usage, "critical,digitalSignature") &&
+                                                add_extension(certificate, signer, NID_ext_key_usage, "serverAuth") &&
+                                                add_extension(certificate, signer, NID_authority_key_identifier, "keyid") &&
+                                                add_extension(certificate, signer, NID_subject_alt_name, kNames);
   if (!extended) return openssl_failed("extend a certificate");
-  if (X509_sign(certificate, issuer == nullptr ? pair.key.get() : issuer->key.get(), EVP_sha256()) == 0) return openssl_failed("sign a certificate");
+  if (X509_sign(certificate, issuer == nullptr ? pair.key.get() : issuer->key.get(), EVP_sha256()) == 0)
+    return openssl_failed("sign a certificate");
   return pair;
 }
 
-Result<Pair> ensure_pair(const std::string& directory, const std::string& file, const char* name, Time now, Duration life, Duration spare, const Pair* issuer) {
+Result<Pair> ensure_pair(const std::string& directory, const std::string& file, const char* name, Time now, Duration life, Duration spare,
+                         const Pair* issuer) {
   const std::string certificate_path = fmt::format("{}/{}.crt", directory, file), key_path = fmt::format("{}/{}.key", directory, file);
   Pair known = load_pair(certificate_path, key_path);
   const bool signed_by_issuer = issuer == nullptr || (known.valid() && X509_verify(known.certificate.get(), issuer->key.get()) == 1);
@@ -147,9 +148,11 @@ Result<std::string> ensure_token(const std::string& path) {
 
 Result<TlsIdentity> load_identity(const std::string& directory, Time now) {
   PINTLE_ASSIGN_OR_RETURN(const Pair ca, ensure_pair(directory, "ca", "pintle-standalone-ca", now, kCaLife, kCaSpare, nullptr));
-  PINTLE_ASSIGN_OR_RETURN(const Pair serving, ensure_pair(directory, "serving", "pintle-standalone", now, kServingLife, kServingSpare, &ca));
+  PINTLE_ASSIGN_OR_RETURN(const Pair serving,
+                          ensure_pair(directory, "serving", "pintle-standalone", now, kServingLife, kServingSpare, &ca));
   TlsIdentity identity{to_pem(ca.certificate.get()), to_pem(serving.certificate.get()), to_pem(serving.key.get()), "", {}};
-  if (identity.ca_pem.empty() || identity.certificate_pem.empty() || identity.key_pem.empty()) return openssl_failed("write out a certificate");
+  if (identity.ca_pem.empty() || identity.certificate_pem.empty() || identity.key_pem.empty())
+    return openssl_failed("write out a certificate");
   PINTLE_ASSIGN_OR_RETURN(identity.token, ensure_token(directory + "/token"));
   tm ends{};
   if (ASN1_TIME_to_tm(X509_get0_notAfter(serving.certificate.get()), &ends) != 1) return openssl_failed("read a certificate's end");

@@ -23,7 +23,11 @@ bool write_all(httplib::DataSink& sink, const std::string& text) { return text.e
 }  // namespace
 
 WatchStream::WatchStream(ObjectStore& store, const Clock& clock, WatchRequest request)
-    : store_(store), clock_(clock), request_(std::move(request)), deadline_(clock.steady() + request_.timeout), next_bookmark_(clock.steady() + kBookmarkEvery) {}
+    : store_(store),
+      clock_(clock),
+      request_(std::move(request)),
+      deadline_(clock.steady() + request_.timeout),
+      next_bookmark_(clock.steady() + kBookmarkEvery) {}
 
 ApiResult<std::shared_ptr<WatchStream>> WatchStream::open(ObjectStore& store, const Clock& clock, WatchRequest request) {
   std::shared_ptr<WatchStream> stream(new WatchStream(store, clock, std::move(request)));
@@ -101,7 +105,8 @@ bool WatchStream::wait(TlsStream& connection) {
   if (::poll(wait.data(), wait.size(), static_cast<int>(std::min<int64_t>(left.count(), 3'600'000))) < 0) return errno == EINTR;
   if (wait[2].revents == 0) return true;
   if (connection.peer_gone()) return false;
-  if (SSL_has_pending(connection.ssl()) == 1) listen_to_peer_ = false;  // it has sent its next request early: that must not wake us again and again
+  if (SSL_has_pending(connection.ssl()) == 1)
+    listen_to_peer_ = false;  // it has sent its next request early: that must not wake us again and again
   return true;
 }
 

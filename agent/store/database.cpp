@@ -20,21 +20,23 @@ Error to_error(sqlite3* handle, std::string_view doing) {
   const char* text = handle != nullptr ? sqlite3_errmsg(handle) : "out of memory";
   Code ours = Code::kInternal;
   switch (code & 0xff) {
-    case SQLITE_BUSY: case SQLITE_LOCKED: case SQLITE_IOERR: case SQLITE_FULL: case SQLITE_CANTOPEN: case SQLITE_READONLY: case SQLITE_NOMEM:
-      ours = Code::kUnavailable;
-      break;
-    case SQLITE_CORRUPT: case SQLITE_NOTADB:
-      ours = Code::kInvalid;
-      break;
-    default:
-      break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_IOERR:
+    case SQLITE_FULL:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_NOMEM: ours = Code::kUnavailable; break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: ours = Code::kInvalid; break;
+    default: break;
   }
   const int err = handle != nullptr ? sqlite3_system_errno(handle) : 0;
   return Error{ours, ours == Code::kUnavailable ? err : 0, fmt::format("{}: {}", doing, text)};
 }
 
 bool exists(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::lstat(path.c_str(), &info) == 0;
 }
 
@@ -78,7 +80,8 @@ Result<Database> Database::open_checked(const std::string& path, const Schema& s
   const auto note_damage = [&](const Error& error) { damaged = error.code == Code::kInvalid; };
   // 256 KiB of page cache, and a WAL that is folded back before it grows beyond 1 MiB.
   const auto configured = database.execute(
-      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA wal_autocheckpoint=256; PRAGMA temp_store=MEMORY;");
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA wal_autocheckpoint=256; PRAGMA "
+      "temp_store=MEMORY;");
   if (!configured) {
     note_damage(configured.error());
     return std::unexpected(configured.error());
@@ -100,8 +103,8 @@ Result<Database> Database::open_checked(const std::string& path, const Schema& s
     version = ask.integer(0);
   }
   if (version > schema.version)
-    return fail(Code::kUnsupported, fmt::format("'{}' has schema {} and this Pintle knows {}: use the newer Pintle, or move the file away", path, version,
-                                                schema.version));
+    return fail(Code::kUnsupported, fmt::format("'{}' has schema {} and this Pintle knows {}: use the newer Pintle, or move the file away",
+                                                path, version, schema.version));
   if (version < schema.version)
     PINTLE_TRY(database.execute(fmt::format("BEGIN; {} PRAGMA user_version={}; COMMIT;", schema.sql, schema.version).c_str()));
   return database;
@@ -121,7 +124,9 @@ Status Database::set_synced(bool synced) {
 
 Error Database::error(std::string_view doing) const { return to_error(handle_.get(), fmt::format("{} '{}'", doing, path_)); }
 
-void Statement::Finalizer::operator()(sqlite3_stmt* statement) const { (void)sqlite3_finalize(statement); }  // repeats an error already told
+void Statement::Finalizer::operator()(sqlite3_stmt* statement) const {
+  (void)sqlite3_finalize(statement);
+}  // repeats an error already told
 
 Result<Statement> Statement::prepare(const Database& database, const char* sql) {
   sqlite3_stmt* raw = nullptr;

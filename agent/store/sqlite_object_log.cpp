@@ -15,7 +15,8 @@ constexpr Schema kSchema{1,
                          "CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"};
 
 int64_t sum_of(const ports::LoggedObject& object) {
-  return checksum({object.key.resource, object.key.namespace_, object.key.name, object.uid, fmt::format_int(object.resource_version).c_str(), object.json});
+  return checksum({object.key.resource, object.key.namespace_, object.key.name, object.uid,
+                   fmt::format_int(object.resource_version).c_str(), object.json});
 }
 
 }  // namespace
@@ -23,10 +24,14 @@ int64_t sum_of(const ports::LoggedObject& object) {
 Result<std::unique_ptr<SqliteObjectLog>> SqliteObjectLog::open(const std::string& path) {
   PINTLE_ASSIGN_OR_RETURN(auto database, Database::open(path, kSchema));
   PINTLE_ASSIGN_OR_RETURN(
-      auto put, Statement::prepare(
-                    database, "INSERT OR REPLACE INTO object(resource, namespace, name, uid, version, json, sum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
-  PINTLE_ASSIGN_OR_RETURN(auto erase, Statement::prepare(database, "DELETE FROM object WHERE resource = ?1 AND namespace = ?2 AND name = ?3"));
-  PINTLE_ASSIGN_OR_RETURN(auto reserve, Statement::prepare(database, "INSERT OR REPLACE INTO counter(name, value) VALUES('versions_reserved', ?1)"));
+      auto put,
+      Statement::prepare(
+          database,
+          "INSERT OR REPLACE INTO object(resource, namespace, name, uid, version, json, sum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+  PINTLE_ASSIGN_OR_RETURN(auto erase,
+                          Statement::prepare(database, "DELETE FROM object WHERE resource = ?1 AND namespace = ?2 AND name = ?3"));
+  PINTLE_ASSIGN_OR_RETURN(auto reserve,
+                          Statement::prepare(database, "INSERT OR REPLACE INTO counter(name, value) VALUES('versions_reserved', ?1)"));
   return std::unique_ptr<SqliteObjectLog>(new SqliteObjectLog(std::move(database), std::move(put), std::move(erase), std::move(reserve)));
 }
 
@@ -43,7 +48,8 @@ Result<ports::LoggedObjects> SqliteObjectLog::load() {
   PINTLE_ASSIGN_OR_RETURN(auto counter, Statement::prepare(database_, "SELECT value FROM counter WHERE name = 'versions_reserved'"));
   PINTLE_ASSIGN_OR_RETURN(const bool counted, counter.step());
   if (counted) loaded.versions_reserved = counter.integer(0);
-  PINTLE_ASSIGN_OR_RETURN(auto query, Statement::prepare(database_, "SELECT resource, namespace, name, uid, version, json, sum FROM object ORDER BY version"));
+  PINTLE_ASSIGN_OR_RETURN(
+      auto query, Statement::prepare(database_, "SELECT resource, namespace, name, uid, version, json, sum FROM object ORDER BY version"));
   while (true) {
     PINTLE_ASSIGN_OR_RETURN(const bool row, query.step());
     if (!row) break;

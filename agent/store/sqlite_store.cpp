@@ -6,19 +6,22 @@
 
 namespace pintle::store {
 namespace {
-constexpr Schema kSchema{
-    1, "CREATE TABLE record(kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;"};
+constexpr Schema kSchema{1,
+                         "CREATE TABLE record(kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY "
+                         "KEY(kind, key)) WITHOUT ROWID;"};
 }  // namespace
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) {
   PINTLE_ASSIGN_OR_RETURN(auto database, Database::open(path, kSchema));
   // What is kept here decides about restarts and probe results after a power cut, and is written rarely.
   PINTLE_TRY(database.set_synced(true));
-  PINTLE_ASSIGN_OR_RETURN(auto put, Statement::prepare(database, "INSERT OR REPLACE INTO record(kind, key, value, sum) VALUES(?1, ?2, ?3, ?4)"));
+  PINTLE_ASSIGN_OR_RETURN(auto put,
+                          Statement::prepare(database, "INSERT OR REPLACE INTO record(kind, key, value, sum) VALUES(?1, ?2, ?3, ?4)"));
   PINTLE_ASSIGN_OR_RETURN(auto get, Statement::prepare(database, "SELECT value, sum FROM record WHERE kind = ?1 AND key = ?2"));
   PINTLE_ASSIGN_OR_RETURN(auto erase, Statement::prepare(database, "DELETE FROM record WHERE kind = ?1 AND key = ?2"));
   PINTLE_ASSIGN_OR_RETURN(auto list, Statement::prepare(database, "SELECT key, value, sum FROM record WHERE kind = ?1 ORDER BY key"));
-  return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(database), std::move(put), std::move(get), std::move(erase), std::move(list)));
+  return std::unique_ptr<SqliteStore>(
+      new SqliteStore(std::move(database), std::move(put), std::move(get), std::move(erase), std::move(list)));
 }
 
 SqliteStore::SqliteStore(Database database, Statement put, Statement get, Statement erase, Statement list)

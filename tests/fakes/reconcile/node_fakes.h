@@ -40,8 +40,8 @@ class MemoryVolumes final : public ports::VolumeMounter {
     if (auto error = hooks.leave("mount")) return std::unexpected(*error);
     return ports::PreparedVolumes{};
   }
-  [[nodiscard]] Result<std::vector<model::Mount>> container_mounts(const model::Pod& pod, const model::Container&, uint32_t, const ports::VolumeContext&,
-                                                                   const ports::PreparedVolumes&,
+  [[nodiscard]] Result<std::vector<model::Mount>> container_mounts(const model::Pod& pod, const model::Container&, uint32_t,
+                                                                   const ports::VolumeContext&, const ports::PreparedVolumes&,
                                                                    const std::vector<std::pair<std::string, std::string>>&) override {
     if (auto error = hooks.enter("container_mounts")) return std::unexpected(*error);
     directories.insert(pod.uid());
@@ -80,7 +80,8 @@ class MemoryObjects final : public ports::ObjectReader {
 
  private:
   template <typename Object>
-  static Result<Object> find(const std::map<std::string, Object>& objects, const char* kind, const std::string& namespace_, const std::string& name) {
+  static Result<Object> find(const std::map<std::string, Object>& objects, const char* kind, const std::string& namespace_,
+                             const std::string& name) {
     const auto found = objects.find(namespace_ + "/" + name);
     if (found == objects.end()) return fail(Code::kNotFound, std::string(kind) + " '" + namespace_ + "/" + name + "' not found");
     return found->second;

@@ -14,7 +14,8 @@ int rank(model::Phase phase) { return model::is_terminal(phase) ? 2 : phase == m
 void World::check_status(const std::string& uid, const model::PodStatus& before, const model::PodStatus& after_it) {
   if (model::is_terminal(before.phase) && before.phase != after_it.phase)
     broken(fmt::format("{} was {} and is told to be {}", uid, to_string(before.phase), to_string(after_it.phase)));
-  if (rank(after_it.phase) < rank(before.phase)) broken(fmt::format("{} was {} and is told to be {}", uid, to_string(before.phase), to_string(after_it.phase)));
+  if (rank(after_it.phase) < rank(before.phase))
+    broken(fmt::format("{} was {} and is told to be {}", uid, to_string(before.phase), to_string(after_it.phase)));
   const auto compare = [&](const std::vector<model::ContainerStatus>& old, const std::vector<model::ContainerStatus>& fresh) {
     for (const auto& was : old) {
       const auto is = std::ranges::find_if(fresh, [&](const auto& c) { return c.name == was.name; });

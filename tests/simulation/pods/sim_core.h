@@ -43,7 +43,9 @@ class Chance {
   uint64_t below(uint64_t bound) { return bound == 0 ? 0 : next() % bound; }
   bool one_in(uint64_t n) { return n != 0 && below(n) == 0; }
   bool percent(double p) { return static_cast<double>(below(10'000)) < p * 100; }
-  Duration between(Duration low, Duration high) { return low + Duration(static_cast<int64_t>(below(static_cast<uint64_t>((high - low).count()) + 1))); }
+  Duration between(Duration low, Duration high) {
+    return low + Duration(static_cast<int64_t>(below(static_cast<uint64_t>((high - low).count()) + 1)));
+  }
 
  private:
   uint64_t state_;

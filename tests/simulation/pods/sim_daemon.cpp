@@ -21,7 +21,8 @@ std::shared_ptr<const lifecycle::NodeFacts> facts(bool runtime_ready) {
   node->host_ips = {"192.0.2.1"};
   node->runtime_ready = runtime_ready;
   node->network_ready = true;
-  node->allocatable = {{"cpu", Quantity::from_value(8)}, {"memory", Quantity::from_value(int64_t{16} << 30)}, {"pods", Quantity::from_value(110)}};
+  node->allocatable = {
+      {"cpu", Quantity::from_value(8)}, {"memory", Quantity::from_value(int64_t{16} << 30)}, {"pods", Quantity::from_value(110)}};
   return node;
 }
 
@@ -29,8 +30,8 @@ std::shared_ptr<const lifecycle::NodeFacts> facts(bool runtime_ready) {
 
 World::Daemon::Daemon(World& world)
     : world_(world),
-      executor_({world.cgroups_, world.programs_, world.volumes_, world.door_, world.door_, world.objects_, world.prober_}, world.clock_, reads_,
-                executor_options()),
+      executor_({world.cgroups_, world.programs_, world.volumes_, world.door_, world.door_, world.objects_, world.prober_}, world.clock_,
+                reads_, executor_options()),
       loop_({*this, *this, *this, *this, nullptr, "this agent"}) {}
 
 void World::Daemon::boot() {
@@ -127,8 +128,8 @@ Duration World::Daemon::time_of(const lifecycle::Action& action) {
   return chance.between(milliseconds(1), milliseconds(120));
 }
 
-void World::Daemon::start(const PodUid& uid, reconcile::ActionTicket ticket, const lifecycle::Action& action, const reconcile::ActionContext& context,
-                          std::stop_token stop) {
+void World::Daemon::start(const PodUid& uid, reconcile::ActionTicket ticket, const lifecycle::Action& action,
+                          const reconcile::ActionContext& context, std::stop_token stop) {
   auto call = std::make_shared<Call>(Call{uid, ticket, action, context, std::move(stop), false, false, nullptr});
   const auto self = shared_from_this();
   Duration delay = time_of(action);
@@ -140,9 +141,10 @@ void World::Daemon::start(const PodUid& uid, reconcile::ActionTicket ticket, con
   }
   world_.log_.add(world_.now(), "agent: {}: {}{}", uid.value(), lifecycle::describe(action), call->hung ? " (hangs)" : "");
   // A call that is cancelled answers soon, whatever it was waiting for.
-  call->on_stop = std::make_unique<std::stop_callback<std::function<void()>>>(call->stop, std::function<void()>([self, weak = std::weak_ptr(call)] {
-    if (const auto held = weak.lock()) self->world_.after(milliseconds(1), [self, held] { self->run(held); });
-  }));
+  call->on_stop = std::make_unique<std::stop_callback<std::function<void()>>>(
+      call->stop, std::function<void()>([self, weak = std::weak_ptr(call)] {
+        if (const auto held = weak.lock()) self->world_.after(milliseconds(1), [self, held] { self->run(held); });
+      }));
   world_.after(delay, [self, call] { self->run(call); });
 }
 
@@ -191,14 +193,16 @@ void World::Daemon::run(const std::shared_ptr<Call>& call) {
   if (!alive_) return;
   world.log_.add(world.now(), "agent: {}: {}: {}", call->uid.value(), lifecycle::describe(call->action),
                  reply.outcome.error ? reply.outcome.error->message() : "done");
-  world.after(world.chance_.between(milliseconds(0), milliseconds(30)), [self = shared_from_this(), call, reply = std::move(reply)]() mutable {
-    if (!self->alive_) return;
-    self->loop_.action_done(call->uid, call->ticket, std::move(reply), self->world_.now());
-    self->plan_wake();
-  });
+  world.after(world.chance_.between(milliseconds(0), milliseconds(30)),
+              [self = shared_from_this(), call, reply = std::move(reply)]() mutable {
+                if (!self->alive_) return;
+                self->loop_.action_done(call->uid, call->ticket, std::move(reply), self->world_.now());
+                self->plan_wake();
+              });
 }
 
-void World::Daemon::start(const PodUid& uid, const lifecycle::ProbeRun& run, const reconcile::ActionContext& context, std::stop_token stop) {
+void World::Daemon::start(const PodUid& uid, const lifecycle::ProbeRun& run, const reconcile::ActionContext& context,
+                          std::stop_token stop) {
   world_.after(world_.chance_.between(milliseconds(1), milliseconds(500)), [self = shared_from_this(), uid, run, context, stop] {
     if (!self->alive_ || stop.stop_requested()) return;
     auto done = self->executor_.probe(run, context, stop);
@@ -225,7 +229,8 @@ void World::Daemon::send(const std::string& uid, Duration delay) {
     const auto found = self->pending_.find(uid);
     if (!self->alive_ || found == self->pending_.end()) return;
     World& world = self->world_;
-    if (!world.calm_down_ && world.chance_.percent(world.weather_.call_fails)) return self->send(uid, world.chance_.between(milliseconds(100), seconds(2)));
+    if (!world.calm_down_ && world.chance_.percent(world.weather_.call_fails))
+      return self->send(uid, world.chance_.between(milliseconds(100), seconds(2)));
     const auto update = found->second.update;
     found->second.sending = false;
     if (!world.api_pods_.contains(uid)) return;
@@ -257,7 +262,8 @@ void World::runtime_changed(const std::string& uid) {
   if (!calm_down_ && chance_.percent(weather_.event_lost)) return;
   const int copies = chance_.one_in(6) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
-    const Duration late = chance_.one_in(12) ? chance_.between(milliseconds(1), seconds(2)) : chance_.between(milliseconds(1), milliseconds(10));
+    const Duration late =
+        chance_.one_in(12) ? chance_.between(milliseconds(1), seconds(2)) : chance_.between(milliseconds(1), milliseconds(10));
     after(late, [this, uid] {
       if (daemon_ != nullptr) daemon_->look_at(uid);
     });

@@ -69,8 +69,8 @@ PodPtr World::make_pod(const std::string& name, bool is_static) {
 void World::create_pod(const std::string& name, bool is_static) {
   const auto pod = make_pod(name, is_static);
   const std::string& uid = pod->metadata.uid;
-  log_.add(now(), "user: create {} ({}{}, {} containers, {} init)", uid, is_static ? "static, " : "", pods_[uid].steady ? "steady" : "moody",
-           pod->spec.containers.size(), pod->spec.init_containers.size());
+  log_.add(now(), "user: create {} ({}{}, {} containers, {} init)", uid, is_static ? "static, " : "",
+           pods_[uid].steady ? "steady" : "moody", pod->spec.containers.size(), pod->spec.init_containers.size());
   (is_static ? static_pods_ : api_pods_)[uid] = pod;
   tell_daemon(uid, chance_.between(milliseconds(1), milliseconds(50)));
 }
@@ -129,19 +129,20 @@ void World::user_acts() {
     remove_static(in_files);
     if (chance_.one_in(2)) return;
     // Put back unchanged (the same UID) or changed (another one, of the same name).
-    if (chance_.one_in(2)) return after(chance_.between(milliseconds(1), seconds(20)), [this, again] {
-      for (const auto& [uid, pod] : static_pods_)
-        if (pod->metadata.name == again->metadata.name) return;
-      for (const auto& [uid, pod] : api_pods_)
-        if (pod->metadata.name == again->metadata.name) return;
-      if (calm_down_) return;
-      log_.add(now(), "user: put back file of {}", again->metadata.uid);
-      static_pods_[again->metadata.uid] = again;
-      pods_[again->metadata.uid].unwanted_since.reset();
-      pods_[again->metadata.uid].reborn = true;
-      pods_[again->metadata.uid].steady = false;
-      tell_daemon(again->metadata.uid, milliseconds(1));
-    });
+    if (chance_.one_in(2))
+      return after(chance_.between(milliseconds(1), seconds(20)), [this, again] {
+        for (const auto& [uid, pod] : static_pods_)
+          if (pod->metadata.name == again->metadata.name) return;
+        for (const auto& [uid, pod] : api_pods_)
+          if (pod->metadata.name == again->metadata.name) return;
+        if (calm_down_) return;
+        log_.add(now(), "user: put back file of {}", again->metadata.uid);
+        static_pods_[again->metadata.uid] = again;
+        pods_[again->metadata.uid].unwanted_since.reset();
+        pods_[again->metadata.uid].reborn = true;
+        pods_[again->metadata.uid].steady = false;
+        tell_daemon(again->metadata.uid, milliseconds(1));
+      });
     return create_pod(name, true);
   }
   switch (chance_.below(8)) {
@@ -191,8 +192,8 @@ void World::container_starts(const fakes::FakeContainer& container, const fakes:
   log_.add(now(), "container {} of {} starts: {}#{}", container.seen.id.value(), uid, container.config.name, container.config.attempt);
   for (const auto& [id, other] : runtime_.containers()) {
     const auto at = runtime_.sandboxes().find(other.seen.sandbox_id);
-    if (id != container.seen.id && at != runtime_.sandboxes().end() && at->second.config.uid == uid && other.config.name == container.config.name &&
-        other.seen.state == model::RunState::kRunning)
+    if (id != container.seen.id && at != runtime_.sandboxes().end() && at->second.config.uid == uid &&
+        other.config.name == container.config.name && other.seen.state == model::RunState::kRunning)
       broken(fmt::format("two live instances of '{}' of {}: {} and {}", container.config.name, uid, id.value(), container.seen.id.value()));
   }
   const auto policy = sandbox.config.annotations.find(std::string(model::kEbpfPolicyAnnotation));
@@ -200,10 +201,12 @@ void World::container_starts(const fakes::FakeContainer& container, const fakes:
     const auto* cgroup = cgroups_.find(PodUid(uid));
     if (cgroup == nullptr) broken(fmt::format("{} starts a container without a cgroup", uid));
     for (const auto hook : model::kAllHooks)
-      if (!programs_.has(PodUid(uid), hook)) broken(fmt::format("{} requires its programs and starts a container without {}", uid, to_string(hook)));
+      if (!programs_.has(PodUid(uid), hook))
+        broken(fmt::format("{} requires its programs and starts a container without {}", uid, to_string(hook)));
   }
   if (sim.steady && container.config.attempt > 0 && container.config.name.starts_with("c") && !sandbox_lost_.contains(uid))
-    broken(fmt::format("container '{}' of {} never failed and is started again (attempt {})", container.config.name, uid, container.config.attempt));
+    broken(fmt::format("container '{}' of {} never failed and is started again (attempt {})", container.config.name, uid,
+                       container.config.attempt));
   end_later(container.seen.id, uid, container.config.name, container.config.attempt);
 }
 
@@ -214,7 +217,8 @@ void World::end_later(const ContainerId& id, const std::string& uid, const std::
   const PodPtr pod = api_pods_.contains(uid) ? api_pods_.at(uid) : static_pods_.contains(uid) ? static_pods_.at(uid) : nullptr;
   bool sidecar = false;
   if (pod != nullptr)
-    for (const auto& init : pod->spec.init_containers) sidecar = sidecar || (init.name == name && init.restart_policy == model::RestartPolicy::kAlways);
+    for (const auto& init : pod->spec.init_containers)
+      sidecar = sidecar || (init.name == name && init.restart_policy == model::RestartPolicy::kAlways);
   const bool init = name.starts_with("init") && !sidecar;
   if (!init && (kind == 0 || (kind == 1 && chance_.one_in(2)))) return;  // runs on
   int code = 0;

@@ -20,7 +20,9 @@ World::World(uint64_t seed, bool keep_log) : seed_(seed), chance_(seed), runtime
   runtime_.add_image("img-a:1");
   runtime_.add_pullable("img-b:1");
   if (!weather_.late_images) runtime_.add_pullable("img-late:1");
-  runtime_.on_start_container = [this](const fakes::FakeContainer& container, const fakes::FakeSandbox& sandbox) { container_starts(container, sandbox); };
+  runtime_.on_start_container = [this](const fakes::FakeContainer& container, const fakes::FakeSandbox& sandbox) {
+    container_starts(container, sandbox);
+  };
 }
 
 World::~World() = default;
@@ -117,8 +119,8 @@ void World::check_stuck_delays_nobody() {
     if (!sim.steady || uid == *weather_.stuck_pod || pod->metadata.deletion_timestamp || now() - sim.made_at < seconds(60)) continue;
     if (pod->status.phase != model::Phase::kRunning) {
       const auto record = daemon_->loop().find(PodUid(uid));
-      broken(fmt::format("{} is {} a minute after it was made, while calls for {} hang: {}", uid, to_string(pod->status.phase), *weather_.stuck_pod,
-                         record ? record->explanation : "not in the table"));
+      broken(fmt::format("{} is {} a minute after it was made, while calls for {} hang: {}", uid, to_string(pod->status.phase),
+                         *weather_.stuck_pod, record ? record->explanation : "not in the table"));
     }
   }
 }
@@ -156,7 +158,8 @@ void World::check_nothing_left() {
   std::string left;
   for (const auto& [uid, pod] : api_pods_) left += fmt::format(" pod {} in the API ({});", uid, to_string(pod->status.phase));
   for (const auto& [id, sandbox] : runtime_.sandboxes()) left += fmt::format(" sandbox {} of {};", id.value(), sandbox.config.uid);
-  for (const auto& [id, container] : runtime_.containers()) left += fmt::format(" container {} of {};", id.value(), container.seen.uid.value());
+  for (const auto& [id, container] : runtime_.containers())
+    left += fmt::format(" container {} of {};", id.value(), container.seen.uid.value());
   for (const auto& [uid, cgroup] : cgroups_.pods()) left += fmt::format(" cgroup of {};", uid.value());
   const auto pinned = programs_.list_pinned();
   for (const auto& uid : *pinned) left += fmt::format(" pins of {};", uid.value());

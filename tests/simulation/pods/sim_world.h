@@ -43,14 +43,16 @@ struct Weather {
   int crash_every = 0;         // … or at every nth event
   bool runtime_outages = false, attach_refusals = false, late_images = false;
   std::optional<std::string> stuck_pod;  // all calls for this pod hang
-  [[nodiscard]] bool calm() const { return call_fails + reply_lost + call_hangs + crash_per_event == 0 && crash_every == 0 && !runtime_outages; }
+  [[nodiscard]] bool calm() const {
+    return call_fails + reply_lost + call_hangs + crash_per_event == 0 && crash_every == 0 && !runtime_outages;
+  }
 };
 
 // What the users and the scripted containers of a pod do.
 struct SimPod {
   std::string uid, name;
   bool is_static = false;
-  bool reborn = false;     // the same UID came back: its history may begin anew
+  bool reborn = false;  // the same UID came back: its history may begin anew
   bool steady = false;  // no end, no update, no probe: its containers must be left in peace
   Time made_at{};
   std::optional<Time> unwanted_since;
@@ -116,8 +118,8 @@ class World {
   EventQueue queue_;
   Weather weather_;
   uint64_t events_ = 0;
-  bool calm_down_ = false;      // the last part: no more faults, everything is deleted
-  Time last_trouble_{};         // of any fault, crash or outage
+  bool calm_down_ = false;  // the last part: no more faults, everything is deleted
+  Time last_trouble_{};     // of any fault, crash or outage
   bool runtime_down_ = false;
 
   fakes::FakeContainerRuntime runtime_;
@@ -128,13 +130,13 @@ class World {
   fakes::MemoryObjects objects_;
   fakes::ScriptedProber prober_;
 
-  std::map<std::string, PodPtr> api_pods_;      // by uid
-  std::map<std::string, PodPtr> static_pods_;   // files
+  std::map<std::string, PodPtr> api_pods_;        // by uid
+  std::map<std::string, PodPtr> static_pods_;     // files
   std::map<std::string, model::PodStatus> told_;  // of every pod ever, as last published by any daemon
-  std::map<std::string, SimPod> pods_;          // every pod ever
-  std::map<std::string, int> generations_;      // of names
-  std::set<std::string> ended_;                 // containers that ended by themselves or were told to
-  std::set<std::string> sandbox_lost_;          // pods whose sandbox died: their containers may be started again
+  std::map<std::string, SimPod> pods_;            // every pod ever
+  std::map<std::string, int> generations_;        // of names
+  std::set<std::string> ended_;                   // containers that ended by themselves or were told to
+  std::set<std::string> sandbox_lost_;            // pods whose sandbox died: their containers may be started again
   std::shared_ptr<Daemon> daemon_;
   std::vector<std::shared_ptr<Daemon>> dead_daemons_;  // their calls may still be under way
 };

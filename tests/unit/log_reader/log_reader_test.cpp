@@ -93,7 +93,8 @@ TEST_CASE("a CRI log line is told apart from rubbish") {
   CHECK(parse_cri_log_line("2026-01-02T03:04:05.678901234Z stdout P:x part")->partial);
   CHECK(parse_cri_log_line("2026-01-02T03:04:05.678901234Z stdout F ")->text.empty());
   CHECK(parse_cri_log_line("2026-01-02T03:04:05.678901234Z stdout F")->text.empty());
-  for (const char* bad : {"", "hello", "2026-01-02T03:04:05.6Z stdin F x", "2026-01-02T03:04:05.6Z stdout X y", "\0\0\0\0"}) CHECK_FALSE(parse_cri_log_line(bad));
+  for (const char* bad : {"", "hello", "2026-01-02T03:04:05.6Z stdin F x", "2026-01-02T03:04:05.6Z stdout X y", "\0\0\0\0"})
+    CHECK_FALSE(parse_cri_log_line(bad));
 }
 
 TEST_CASE("a log is read whole, with long lines joined and torn ones left out") {
@@ -126,7 +127,8 @@ TEST_CASE("the tail of a file of many blocks is exact at every length") {
   fakes::write_text(f.path, content);
   for (const int64_t count : {1, 7, 63, 255, 699, 700, 701}) {
     std::string expected;
-    for (size_t i = texts.size() - std::min<size_t>(texts.size(), static_cast<size_t>(count)); i < texts.size(); ++i) expected += texts[i] + "\n";
+    for (size_t i = texts.size() - std::min<size_t>(texts.size(), static_cast<size_t>(count)); i < texts.size(); ++i)
+      expected += texts[i] + "\n";
     CHECK(f.read({.tail_lines = count}) == expected);
   }
 }

@@ -76,7 +76,9 @@ struct Bench {
       changed.notify_all();
       while (stuck == uid.value()) changed.wait(mu);
     };
-    door.on_watch = [this](const std::function<void(const model::RuntimeEvent&)>& on_event, std::stop_token stop) { return watch(on_event, std::move(stop)); };
+    door.on_watch = [this](const std::function<void(const model::RuntimeEvent&)>& on_event, std::stop_token stop) {
+      return watch(on_event, std::move(stop));
+    };
   }
   ~Bench() {
     {

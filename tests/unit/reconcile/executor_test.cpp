@@ -58,7 +58,9 @@ struct Node {
     REQUIRE_FALSE(run(lifecycle::MountVolumes{}).outcome.error);
     REQUIRE_FALSE(run(lifecycle::RunSandbox{}).outcome.error);
   }
-  lifecycle::StartContainer start() { return {"main", lifecycle::ContainerKind::kRegular, 0, fakes::FakeContainerRuntime::image_of("busybox:1")}; }
+  lifecycle::StartContainer start() {
+    return {"main", lifecycle::ContainerKind::kRegular, 0, fakes::FakeContainerRuntime::image_of("busybox:1")};
+  }
 };
 
 }  // namespace
@@ -185,7 +187,9 @@ TEST_CASE("A failed read-back is an error without an observation") {
 
 TEST_CASE("Images by policy") {
   Node node;
-  const auto ensure = [&](const std::string& image, model::PullPolicy policy) { return node.run(lifecycle::EnsureImage{"main", image, policy}).outcome; };
+  const auto ensure = [&](const std::string& image, model::PullPolicy policy) {
+    return node.run(lifecycle::EnsureImage{"main", image, policy}).outcome;
+  };
   CHECK_FALSE(ensure("busybox:1", model::PullPolicy::kIfNotPresent).pulled);
   CHECK(ensure("absent:1", model::PullPolicy::kNever).reason == "ErrImageNeverPull");
   CHECK(ensure("absent:1", model::PullPolicy::kIfNotPresent).reason == "ErrImagePull");

@@ -58,7 +58,8 @@ struct Node {
   class Serial final : public ActionRunner {
    public:
     Serial(Node& node) : node_(node) {}
-    void start(const PodUid& uid, ActionTicket ticket, const lifecycle::Action& action, const ActionContext& context, std::stop_token stop) override {
+    void start(const PodUid& uid, ActionTicket ticket, const lifecycle::Action& action, const ActionContext& context,
+               std::stop_token stop) override {
       node_.pool.submit([this, uid, ticket, action, context, stop] {
         ActionReply reply;
         {

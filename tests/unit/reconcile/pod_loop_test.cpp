@@ -41,7 +41,8 @@ struct Bench {
     FAIL("nothing waits for '" << part << "'");
   }
   static void fill(const Asked& one, ActionReply& reply) {
-    if (std::holds_alternative<lifecycle::EnsureCgroup>(one.action)) reply.outcome.value = lifecycle::CgroupReady{CgroupId(7), "/sys/x", "/x"};
+    if (std::holds_alternative<lifecycle::EnsureCgroup>(one.action))
+      reply.outcome.value = lifecycle::CgroupReady{CgroupId(7), "/sys/x", "/x"};
     if (const auto* attach = std::get_if<lifecycle::AttachPrograms>(&one.action)) {
       model::AttachReport report{one.uid, CgroupId(7), "/sys/x", {}};
       for (const auto hook : attach->hooks) report.hooks.push_back({.hook = hook, .state = model::HookState::kAttached});

@@ -33,7 +33,8 @@ class ScriptedOutputs final : public ActionRunner, public ProbeRunner, public St
   std::vector<PodPtr> mirrors;
   std::vector<ports::PodRecord> changes;
 
-  void start(const PodUid& uid, ActionTicket ticket, const lifecycle::Action& action, const ActionContext& context, std::stop_token stop) override {
+  void start(const PodUid& uid, ActionTicket ticket, const lifecycle::Action& action, const ActionContext& context,
+             std::stop_token stop) override {
     asked.push_back({uid, ticket, action, context, std::move(stop)});
   }
   void start(const PodUid&, const lifecycle::ProbeRun&, const ActionContext&, std::stop_token) override {}

@@ -187,3 +187,15 @@ TEST_CASE("A pod that the API has lost is given up; stopping gives up calls that
   writer.stop();
   CHECK(api.all_calls().size() == 2);
 }
+
+TEST_CASE("Static pods are not written under their own UID") {
+  MemoryApi api;
+  const SystemClock clock;
+  StatusWriter writer(api, clock, {}, kQuick);
+  auto of_static = update(make_pod("s1"), model::Phase::kRunning);
+  of_static.source = "file";
+  writer.publish(of_static);
+  CHECK(writer.backlog() == 0);
+  writer.stop();
+  CHECK(api.all_calls().empty());
+}

@@ -30,7 +30,8 @@ class CannedLogs final : public ports::LogReader {
   class Stream final : public ports::LogStream {
    public:
     Stream(std::string text, const ports::LogOptions& options) : text_(std::move(text)), options_(options) {}
-    Status read(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following, std::stop_token stop) override {
+    Status read(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following,
+                std::stop_token stop) override {
       std::string text = text_;
       if (options_.tail_lines && *options_.tail_lines == 1) text = text.substr(text.rfind('\n', text.size() - 2) + 1);
       if (!sink(text)) return {};

@@ -111,7 +111,7 @@ TEST_CASE("without the token nothing is answered but 401") {
 
 TEST_CASE("the kubeconfig is private and the port is kept over a restart, with the objects") {
   EndpointFixture f;
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat(f.endpoint->kubeconfig_path().c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
   const int port = f.endpoint->port();
@@ -128,7 +128,13 @@ TEST_CASE("a listen address that others could reach is refused") {
   const fakes::TempDir dir;
   fakes::FakeObjectLog log;
   const SystemClock clock;
-  const auto made = ApiEndpoint::create({.root_dir = dir / "api", .listen = "0.0.0.0:0", .node_name = "n", .kubeconfig_path = "", .object_log = &log, .log_reader = nullptr, .clock = &clock});
+  const auto made = ApiEndpoint::create({.root_dir = dir / "api",
+                                         .listen = "0.0.0.0:0",
+                                         .node_name = "n",
+                                         .kubeconfig_path = "",
+                                         .object_log = &log,
+                                         .log_reader = nullptr,
+                                         .clock = &clock});
   REQUIRE_FALSE(made);
   CHECK(made.error().code == Code::kInvalid);
   CHECK(made.error().message().find("loopback") != std::string::npos);
@@ -161,8 +167,11 @@ TEST_CASE("objects are made, read, listed, changed and deleted") {
 TEST_CASE("what isn't served is 404, 405 or 415 and says so") {
   const EndpointFixture f;
   Client client(f);
-  for (const char* path : {"/apis/apps/v1/deployments", "/api/v2/pods", "/x", "/api/v1/namespaces/default/nodes", "/api/v1/pods/web", "/api/v1/namespaces/default/pods/web/exec/y"})
-    { INFO(path); CHECK(client.get(path).status == 404); }
+  for (const char* path : {"/apis/apps/v1/deployments", "/api/v2/pods", "/x", "/api/v1/namespaces/default/nodes", "/api/v1/pods/web",
+                           "/api/v1/namespaces/default/pods/web/exec/y"}) {
+    INFO(path);
+    CHECK(client.get(path).status == 404);
+  }
   CHECK(client.post("/api/v1/pods", kPod).status == 405);
   CHECK(client.post(kPods, "{").status == 400);
   CHECK(client.post(kPods, std::string(200, '[')).status == 400);
@@ -196,7 +205,8 @@ TEST_CASE("a body beyond 10 MiB is 413, with and without a stated length") {
 TEST_CASE("discovery says what is there") {
   const EndpointFixture f;
   Client client(f);
-  CHECK(client.get("/api", {{"Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"}}).body["kind"] == "APIVersions");
+  CHECK(client.get("/api", {{"Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"}})
+            .body["kind"] == "APIVersions");
   CHECK(client.get("/apis").body["groups"][0]["name"] == "coordination.k8s.io");
   bool has_log = false;
   const auto resources = client.get("/api/v1");
@@ -229,7 +239,9 @@ TEST_CASE("a watch shows what is there, then every change that its selector lets
   REQUIRE(client.post(kPods, kPod).status == 201);
   Watch watch(f, "/api/v1/pods?watch=true&labelSelector=app%3Dweb");
   CHECK(watch.next() == "ADDED web");
-  REQUIRE(client.post(kPods, R"({"metadata":{"name":"db","labels":{"app":"db"}},"spec":{"containers":[{"name":"c","image":"x"}]}})").status == 201);
+  REQUIRE(
+      client.post(kPods, R"({"metadata":{"name":"db","labels":{"app":"db"}},"spec":{"containers":[{"name":"c","image":"x"}]}})").status ==
+      201);
   REQUIRE(client.patch(std::string(kPods) + "/web/status", R"({"status":{"phase":"Running"}})").status == 200);
   CHECK(watch.next() == "MODIFIED web");
   REQUIRE(client.patch(std::string(kPods) + "/db", R"({"metadata":{"labels":{"app":"web"}}})").status == 200);
@@ -305,7 +317,8 @@ TEST_CASE("logs: which attempt, its tail, why not, and following to the end") {
   const auto waiting = client.get(path);
   CHECK(waiting.status == 400);
   CHECK(waiting.body["message"] == "container \"c\" in pod \"web\" is waiting to start: ContainerCreating");
-  const char* running = R"({"status":{"phase":"Running","containerStatuses":[{"name":"c","image":"x","imageID":"","ready":true,"restartCount":1,
+  const char* running =
+      R"({"status":{"phase":"Running","containerStatuses":[{"name":"c","image":"x","imageID":"","ready":true,"restartCount":1,
     "state":{"running":{"startedAt":"2026-01-02T12:00:00Z"}},
     "lastState":{"terminated":{"exitCode":1,"containerID":"containerd://x","startedAt":"2026-01-02T12:00:00Z","finishedAt":"2026-01-02T12:00:00Z"}}}]}})";
   REQUIRE(client.patch(std::string(kPods) + "/web/status", running).status == 200);

@@ -45,7 +45,8 @@ struct Kubectl {
                       "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata: {a: b}\n");
   }
   Output operator()(const std::string& arguments) {
-    return run("timeout 60 env HOME=" + f.dir.path() + " KUBECONFIG=" + f.endpoint->kubeconfig_path() + " " + kubectl_binary() + " " + arguments);
+    return run("timeout 60 env HOME=" + f.dir.path() + " KUBECONFIG=" + f.endpoint->kubeconfig_path() + " " + kubectl_binary() + " " +
+               arguments);
   }
   std::string ok(const std::string& arguments) {
     const auto output = (*this)(arguments);
@@ -71,8 +72,9 @@ TEST_CASE("kubectl applies, shows and changes objects") {
   CHECK(has(kubectl.apply(), "pod/web created"));
   CHECK(has(kubectl.apply(), "pod/web unchanged"));
   const std::string changed = kubectl.f.dir / "changed.yaml";
-  fakes::write_text(changed, "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\nspec:\n  containers:\n"
-                             "  - {name: c, image: 'busybox:1.37', env: [{name: A, value: '1'}]}\n  - {name: d, image: busybox}\n");
+  fakes::write_text(changed,
+                    "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\nspec:\n  containers:\n"
+                    "  - {name: c, image: 'busybox:1.37', env: [{name: A, value: '1'}]}\n  - {name: d, image: busybox}\n");
   CHECK(has(kubectl.ok("apply -f " + changed), "pod/web configured"));
   CHECK(kubectl.ok("get pod web -o jsonpath='{.spec.containers[*].image}'") == "busybox:1.37 busybox");
   const auto wide = kubectl.ok("get pods -o wide");
@@ -131,8 +133,7 @@ TEST_CASE("kubectl deletes at once or by grace, and waits for the end") {
   // kubectl waits until the pod is gone; the agent's part is played here once the pod is marked.
   Output waited;
   std::jthread waiting([&] { waited = kubectl("delete pod web"); });
-  while (kubectl("get pod web -o jsonpath='{.metadata.deletionTimestamp}'").text.empty()) {
-  }
+  while (kubectl("get pod web -o jsonpath='{.metadata.deletionTimestamp}'").text.empty()) {}
   kubectl.ok("delete pod web --force --grace-period=0");
   waiting.join();
   INFO(waited.text);
@@ -152,8 +153,8 @@ TEST_CASE("kubectl watches and reads logs") {
     {"name":"d","image":"x","imageID":"","ready":true,"restartCount":0,"state":{"running":{"startedAt":"2026-01-02T12:00:00Z"}},"lastState":{}}]}})");
   const std::string patch = "sed -n 's/^.*token: //p' " + kubectl.f.endpoint->kubeconfig_path();
   const auto patched = run("curl -sS --cacert " + (kubectl.f.dir / "api/ca.crt") + " -H \"Authorization: Bearer $(" + patch +
-                           ")\" -H 'Content-Type: application/merge-patch+json' -X PATCH --data @" + status + " " + kubectl.f.endpoint->url() +
-                           "/api/v1/namespaces/default/pods/web/status");
+                           ")\" -H 'Content-Type: application/merge-patch+json' -X PATCH --data @" + status + " " +
+                           kubectl.f.endpoint->url() + "/api/v1/namespaces/default/pods/web/status");
   if (patched.code == 127) SKIP("curl is not installed");
   REQUIRE(patched.code == 0);
   CHECK(has(kubectl.ok("get pods"), "2/2"));
@@ -162,11 +163,11 @@ TEST_CASE("kubectl watches and reads logs") {
   CHECK(kubectl.ok("logs web -c c --previous") == "before\n");
   const auto all = kubectl.ok("logs web --all-containers");  // in no fixed order
   CHECK((has(all, "one\ntwo\n") && has(all, "other\n")));
-  const auto watched = run("timeout 5 env HOME=" + kubectl.f.dir.path() + " KUBECONFIG=" + kubectl.f.endpoint->kubeconfig_path() + " " + kubectl_binary() +
-                           " get pods -w --request-timeout=2s");
+  const auto watched = run("timeout 5 env HOME=" + kubectl.f.dir.path() + " KUBECONFIG=" + kubectl.f.endpoint->kubeconfig_path() + " " +
+                           kubectl_binary() + " get pods -w --request-timeout=2s");
   CHECK((has(watched.text, "STATUS") && has(watched.text, "Running")));
-  const auto followed = run("timeout 5 env HOME=" + kubectl.f.dir.path() + " KUBECONFIG=" + kubectl.f.endpoint->kubeconfig_path() + " " + kubectl_binary() +
-                            " logs -f web -c c");
+  const auto followed = run("timeout 5 env HOME=" + kubectl.f.dir.path() + " KUBECONFIG=" + kubectl.f.endpoint->kubeconfig_path() + " " +
+                            kubectl_binary() + " logs -f web -c c");
   CHECK(followed.text == "one\ntwo\nfollowed\n");
 }
 

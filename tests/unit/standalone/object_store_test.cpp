@@ -159,7 +159,8 @@ TEST_CASE("writers and watchers on many threads lose nothing") {
     for (int w = 0; w < kWriters; ++w)
       writers.emplace_back([&store, w] {
         for (int i = 0; i < kEach; ++i) {
-          const auto made = store.commit(resources::kConfigMaps, nullptr, object("w" + std::to_string(w) + "-" + std::to_string(i)), Persistence::kMemoryOnly);
+          const auto made = store.commit(resources::kConfigMaps, nullptr, object("w" + std::to_string(w) + "-" + std::to_string(i)),
+                                         Persistence::kMemoryOnly);
           if (!made) return;
         }
       });

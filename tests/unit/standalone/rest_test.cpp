@@ -26,14 +26,17 @@ struct Fixture {
     return Json::parse((*made)->json);
   }
   Json pod(const std::string& name = "web") { return Json::parse(rest.get(pods(name)).value()->json); }
-  ApiResult<VersionPtr> patch(const ObjectPath& path, const char* text) { return rest.patch(path, "application/strategic-merge-patch+json", Json::parse(text), {}); }
+  ApiResult<VersionPtr> patch(const ObjectPath& path, const char* text) {
+    return rest.patch(path, "application/strategic-merge-patch+json", Json::parse(text), {});
+  }
 };
 
 }  // namespace
 
 TEST_CASE("a new pod is completed, bound to the node and Pending") {
   Fixture f;
-  const Json pod = f.create_pod(R"({"metadata":{"name":"web","resourceVersion":"7","uid":"x"},"unknown":{"kept":1},"status":{"phase":"Running"},
+  const Json pod =
+      f.create_pod(R"({"metadata":{"name":"web","resourceVersion":"7","uid":"x"},"unknown":{"kept":1},"status":{"phase":"Running"},
     "spec":{"containers":[{"name":"c","image":"busybox","futureField":true,"resources":{"limits":{"cpu":"1"}}}]}})");
   CHECK(pod["kind"] == "Pod");
   CHECK(pod["metadata"]["uid"].get<std::string>().size() == 36);
@@ -53,7 +56,8 @@ TEST_CASE("a new pod is completed, bound to the node and Pending") {
 
 TEST_CASE("a pod of another node is left to it") {
   Fixture f;
-  const Json pod = f.create_pod(R"({"metadata":{"generateName":"web-"},"spec":{"nodeName":"n2","containers":[{"name":"c","image":"busybox:1"}]}})");
+  const Json pod =
+      f.create_pod(R"({"metadata":{"generateName":"web-"},"spec":{"nodeName":"n2","containers":[{"name":"c","image":"busybox:1"}]}})");
   CHECK(pod["spec"]["nodeName"] == "n2");
   CHECK_FALSE(pod["status"].contains("conditions"));
   CHECK(pod["metadata"]["name"].get<std::string>().size() == 9);
@@ -75,7 +79,8 @@ TEST_CASE("bad objects are refused with the code and cause that clients act on")
   CHECK(code(f.pods(), R"([])") == 400);
   CHECK(code(f.pods(), R"({"metadata":{"name":"w","namespace":"other"},"spec":{"containers":[{"name":"c","image":"x"}]}})") == 400);
   CHECK(code({&resources::kConfigMaps, "nope", "", ""}, R"({"metadata":{"name":"w"}})") == 404);
-  CHECK(code(f.pods(), R"({"metadata":{"name":"w"},"spec":{"containers":[{"name":"c","image":"x","imag":"y"}]}})", {.strict = true}) == 400);
+  CHECK(code(f.pods(), R"({"metadata":{"name":"w"},"spec":{"containers":[{"name":"c","image":"x","imag":"y"}]}})", {.strict = true}) ==
+        400);
   CHECK(code(f.pods(), R"({"metadata":{"name":"w"},"spec":{"containers":[{"name":"c","image":"x"}]}})", {.dry_run = true}) == 201);
   CHECK(f.rest.get(f.pods("w")).error().code == 404);
 }
@@ -89,9 +94,12 @@ TEST_CASE("of a pod's spec only a few fields may change, and then the generation
   CHECK(f.pod()["metadata"]["generation"] == 3);
   REQUIRE(f.patch(f.pods("web"), R"({"metadata":{"labels":{"a":"b"}}})"));
   CHECK(f.pod()["metadata"]["generation"] == 3);
-  for (const char* bad : {R"({"spec":{"restartPolicy":"Never"}})", R"({"spec":{"containers":[{"name":"c","command":["x"]}]}})", R"({"spec":{"tolerations":[]}})",
-                          R"({"spec":{"activeDeadlineSeconds":61}})", R"({"spec":{"nodeName":"n2"}})", R"({"spec":{"volumes":[{"name":"v"}]}})"})
-    { INFO(bad); CHECK(f.patch(f.pods("web"), bad).error().code == 422); }
+  for (const char* bad : {R"({"spec":{"restartPolicy":"Never"}})", R"({"spec":{"containers":[{"name":"c","command":["x"]}]}})",
+                          R"({"spec":{"tolerations":[]}})", R"({"spec":{"activeDeadlineSeconds":61}})", R"({"spec":{"nodeName":"n2"}})",
+                          R"({"spec":{"volumes":[{"name":"v"}]}})"}) {
+    INFO(bad);
+    CHECK(f.patch(f.pods("web"), bad).error().code == 422);
+  }
 }
 
 TEST_CASE("status changes only through its subresource, and through it nothing else") {
@@ -100,7 +108,9 @@ TEST_CASE("status changes only through its subresource, and through it nothing e
   REQUIRE(f.patch(f.pods("web"), R"({"status":{"phase":"Running"}})"));
   CHECK(f.pod()["status"]["phase"] == "Pending");
   const auto uid = f.pod()["metadata"]["uid"].get<std::string>();
-  REQUIRE(f.patch(f.pods("web", "status"), (R"({"metadata":{"uid":")" + uid + R"(","labels":{"x":"y"}},"spec":{"nodeName":"z"},"status":{"phase":"Running"}})").c_str()));
+  REQUIRE(f.patch(
+      f.pods("web", "status"),
+      (R"({"metadata":{"uid":")" + uid + R"(","labels":{"x":"y"}},"spec":{"nodeName":"z"},"status":{"phase":"Running"}})").c_str()));
   const Json pod = f.pod();
   CHECK(pod["status"]["phase"] == "Running");
   CHECK(pod["status"]["conditions"].size() == 1);
@@ -161,7 +171,8 @@ TEST_CASE("a pod that has ended is deleted at once") {
 TEST_CASE("finalizers hold an object until the last one is taken away") {
   Fixture f;
   const ObjectPath path{&resources::kConfigMaps, "default", "cm", ""};
-  REQUIRE(f.rest.create({&resources::kConfigMaps, "default", "", ""}, Json::parse(R"({"metadata":{"name":"cm","finalizers":["a/b"]}})"), {}));
+  REQUIRE(
+      f.rest.create({&resources::kConfigMaps, "default", "", ""}, Json::parse(R"({"metadata":{"name":"cm","finalizers":["a/b"]}})"), {}));
   CHECK_FALSE(f.rest.remove(path, {})->gone);
   REQUIRE(f.rest.get(path));
   REQUIRE(f.rest.patch(path, "application/merge-patch+json", Json::parse(R"({"metadata":{"finalizers":null}})"), {}));
@@ -172,7 +183,8 @@ TEST_CASE("a namespace goes with what is in it, the last object taking it along"
   Fixture f;
   const ObjectPath space{&resources::kNamespaces, "", "other", ""};
   REQUIRE(f.rest.create({&resources::kNamespaces, "", "", ""}, Json::parse(R"({"metadata":{"name":"other"}})"), {}));
-  REQUIRE(f.rest.create({&resources::kPods, "other", "", ""}, Json::parse(R"({"metadata":{"name":"web"},"spec":{"containers":[{"name":"c","image":"x"}]}})"), {}));
+  REQUIRE(f.rest.create({&resources::kPods, "other", "", ""},
+                        Json::parse(R"({"metadata":{"name":"web"},"spec":{"containers":[{"name":"c","image":"x"}]}})"), {}));
   CHECK_FALSE(f.rest.remove(space, {})->gone);
   CHECK(f.rest.create({&resources::kConfigMaps, "other", "", ""}, Json::parse(R"({"metadata":{"name":"x"}})"), {}).error().code == 403);
   REQUIRE(f.rest.remove({&resources::kPods, "other", "web", ""}, {.grace_seconds = 0}));
@@ -182,7 +194,8 @@ TEST_CASE("a namespace goes with what is in it, the last object taking it along"
 
 TEST_CASE("secrets fold stringData, immutable objects stay as they are") {
   Fixture f;
-  const auto secret = f.rest.create({&resources::kSecrets, "default", "", ""}, Json::parse(R"({"metadata":{"name":"s"},"stringData":{"a":"q","b":"pintle"},"immutable":true})"), {});
+  const auto secret = f.rest.create({&resources::kSecrets, "default", "", ""},
+                                    Json::parse(R"({"metadata":{"name":"s"},"stringData":{"a":"q","b":"pintle"},"immutable":true})"), {});
   REQUIRE(secret);
   const Json stored = Json::parse((*secret)->json);
   CHECK(stored["data"]["a"] == "cQ==");
@@ -195,7 +208,8 @@ TEST_CASE("secrets fold stringData, immutable objects stay as they are") {
 TEST_CASE("a heartbeat is told to watchers and not to the disk") {
   Fixture f;
   const ObjectPath lease{&resources::kLeases, "kube-node-lease", "n1", ""};
-  REQUIRE(f.rest.create({&resources::kLeases, "kube-node-lease", "", ""}, Json::parse(R"({"metadata":{"name":"n1"},"spec":{"holderIdentity":"n1","renewTime":"1"}})"), {}));
+  REQUIRE(f.rest.create({&resources::kLeases, "kube-node-lease", "", ""},
+                        Json::parse(R"({"metadata":{"name":"n1"},"spec":{"holderIdentity":"n1","renewTime":"1"}})"), {}));
   const auto writes = f.log.writes().size();
   const auto version = f.store.version();
   REQUIRE(f.patch(lease, R"({"spec":{"renewTime":"2"}})"));

@@ -23,25 +23,44 @@ int code_of(const std::string& labels, const std::string& fields = "") {
 }  // namespace
 
 TEST_CASE("label selectors") {
-  for (const char* yes : {"", "app=web", "app==web", "app = web", "app!=db", "nothing!=x", "app in (db,web)", "app in ( db , web )", "tier notin (back)",
-                          "nothing notin (x)", "app", "!nothing", "app,tier=front,!x", "empty=", "empty", "app in (web),tier"})
-    { INFO(yes); CHECK(selects(yes)); }
-  for (const char* no : {"app=db", "app!=web", "nothing", "!app", "app in (db)", "tier notin (front)", "app=web,tier=back", "nothing=x", "app="})
-    { INFO(no); CHECK_FALSE(selects(no)); }
-  for (const char* wrong : {"=x", "app in web", "app in (web", "app,", "app web", "!", ",app", "app>(3)"}) { INFO(wrong); CHECK(code_of(wrong) == 400); }
+  for (const char* yes :
+       {"", "app=web", "app==web", "app = web", "app!=db", "nothing!=x", "app in (db,web)", "app in ( db , web )", "tier notin (back)",
+        "nothing notin (x)", "app", "!nothing", "app,tier=front,!x", "empty=", "empty", "app in (web),tier"}) {
+    INFO(yes);
+    CHECK(selects(yes));
+  }
+  for (const char* no :
+       {"app=db", "app!=web", "nothing", "!app", "app in (db)", "tier notin (front)", "app=web,tier=back", "nothing=x", "app="}) {
+    INFO(no);
+    CHECK_FALSE(selects(no));
+  }
+  for (const char* wrong : {"=x", "app in web", "app in (web", "app,", "app web", "!", ",app", "app>(3)"}) {
+    INFO(wrong);
+    CHECK(code_of(wrong) == 400);
+  }
 }
 
 TEST_CASE("field selectors") {
-  for (const char* yes : {"metadata.name=web", "metadata.name==web,metadata.namespace=default", "spec.nodeName=n1", "status.phase!=Failed", "spec.nodeName!=",
-                          "spec.hostNetwork=true"})
-    { INFO(yes); CHECK(selects("", yes)); }
-  for (const char* no : {"metadata.name=x", "status.phase=Failed", "spec.nodeName="}) { INFO(no); CHECK_FALSE(selects("", no)); }
-  for (const char* wrong : {"spec.containers=x", "metadata.name", "=x"}) { INFO(wrong); CHECK(code_of("", wrong) == 400); }
+  for (const char* yes : {"metadata.name=web", "metadata.name==web,metadata.namespace=default", "spec.nodeName=n1", "status.phase!=Failed",
+                          "spec.nodeName!=", "spec.hostNetwork=true"}) {
+    INFO(yes);
+    CHECK(selects("", yes));
+  }
+  for (const char* no : {"metadata.name=x", "status.phase=Failed", "spec.nodeName="}) {
+    INFO(no);
+    CHECK_FALSE(selects("", no));
+  }
+  for (const char* wrong : {"spec.containers=x", "metadata.name", "=x"}) {
+    INFO(wrong);
+    CHECK(code_of("", wrong) == 400);
+  }
 }
 
 TEST_CASE("an event is selected by the object it is about") {
-  const Json event = Json::parse(R"({"involvedObject":{"name":"web","uid":"u"},"reason":"Killing","type":"Normal","source":{"component":"pintle"}})");
-  const auto selector = Selector::parse(resources::kEvents, "", "involvedObject.name=web,involvedObject.uid=u,type=Normal,reason=Killing,source=pintle");
+  const Json event =
+      Json::parse(R"({"involvedObject":{"name":"web","uid":"u"},"reason":"Killing","type":"Normal","source":{"component":"pintle"}})");
+  const auto selector =
+      Selector::parse(resources::kEvents, "", "involvedObject.name=web,involvedObject.uid=u,type=Normal,reason=Killing,source=pintle");
   REQUIRE(selector);
   CHECK(selector->matches(*selectable_of(resources::kEvents, event)));
 }

@@ -23,9 +23,11 @@ struct Case {
 TEST_CASE("a pod's READY, STATUS and RESTARTS") {
   const Case cases[] = {
       {"just created", R"({"spec":{"containers":[{},{}]},"status":{"phase":"Pending"}})", "0/2 Pending 0"},
-      {"creating", R"({"spec":{"containers":[{}]},"status":{"phase":"Pending","containerStatuses":[{"state":{"waiting":{"reason":"ContainerCreating"}}}]}})",
+      {"creating",
+       R"({"spec":{"containers":[{}]},"status":{"phase":"Pending","containerStatuses":[{"state":{"waiting":{"reason":"ContainerCreating"}}}]}})",
        "0/1 ContainerCreating 0"},
-      {"running", R"({"spec":{"containers":[{}]},"status":{"phase":"Running","containerStatuses":[{"ready":true,"restartCount":0,"state":{"running":{}}}]}})",
+      {"running",
+       R"({"spec":{"containers":[{}]},"status":{"phase":"Running","containerStatuses":[{"ready":true,"restartCount":0,"state":{"running":{}}}]}})",
        "1/1 Running 0"},
       {"restarted a while ago",
        R"({"spec":{"containers":[{}]},"status":{"phase":"Running","containerStatuses":[{"ready":true,"restartCount":2,"state":{"running":{}},
@@ -35,15 +37,18 @@ TEST_CASE("a pod's READY, STATUS and RESTARTS") {
        R"({"spec":{"containers":[{},{}]},"status":{"phase":"Running","containerStatuses":[{"restartCount":1,"state":{"waiting":{"reason":"CrashLoopBackOff"}},
           "lastState":{"terminated":{"finishedAt":"2026-01-02T11:59:50Z"}}},{"ready":true,"restartCount":0,"state":{"running":{}}}]}})",
        "1/2 CrashLoopBackOff 1 (10s ago)"},
-      {"completed", R"({"spec":{"containers":[{}]},"status":{"phase":"Succeeded","containerStatuses":[{"state":{"terminated":{"reason":"Completed","exitCode":0}}}]}})",
+      {"completed",
+       R"({"spec":{"containers":[{}]},"status":{"phase":"Succeeded","containerStatuses":[{"state":{"terminated":{"reason":"Completed","exitCode":0}}}]}})",
        "0/1 Completed 0"},
       {"one done, one running, ready",
        R"({"spec":{"containers":[{},{}]},"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[
           {"state":{"terminated":{"reason":"Completed","exitCode":0}}},{"ready":true,"state":{"running":{}}}]}})",
        "1/2 Running 0"},
-      {"killed by a signal", R"({"spec":{"containers":[{}]},"status":{"phase":"Failed","containerStatuses":[{"state":{"terminated":{"signal":9,"exitCode":137}}}]}})",
+      {"killed by a signal",
+       R"({"spec":{"containers":[{}]},"status":{"phase":"Failed","containerStatuses":[{"state":{"terminated":{"signal":9,"exitCode":137}}}]}})",
        "0/1 Signal:9 0"},
-      {"an exit code alone", R"({"spec":{"containers":[{}]},"status":{"phase":"Failed","containerStatuses":[{"state":{"terminated":{"exitCode":3}}}]}})",
+      {"an exit code alone",
+       R"({"spec":{"containers":[{}]},"status":{"phase":"Failed","containerStatuses":[{"state":{"terminated":{"exitCode":3}}}]}})",
        "0/1 ExitCode:3 0"},
       {"first of two init containers",
        R"({"spec":{"containers":[{}],"initContainers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Pending","initContainerStatuses":[
@@ -66,15 +71,18 @@ TEST_CASE("a pod's READY, STATUS and RESTARTS") {
        "1/1 Terminating 0"},
       {"evicted", R"({"spec":{"containers":[{}]},"status":{"phase":"Failed","reason":"Evicted"}})", "0/1 Evicted 0"},
   };
-  for (const auto& c : cases) { INFO(c.what); CHECK(cells(c.pod) == c.expected); }
+  for (const auto& c : cases) {
+    INFO(c.what);
+    CHECK(cells(c.pod) == c.expected);
+  }
 }
 
 TEST_CASE("ages") {
   using namespace std::chrono_literals;
-  const std::pair<Duration, const char*> cases[] = {{0s, "0s"},         {-1s, "0s"},          {-5s, "<invalid>"},  {119s, "119s"},       {2min, "2m"},
-                                                    {2min + 5s, "2m5s"}, {10min, "10m"},       {179min, "179m"},    {3h + 5min, "3h5m"},  {8h, "8h"},
-                                                    {47h, "47h"},        {48h, "2d"},          {51h, "2d3h"},       {24h * 8, "8d"},      {24h * 729, "729d"},
-                                                    {24h * 730, "2y"},   {24h * 740, "2y10d"}, {24h * 365 * 9, "9y"}};
+  const std::pair<Duration, const char*> cases[] = {
+      {0s, "0s"},     {-1s, "0s"},      {-5s, "<invalid>"},  {119s, "119s"},    {2min, "2m"},         {2min + 5s, "2m5s"},
+      {10min, "10m"}, {179min, "179m"}, {3h + 5min, "3h5m"}, {8h, "8h"},        {47h, "47h"},         {48h, "2d"},
+      {51h, "2d3h"},  {24h * 8, "8d"},  {24h * 729, "729d"}, {24h * 730, "2y"}, {24h * 740, "2y10d"}, {24h * 365 * 9, "9y"}};
   for (const auto& [duration, expected] : cases) CHECK(human_duration(duration) == expected);
 }
 
@@ -101,7 +109,8 @@ TEST_CASE("nodes and events read as kubectl users know them") {
   CHECK(cells_of_node[1] == "Ready,SchedulingDisabled");
   CHECK(cells_of_node[2] == "edge");
   CHECK(cells_of_node[5] == "10.0.0.1");
-  const Json event = Json::parse(R"({"type":"Warning","reason":"BackOff","message":"slow\n","count":3,"firstTimestamp":"2026-01-02T11:50:00Z",
+  const Json event =
+      Json::parse(R"({"type":"Warning","reason":"BackOff","message":"slow\n","count":3,"firstTimestamp":"2026-01-02T11:50:00Z",
     "lastTimestamp":"2026-01-02T11:59:00Z","involvedObject":{"kind":"Pod","name":"web"}})");
   const Json cells_of_event = make_row(resources::kEvents, {}, event, kNow)["cells"];
   CHECK(cells_of_event[0] == "60s (x3 over 10m)");

@@ -24,7 +24,7 @@ TEST_CASE("an identity is made once, for its owner only, and found again") {
   CHECK(first->token == second->token);
   CHECK(first->token.size() == 64);
   for (const char* file : {"ca.key", "serving.key", "token", "ca.crt"}) {
-    struct stat info {};
+    struct stat info{};
     REQUIRE(::stat((dir / file).c_str(), &info) == 0);
     CHECK((info.st_mode & 0777) == 0600);
   }
@@ -60,9 +60,13 @@ TEST_CASE("only loopback is listened on") {
   CHECK(parse_listen_address("127.0.0.1:0")->host == "127.0.0.1");
   CHECK(parse_listen_address("localhost:6443")->port == 6443);
   CHECK(parse_listen_address("[::1]:1")->host == "::1");
-  for (const char* bad : {"0.0.0.0:0", "192.168.1.2:6443", "[::]:1", ":6443", "example.org:1", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "127.0.0.2:1", ""}) {
+  for (const char* bad : {"0.0.0.0:0", "192.168.1.2:6443", "[::]:1", ":6443", "example.org:1", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x",
+                          "127.0.0.1:70000", "127.0.0.2:1", ""}) {
     const auto refused = parse_listen_address(bad);
-    { INFO(bad); REQUIRE_FALSE(refused); }
+    {
+      INFO(bad);
+      REQUIRE_FALSE(refused);
+    }
     CHECK(refused.error().code == Code::kInvalid);
   }
 }

@@ -96,7 +96,7 @@ TEST_CASE("the file is for its owner only, and an unchanged value is not written
   const std::string path = dir / "state.db";
   auto store = SqliteStore::open(path);
   REQUIRE(store);
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat(path.c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
   REQUIRE((*store)->put("k", "a", "value"));
