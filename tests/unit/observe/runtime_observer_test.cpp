@@ -248,16 +248,17 @@ TEST_CASE("An exit that the runtime never tells does not keep the observer busy"
   CHECK(bench.inspections == 4);
 }
 
-// Hidden: about every second run it does not see the other pod's read in time, and why is not established yet.
-TEST_CASE("A read that hangs delays no other pod's", "[.unstable]") {
+TEST_CASE("A read that hangs delays no other pod's") {
   Bench bench;
   bench.add_container("stuck");
-  bench.add_container("fine");
-  bench.start(quiet());
+  const auto fine = bench.add_container("fine");
   {
     const MutexLock lock(bench.mu);
+    // The fake's pids are nobody's: a running container would be read again for its process that is not there.
+    bench.runtime.exit_container(fine, 0);
     bench.stuck = "stuck";
   }
+  bench.start(quiet());
   bench.observer->look(PodUid("stuck"));
   REQUIRE(bench.wait_for(CONDITION { return bench.inspections == 1; }));
   bench.observer->look(PodUid("stuck"));  // one read of a pod at a time
@@ -266,6 +267,23 @@ TEST_CASE("A read that hangs delays no other pod's", "[.unstable]") {
   const MutexLock lock(bench.mu);
   CHECK(bench.pods[0].uid == PodUid("fine"));
   CHECK(bench.inspections == 2);
+}
+
+TEST_CASE("A container that ended before it could be watched is read again until the runtime knows") {
+  Bench bench;
+  Child child;
+  const auto pid = child.pid();
+  child.end();
+  const auto id = bench.add_container("u1");
+  bench.start(quiet());
+  REQUIRE(bench.wait_for(CONDITION { return bench.lists.size() == 1; }));
+  bench.observer->track({PodUid("u1"), {}, {{.id = id, .uid = PodUid("u1"), .state = model::RunState::kRunning, .pid = pid}}});
+  REQUIRE(bench.wait_for(CONDITION { return bench.inspections >= 1; }));
+  {
+    const MutexLock lock(bench.mu);
+    bench.runtime.exit_container(id, 3);
+  }
+  REQUIRE(bench.wait_for(CONDITION { return !bench.pods.empty() && exited(bench.pods.back()); }));
 }
 
 TEST_CASE("Events lead to reads; a stream that breaks is connected again and begins with a full list") {
