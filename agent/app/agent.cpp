@@ -65,8 +65,15 @@ bpf::LibbpfAttacher::Options attacher_options(const config::AgentConfig& config)
 }
 
 // kubepods gets what the node has for pods (row 15.3).
-ports::CgroupLimits kubepods_limits(const model::ResourceList& allocatable) {
+// Rows 15.3: what all pods together may use; eviction thresholds are not taken off the memory.
+ports::CgroupLimits kubepods_limits(const config::AgentConfig& config, const model::ResourceList& allocatable,
+                                    const node::MachineInfo& machine) {
   ports::CgroupLimits limits;
+  if (std::ranges::find(config.enforce_node_allocatable, "pods") == config.enforce_node_allocatable.end()) return limits;
+  auto memory = static_cast<int64_t>(machine.memory_bytes);
+  for (const auto* reserved : {&config.system_reserved, &config.kube_reserved})
+    if (const auto found = reserved->find("memory"); found != reserved->end()) memory -= found->second.value();
+  limits.memory_bytes = std::max<int64_t>(memory, 0);
   if (const auto cpu = allocatable.find("cpu"); cpu != allocatable.end())
     limits.cpu_shares = static_cast<uint64_t>(std::max<int64_t>(2, cpu->second.milli() * 1024 / 1000));
   return limits;
@@ -154,6 +161,9 @@ class Agent::Parts {
   }
 
   [[nodiscard]] Status build_node() {
+    // Row 1.10. On a machine alone nobody relies on the scheduler's view of memory.
+    if (config.fail_swap_on && config.pintle.mode == config::Mode::kNode && node::swap_is_on("/"))
+      return fail(Code::kInvalid, "swap is on (/proc/swaps) and failSwapOn is true: run swapoff -a, or set failSwapOn: false");
     if (config.cgroup_driver == config::CgroupDriver::kSystemd)
       return fail(Code::kUnsupported,
                   "cgroupDriver systemd is not built yet: set cgroupDriver: cgroupfs here and SystemdCgroup = false in the runtime");
@@ -172,10 +182,10 @@ class Agent::Parts {
 
     PINTLE_ASSIGN_OR_RETURN(machine, node::read_machine_info("/", config.pintle.root_dir));
     const auto addresses = node_addresses(config);
-    const auto settings = node_settings(config, addresses);
+    const auto settings = node_settings(config, addresses, machine);
     facts = node_facts(config, addresses, settings, machine);
     facts.unified_cgroups = unified;
-    PINTLE_TRY(cgroups->ensure_root(kubepods_limits(facts.allocatable)));
+    PINTLE_TRY(cgroups->ensure_root(kubepods_limits(config, facts.allocatable, machine)));
     if (config.register_node)
       node_agent = std::make_unique<node::NodeAgent>(
           api->nodes(), &events, clock, settings, machine, [this] { return read_node_facts(); },
@@ -198,7 +208,8 @@ class Agent::Parts {
         reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober}, clock, reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
                                                              ? size_t{1}
-                                                             : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16))});
+                                                             : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16)),
+                                   .pod_pids_limit = config.pod_pids_limit});
     actions = std::make_unique<reconcile::PooledRunner>(
         *executor, *workers, [this](PodUid uid, reconcile::ActionTicket ticket, reconcile::ActionReply reply) {
           if (reply.outcome.observed) observer->track(*reply.outcome.observed);

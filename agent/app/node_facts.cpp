@@ -50,7 +50,8 @@ std::vector<std::string> node_addresses(const config::AgentConfig& config) {
   return found.empty() ? std::vector<std::string>{"127.0.0.1"} : found;
 }
 
-node::NodeSettings node_settings(const config::AgentConfig& config, const std::vector<std::string>& addresses) {
+node::NodeSettings node_settings(const config::AgentConfig& config, const std::vector<std::string>& addresses,
+                                 const node::MachineInfo& machine) {
   node::NodeSettings settings;
   settings.name = config.pintle.node_name;
   settings.labels = config.pintle.node_labels;
@@ -60,6 +61,19 @@ node::NodeSettings node_settings(const config::AgentConfig& config, const std::v
   settings.max_pods = config.max_pods;
   settings.system_reserved = config.system_reserved;
   settings.kube_reserved = config.kube_reserved;
+  // Hard eviction thresholds are not allocatable (row 7.7).
+  settings.eviction_memory_bytes = 0;
+  settings.eviction_storage_fraction = 0;
+  if (const auto memory = config.eviction_hard.find("memory.available"); memory != config.eviction_hard.end())
+    settings.eviction_memory_bytes = memory->second.quantity
+                                         ? static_cast<uint64_t>(memory->second.quantity->value())
+                                         : static_cast<uint64_t>(static_cast<double>(machine.memory_bytes) * memory->second.percent / 100);
+  if (const auto storage = config.eviction_hard.find("nodefs.available"); storage != config.eviction_hard.end()) {
+    if (storage->second.quantity)
+      settings.eviction_storage_bytes = static_cast<uint64_t>(storage->second.quantity->value());
+    else
+      settings.eviction_storage_fraction = static_cast<float>(storage->second.percent / 100);
+  }
   return settings;
 }
 
@@ -76,6 +90,7 @@ lifecycle::NodeFacts node_facts(const config::AgentConfig& config, const std::ve
   facts.max_restart_backoff = config.max_container_restart_period;
   facts.log_root = config.pod_logs_dir;
   facts.seccomp_root = config.pintle.root_dir + "/seccomp";
+  facts.has_cluster = config.pintle.mode != config::Mode::kStandalone;
   facts.cluster_dns = config.cluster_dns;
   if (!config.cluster_domain.empty()) facts.cluster_domain = config.cluster_domain;
   facts.host_dns = host_dns(config.resolv_conf);

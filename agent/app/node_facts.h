@@ -17,7 +17,8 @@ namespace pintle::app {
 // The addresses the node is known by: configured, or those of the default route, or loopback where there is none.
 [[nodiscard]] std::vector<std::string> node_addresses(const config::AgentConfig& config);
 
-[[nodiscard]] node::NodeSettings node_settings(const config::AgentConfig& config, const std::vector<std::string>& addresses);
+[[nodiscard]] node::NodeSettings node_settings(const config::AgentConfig& config, const std::vector<std::string>& addresses,
+                                               const node::MachineInfo& machine);
 
 // All but the runtime's state, which changes.
 [[nodiscard]] lifecycle::NodeFacts node_facts(const config::AgentConfig& config, const std::vector<std::string>& addresses,

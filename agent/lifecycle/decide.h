@@ -40,6 +40,7 @@ struct NodeFacts {
   bool unified_cgroups = false;                 // limits are cgroup v2's (rows 15.11, 15.12)
   std::vector<std::string> extra_masked_paths;  // the cpuN/thermal_throttle folders this machine has (row 16.10)
   // DNS, rows 18.x
+  bool has_cluster = true;  // false: a machine alone, where pods that ask for the cluster's DNS get the host's, and need no warning
   std::vector<std::string> cluster_dns;
   std::string cluster_domain = "cluster.local";
   model::ResolvedDns host_dns;

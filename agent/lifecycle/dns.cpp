@@ -120,8 +120,9 @@ PodDns resolve_dns(const model::Pod& pod, const NodeFacts& node) {
   if (policy == DnsPolicy::kClusterFirst && pod.spec.host_network) policy = DnsPolicy::kDefault;
   const bool cluster = policy == DnsPolicy::kClusterFirst || policy == DnsPolicy::kClusterFirstWithHostNet;
   if (cluster && node.cluster_dns.empty()) {
-    result.notes.push_back(
-        {"MissingClusterDNS", fmt::format("pod: \"{}_{}({})\". kubelet does not have ClusterDNS IP configured and cannot create Pod using "
+    if (node.has_cluster)
+      result.notes.push_back({"MissingClusterDNS",
+                              fmt::format("pod: \"{}_{}({})\". kubelet does not have ClusterDNS IP configured and cannot create Pod using "
                                           "\"{}\" policy. Falling back to \"Default\" policy.",
                                           pod.metadata.name, pod.metadata.namespace_, pod.metadata.uid, to_string(pod.spec.dns_policy))});
     policy = DnsPolicy::kDefault;

@@ -109,6 +109,14 @@ std::string go_architecture(std::string_view machine) {
   return std::string(machine);  // riscv64, s390x, ppc64le, loong64 are called the same
 }
 
+bool swap_is_on(const std::string& root) {
+  const auto text = read_file(root + "/proc/swaps");
+  if (!text) return false;
+  // A heading, then a line for each.
+  const auto heading = text->find('\n');
+  return heading != std::string::npos && text->find_first_not_of(" \n", heading) != std::string::npos;
+}
+
 Result<MachineInfo> read_machine_info(const std::string& root, const std::string& storage_path) {
   MachineInfo out;
   PINTLE_ASSIGN_OR_RETURN(const std::string meminfo, read_file(root + "/proc/meminfo"));

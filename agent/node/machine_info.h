@@ -25,6 +25,9 @@ struct MachineInfo {
 
 [[nodiscard]] Result<MachineInfo> read_machine_info(const std::string& root, const std::string& storage_path);
 
+// Whether /proc/swaps names a device (row 1.10). A file that can't be read is no swap.
+[[nodiscard]] bool swap_is_on(const std::string& root);
+
 // The parsers behind it, for their tests.
 [[nodiscard]] Result<uint64_t> parse_meminfo_total(std::string_view meminfo);
 [[nodiscard]] int count_cpus(std::string_view cpuinfo);

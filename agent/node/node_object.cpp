@@ -116,8 +116,8 @@ model::ResourceList allocatable_of(const NodeSettings& settings, const MachineIn
     memory = less(memory, left);
   }
   out["memory"] = binary_quantity(memory);
-  const auto eviction =
-      static_cast<uint64_t>(static_cast<double>(machine.storage_bytes) * static_cast<double>(settings.eviction_storage_fraction));
+  const auto eviction = settings.eviction_storage_bytes + static_cast<uint64_t>(static_cast<double>(machine.storage_bytes) *
+                                                                                static_cast<double>(settings.eviction_storage_fraction));
   out["ephemeral-storage"] = binary_quantity(less(machine.storage_bytes, reserved(settings, "ephemeral-storage") + eviction));
   return out;
 }

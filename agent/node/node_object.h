@@ -26,6 +26,7 @@ struct NodeSettings {
   int max_images = 50;
   model::ResourceList system_reserved, kube_reserved;
   uint64_t eviction_memory_bytes = uint64_t{100} << 20;  // memory.available
+  uint64_t eviction_storage_bytes = 0;                   // nodefs.available as a quantity; added to the fraction
   float eviction_storage_fraction = 0.10F;               // nodefs.available; float32 as in the reference, for equal bytes
   std::string kubelet_version = "v1.36.0+pintle";
   bool controller_attaches_volumes = true;

@@ -140,7 +140,7 @@ class PodExecutor::Step {
 
   void operator()(const EnsureCgroup&) {
     const auto qos = pod_.status.qos_class.value_or(model::qos_class(pod_.spec));
-    auto cgroup = ports_.cgroups.ensure_pod(uid_, qos, pod_cgroup_limits(pod_.spec, qos));
+    auto cgroup = ports_.cgroups.ensure_pod(uid_, qos, pod_cgroup_limits(pod_.spec, qos, self_.options_.pod_pids_limit));
     if (!cgroup) return failed(std::move(cgroup).error());
     reply_.outcome.value = CgroupReady{cgroup->id, cgroup->path, cgroup->runtime_parent};
     keep([&](PodState& state) { state.cgroup = *std::move(cgroup); });

@@ -46,6 +46,7 @@ using DeadlineTimer = std::function<std::shared_ptr<void>(Duration delay, std::s
 struct ExecutorOptions {
   std::string owner;  // unlike that of any other agent on this runtime; as PodLoopOutputs::owner. Empty: sandboxes bear no mark
   size_t max_parallel_pulls = 16;
+  int64_t pod_pids_limit = -1;                       // of each pod's cgroup; not above 0: none
   std::string host_hosts_file = "/etc/hosts";        // shown to pods of the host's network (row 18.8)
   DeadlineTimer deadline = thread_deadline_timer();  // bounds preStop hooks
   // Credentials for a pull (imagePullSecrets, credential files); empty: none.

@@ -37,8 +37,9 @@ std::optional<int64_t> limit_of(const model::PodSpec& spec, const std::string& n
 
 }  // namespace
 
-ports::CgroupLimits pod_cgroup_limits(const model::PodSpec& spec, model::QosClass qos) {
+ports::CgroupLimits pod_cgroup_limits(const model::PodSpec& spec, model::QosClass qos, int64_t pids_limit) {
   ports::CgroupLimits limits;
+  if (pids_limit > 0) limits.pids = pids_limit;
   const int64_t cpu = milli_of(lifecycle::pod_requests(spec), "cpu");
   limits.cpu_shares = static_cast<uint64_t>(qos == model::QosClass::kBestEffort ? 2 : lifecycle::cpu_shares(cpu));
   if (qos == model::QosClass::kBestEffort) return limits;

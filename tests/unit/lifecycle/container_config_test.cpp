@@ -327,6 +327,8 @@ TEST_CASE("rows 18.1 to 18.6: the resolver of a pod") {
   const auto fallen_back = resolve_dns(wanted, facts);  // row 18.6
   CHECK(fallen_back.dns == facts.host_dns);
   CHECK(fallen_back.notes.at(0).reason == "MissingClusterDNS");
+  facts.has_cluster = false;
+  CHECK(resolve_dns(wanted, facts).notes.empty());
 }
 
 TEST_CASE("row 18.7: resolv.conf as hosts have it") {

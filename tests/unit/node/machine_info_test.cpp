@@ -65,6 +65,17 @@ TEST_CASE("a machine is read from its root") {
   CHECK(info->system.operating_system == "linux");
 }
 
+TEST_CASE("row 1.10: swap is on when a device is listed") {
+  const fs::path root = fs::temp_directory_path() / fmt::format("pintle-swap-{}", ::getpid());
+  CHECK_FALSE(swap_is_on(root.string()));
+  fs::create_directories(root / "proc");
+  std::ofstream(root / "proc/swaps") << "Filename\tType\tSize\n";
+  CHECK_FALSE(swap_is_on(root.string()));
+  std::ofstream(root / "proc/swaps") << "Filename\tType\tSize\n/dev/vda2 partition 1024\n";
+  CHECK(swap_is_on(root.string()));
+  fs::remove_all(root);
+}
+
 TEST_CASE("this machine can be read") {
   const auto info = read_machine_info("", "/");
   REQUIRE(info);

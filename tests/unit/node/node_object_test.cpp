@@ -69,6 +69,9 @@ TEST_CASE("reservations come off, never below zero") {
   CHECK(allocatable.at("memory").text() == "0");
   CHECK(allocatable.at("hugepages-2Mi").text() == "1Gi");
   s.kube_reserved.erase("memory");
+  s.eviction_storage_fraction = 0;  // row 7.7: a threshold given as a quantity
+  s.eviction_storage_bytes = 1000;
+  CHECK(allocatable_of(s, m).at("ephemeral-storage").value() == capacity_of(s, m).at("ephemeral-storage").value() - 1000);
   CHECK(allocatable_of(s, m).at("memory").value() == (int64_t{24428084} * 1024) - (int64_t{1} << 30));
 }
 

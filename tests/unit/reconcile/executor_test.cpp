@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 #include "reconcile/executor.h"
+#include "reconcile/pod_cgroup_limits.h"
 
 #include <atomic>
 #include <latch>
@@ -64,6 +65,13 @@ struct Node {
 };
 
 }  // namespace
+
+TEST_CASE("row 15.5: a pod's cgroup gets the node's podPidsLimit") {
+  CHECK_FALSE(pod_cgroup_limits({}, model::QosClass::kBestEffort).pids);
+  CHECK_FALSE(pod_cgroup_limits({}, model::QosClass::kBestEffort, 0).pids);
+  CHECK(pod_cgroup_limits({}, model::QosClass::kBestEffort, 512).pids == 512);
+  CHECK(pod_cgroup_limits({}, model::QosClass::kGuaranteed, 512).pids == 512);
+}
 
 TEST_CASE("A pod is made step by step, each step read back") {
   Node node;
