@@ -9,6 +9,10 @@ if(MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 
+# For size: nearly the whole text of a daemon becomes resident, for the kernel maps what lies around a page that is asked for.
+# Measured against -O3 with 110 pods: 4 MB less resident; the agent waits for others far more than it computes.
+set(CMAKE_CXX_FLAGS_RELEASE "-Os -DNDEBUG -ffunction-sections -fdata-sections")
+
 add_library(pintle_options INTERFACE)
 target_compile_options(pintle_options INTERFACE -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers $<$<COMPILE_LANGUAGE:CXX>:-Wpedantic>)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)

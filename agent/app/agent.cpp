@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -203,7 +204,8 @@ class Agent::Parts {
 
   void build_core() {
     loop = std::make_unique<reconcile::LoopThread>(clock);
-    workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{.name = "worker"});
+    workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{
+        .name = "worker", .on_quiet = [] { (void)::malloc_trim(0); }});  // pages inside the heap that a burst left free
     executor = std::make_unique<reconcile::PodExecutor>(
         reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober}, clock, reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls

@@ -31,10 +31,13 @@ struct ObserverOptions {
   Duration audit = std::chrono::seconds(10);              // without an event stream …
   Duration audit_with_events = std::chrono::seconds(60);  // … and with one
   Duration status_period = std::chrono::seconds(5);
-  // After an exit the runtime needs a moment to know: read again after these.
+  // After an exit the runtime needs a moment to know: read again after these. containerd mostly knows after 20 to 60 ms; even
+  // steps there keep what a read comes too late by small beside it.
   std::vector<std::chrono::milliseconds> exit_rereads{
-      std::chrono::milliseconds(0),  std::chrono::milliseconds(2),  std::chrono::milliseconds(5),   std::chrono::milliseconds(10),
-      std::chrono::milliseconds(20), std::chrono::milliseconds(50), std::chrono::milliseconds(100), std::chrono::milliseconds(500)};
+      std::chrono::milliseconds(0),   std::chrono::milliseconds(2),  std::chrono::milliseconds(5),  std::chrono::milliseconds(8),
+      std::chrono::milliseconds(8),   std::chrono::milliseconds(8),  std::chrono::milliseconds(8),  std::chrono::milliseconds(10),
+      std::chrono::milliseconds(10),  std::chrono::milliseconds(20), std::chrono::milliseconds(20), std::chrono::milliseconds(50),
+      std::chrono::milliseconds(100), std::chrono::milliseconds(500)};
 };
 
 struct RuntimeHealth {

@@ -62,6 +62,12 @@ void WorkerPool::run() {
       const bool timed_out = work_.wait_for(mu_, options_.idle_timeout) == std::cv_status::timeout;
       --idle_;
       if (timed_out && queue_.empty()) {
+        if (threads_ <= 2 && options_.on_quiet && !stopping_) {
+          mu_.unlock();
+          options_.on_quiet();
+          mu_.lock();
+          if (!queue_.empty()) break;
+        }
         --threads_;
         ended_.notify_all();
         mu_.unlock();

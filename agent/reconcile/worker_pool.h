@@ -21,6 +21,7 @@ struct WorkerPoolOptions {
   size_t max_threads = 256;
   std::chrono::milliseconds idle_timeout{10'000};
   size_t stack_bytes = size_t{512} * 1024;
+  std::function<void()> on_quiet;  // called when idle threads have ended and at most one is left: a burst is over
 };
 
 class WorkerPool {

@@ -44,14 +44,14 @@ std::string field_value(const Json& object, std::string_view path) {
   return at->is_string() ? at->get<std::string>() : std::string();
 }
 
-std::string_view value_of(const std::vector<std::pair<std::string, std::string>>& sorted, std::string_view key, bool& present) {
+std::string_view value_of(const auto& sorted, std::string_view key, bool& present) {
   const auto it =
       std::lower_bound(sorted.begin(), sorted.end(), key, [](const auto& entry, std::string_view wanted) { return entry.first < wanted; });
   present = it != sorted.end() && it->first == key;
   return present ? std::string_view(it->second) : std::string_view();
 }
 
-bool holds(const Requirement& requirement, const std::vector<std::pair<std::string, std::string>>& sorted) {
+bool holds(const Requirement& requirement, const auto& sorted) {
   bool present = false;
   const auto value = value_of(sorted, requirement.key, present);
   const bool listed = std::find(requirement.values.begin(), requirement.values.end(), value) != requirement.values.end();
@@ -181,8 +181,11 @@ SelectablePtr selectable_of(const ResourceType& type, const Json& object) {
   if (const Json* labels = find(object, "metadata", "labels"); labels != nullptr && labels->is_object())
     for (const auto& [key, value] : labels->items())
       if (value.is_string()) selectable->labels.emplace_back(key, value.get<std::string>());
-  for (const auto path : selectable_fields(type)) selectable->fields.emplace_back(path, field_value(object, path));
+  const auto paths = selectable_fields(type);
+  selectable->fields.reserve(paths.size());
+  for (const auto path : paths) selectable->fields.emplace_back(path, field_value(object, path));
   std::sort(selectable->fields.begin(), selectable->fields.end());
+  selectable->labels.shrink_to_fit();
   return selectable;
 }
 

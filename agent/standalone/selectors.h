@@ -17,7 +17,8 @@ namespace pintle::standalone {
 
 // The selectable part of an object, kept beside its text so that a watch doesn't parse it again.
 struct Selectable {
-  std::vector<std::pair<std::string, std::string>> labels, fields;  // sorted by key
+  std::vector<std::pair<std::string, std::string>> labels;       // sorted by key
+  std::vector<std::pair<std::string_view, std::string>> fields;  // sorted by key; keys are constants of the program
 };
 using SelectablePtr = std::shared_ptr<const Selectable>;
 [[nodiscard]] SelectablePtr selectable_of(const ResourceType& type, const Json& object);

@@ -38,6 +38,6 @@ class StopWatch {
 [[nodiscard]] Result<Figures> ebpf_attach_bench();
 // One pod by raw CRI calls against the runtime at `endpoint`, in the cgroup `parent`; the calls that a pod start takes.
 [[nodiscard]] Result<Figures> cri_pod_bench(const std::string& endpoint, const std::string& parent, const std::string& image,
-                                            const std::string& name);
+                                            const std::string& name, const std::string& logs);
 
 }  // namespace pintle::bench

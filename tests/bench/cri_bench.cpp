@@ -7,11 +7,12 @@ namespace pintle::bench {
 
 // The calls that starting a one-container pod takes, and nothing else: run the sandbox, read its address, look the image up,
 // create, start, read back. Removal is not timed.
-Result<Figures> cri_pod_bench(const std::string& endpoint, const std::string& parent, const std::string& image, const std::string& name) {
+Result<Figures> cri_pod_bench(const std::string& endpoint, const std::string& parent, const std::string& image, const std::string& name,
+                              const std::string& logs) {
   PINTLE_ASSIGN_OR_RETURN(const auto runtime, cri::CriRuntime::create({.runtime_endpoint = endpoint}));
   PINTLE_TRY(runtime->version());  // the connection is made before the clock starts
   model::SandboxConfig sandbox{.name = name, .namespace_ = "bench", .uid = "bench-" + name, .hostname = name};
-  sandbox.log_directory = "/tmp/pintle-bench-logs/" + name;
+  sandbox.log_directory = logs + "/" + name;
   sandbox.cgroup_parent = parent;
   sandbox.labels = {{std::string(model::kLabelPodName), name},
                     {std::string(model::kLabelPodNamespace), "bench"},

@@ -19,8 +19,8 @@ int main(int argc, char** argv) {
       {"ebpf-load", bench::ebpf_load_bench},
       {"ebpf-attach", bench::ebpf_attach_bench},
       {"cri-pod", [&]() -> Result<bench::Figures> {
-         if (argc != 6) return fail(Code::kInvalid, "cri-pod takes ENDPOINT CGROUP-PARENT IMAGE NAME");
-         return bench::cri_pod_bench(argv[2], argv[3], argv[4], argv[5]);
+         if (argc != 7) return fail(Code::kInvalid, "cri-pod takes ENDPOINT CGROUP-PARENT IMAGE NAME LOG-FOLDER");
+         return bench::cri_pod_bench(argv[2], argv[3], argv[4], argv[5], argv[6]);
        }}};
   const auto found = benches.find(which);
   if (found == benches.end()) {

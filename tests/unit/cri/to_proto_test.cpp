@@ -6,7 +6,10 @@
 
 #include <fstream>
 #include <iterator>
+#include <memory>
 
+#include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/dynamic_message.h>
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/message_differencer.h>
@@ -44,24 +47,52 @@ std::string with_encoded_envs(const std::string& json) {
   return out;
 }
 
+// Our messages are lite ones; their text and their differences are told by messages made from the interface's description.
+class Describer {
+ public:
+  Describer() {
+    std::ifstream file(PINTLE_CRI_DESCRIPTION, std::ios::binary);
+    pb::FileDescriptorSet set;
+    REQUIRE(set.ParseFromIstream(&file));
+    for (const auto& one : set.file()) REQUIRE(pool_.BuildFile(one) != nullptr);
+  }
+  [[nodiscard]] std::unique_ptr<pb::Message> empty(const std::string& type) {
+    const auto* descriptor = pool_.FindMessageTypeByName(type);
+    REQUIRE(descriptor != nullptr);
+    return std::unique_ptr<pb::Message>(factory_.GetPrototype(descriptor)->New());
+  }
+  [[nodiscard]] std::unique_ptr<pb::Message> full(const pb::MessageLite& lite) {
+    auto message = empty(lite.GetTypeName());
+    REQUIRE(message->ParseFromString(lite.SerializeAsString()));
+    return message;
+  }
+
+ private:
+  pb::DescriptorPool pool_;
+  pb::DynamicMessageFactory factory_{&pool_};
+};
+
 template <typename Message>
 Message golden(const std::string& name) {
   std::ifstream file(std::string{PINTLE_GOLDEN_DIR} + "/" + name + ".json");
   REQUIRE(file);
   const std::string json{std::istreambuf_iterator<char>(file), {}};
   Message message;
-  const auto status = pb::util::JsonStringToMessage(with_encoded_envs(json), &message);
+  Describer describer;
+  const auto full = describer.empty(message.GetTypeName());
+  const auto status = pb::util::JsonStringToMessage(with_encoded_envs(json), full.get());
   INFO(status.ToString());
   REQUIRE(status.ok());
+  REQUIRE(message.ParseFromString(full->SerializeAsString()));
   return message;
 }
 
-template <typename Message>
-std::string difference(const Message& golden, const Message& ours) {
+std::string difference(const pb::MessageLite& golden, const pb::MessageLite& ours) {
+  Describer describer;
   std::string report;
   pb::util::MessageDifferencer differencer;
   differencer.ReportDifferencesToString(&report);
-  return differencer.Compare(golden, ours) ? std::string{} : report;
+  return differencer.Compare(*describer.full(golden), *describer.full(ours)) ? std::string{} : report;
 }
 
 constexpr auto kRichUid = "16adcd8a-f641-4802-aa97-78fa8333cb19";

@@ -49,6 +49,26 @@ TEST_CASE("Idle threads end") {
   SUCCEED();
 }
 
+TEST_CASE("The end of a burst is told, after its work") {
+  std::atomic<int> worked{0}, seen{0};
+  std::latch quiet(1);
+  std::atomic<bool> told{false};
+  WorkerPool pool({.name = "test", .idle_timeout = std::chrono::milliseconds(1), .on_quiet = [&] {
+                     if (told.exchange(true)) return;
+                     seen = worked.load();
+                     quiet.count_down();
+                   }});
+  std::latch all(8);
+  for (int i = 0; i < 8; ++i)
+    pool.submit([&] {
+      ++worked;
+      all.arrive_and_wait();  // eight threads at once
+    });
+  quiet.wait();
+  CHECK(seen == 8);
+  pool.shut_down();  // what the callback refers to goes first
+}
+
 TEST_CASE("Shutting down waits for what runs and drops what waits") {
   std::atomic<int> ended{0};
   std::latch begun(1), release(1);
