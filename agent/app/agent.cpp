@@ -28,6 +28,7 @@
 #include "probes/network_prober.h"
 #include "reconcile/executor.h"
 #include "reconcile/loop_thread.h"
+#include "reconcile/mirror_keeper.h"
 #include "reconcile/pooled_runner.h"
 #include "reconcile/status_writer.h"
 #include "server/control_service.h"
@@ -100,7 +101,13 @@ class Agent::Parts {
   }
 
   [[nodiscard]] Status start() {
-    loop->start({*actions, *probe_runner, *status_writer, events, loop.get()});
+    loop->start({.actions = *actions,
+                 .probes = *probe_runner,
+                 .statuses = *mirrors,
+                 .events = events,
+                 .watcher = loop.get(),
+                 .owner = {},
+                 .mirrors = mirrors.get()});
     push_facts({});
     PINTLE_TRY(observer->start());
     attacher->on_event([this](const model::ProgramEvent& event) {
@@ -129,6 +136,7 @@ class Agent::Parts {
     if (runtime) runtime->cancel_all();
     if (observer) observer->stop();
     if (loop) loop->stop();
+    if (mirrors) mirrors->stop();
     if (status_writer) status_writer->stop();
     if (workers) workers->shut_down();
     events.forward_to(nullptr);
@@ -195,11 +203,15 @@ class Agent::Parts {
         api->leases(), clock,
         node::LeaseSettings{
             .node_name = config.pintle.node_name, .duration = config.node_lease_duration, .period = config.node_lease_duration / 4},
-        [this] {
-          const auto known = node_agent ? node_agent->snapshot() : std::nullopt;
-          return known ? known->metadata.uid : std::string();
-        });
+        [this] { return node_uid().value_or(std::string()); });
     return {};
+  }
+
+  // nullopt: being registered. Empty: registered by somebody else, if at all.
+  [[nodiscard]] std::optional<std::string> node_uid() {
+    if (!node_agent) return std::string();
+    const auto known = node_agent->snapshot();
+    return known ? std::optional(known->metadata.uid) : std::nullopt;
   }
 
   void build_core() {
@@ -222,10 +234,13 @@ class Agent::Parts {
     probe_runner = std::make_unique<reconcile::PooledProbes>(*executor, *workers, [this](PodUid uid, lifecycle::ProbeDone done) {
       loop->post([uid = std::move(uid), done = std::move(done)](reconcile::PodLoop& pods, Time now) { pods.probe_done(uid, done, now); });
     });
-    status_writer =
-        std::make_unique<reconcile::StatusWriter>(api->pods(), clock, [this](const PodUid& uid, const model::PodStatus& status) {
-          loop->post([uid, status](reconcile::PodLoop& pods, Time now) { pods.status_confirmed(uid, status, now); });
-        });
+    const auto confirmed = [this](const PodUid& uid, const model::PodStatus& status) {
+      loop->post([uid, status](reconcile::PodLoop& pods, Time now) { pods.status_confirmed(uid, status, now); });
+    };
+    status_writer = std::make_unique<reconcile::StatusWriter>(api->pods(), clock, confirmed);
+    mirrors = std::make_unique<reconcile::MirrorKeeper>(
+        api->pods(), clock, *status_writer,
+        reconcile::MirrorKeeperOptions{.node_uid = [this] { return node_uid(); }, .confirmed = confirmed});
     view = std::make_unique<View>(View::Inputs{.config = config,
                                                .clock = clock,
                                                .loop = *loop,
@@ -350,6 +365,7 @@ class Agent::Parts {
   std::unique_ptr<reconcile::PooledRunner> actions;
   std::unique_ptr<reconcile::PooledProbes> probe_runner;
   std::unique_ptr<reconcile::StatusWriter> status_writer;
+  std::unique_ptr<reconcile::MirrorKeeper> mirrors;
   std::unique_ptr<View> view;
   std::unique_ptr<reconcile::LoopThread> loop;
   std::unique_ptr<PodFeed> feed;

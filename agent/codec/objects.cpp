@@ -295,9 +295,8 @@ std::string encode_event(const EventRecord& event) {
 
 std::string encode_token_request(const std::string& pod_name, const std::string& pod_uid, const std::string& audience,
                                  int64_t expiration_seconds) {
-  Json spec = {{"audiences", Json::array()},
-               {"expirationSeconds", expiration_seconds},
-               {"boundObjectRef", {{"apiVersion", "v1"}, {"kind", "Pod"}, {"name", pod_name}, {"uid", pod_uid}}}};
+  Json spec = {{"audiences", Json::array()}, {"expirationSeconds", expiration_seconds}};
+  if (!pod_name.empty()) spec["boundObjectRef"] = {{"apiVersion", "v1"}, {"kind", "Pod"}, {"name", pod_name}, {"uid", pod_uid}};
   if (!audience.empty()) spec["audiences"].push_back(audience);
   return dump({{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenRequest"}, {"spec", spec}});
 }

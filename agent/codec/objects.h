@@ -67,6 +67,7 @@ struct EventRecord {  // a core/v1 Event as sent
 [[nodiscard]] std::string node_status_patch(const model::Node& last_known, const model::NodeStatus& status);
 [[nodiscard]] std::string node_metadata_patch(const model::Node& node);
 
+// Without a pod's name the token is bound to nothing but its service account.
 [[nodiscard]] std::string encode_token_request(const std::string& pod_name, const std::string& pod_uid, const std::string& audience,
                                                int64_t expiration_seconds);
 struct TokenReply {

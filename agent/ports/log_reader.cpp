@@ -30,6 +30,12 @@ Result<std::string> pick_container(const model::Pod& pod, const std::string& wan
               fmt::format("a container name must be specified for pod {}, choose one of: [{}]", pod.metadata.name, fmt::join(names, " ")));
 }
 
+// The files of a static pod bear its own UID, which its mirror in the API knows as its hash (facts row 26.5).
+const std::string& uid_of_files(const model::Pod& pod) {
+  const auto mirrored = pod.metadata.annotations.find("kubernetes.io/config.mirror");
+  return mirrored == pod.metadata.annotations.end() || mirrored->second.empty() ? pod.metadata.uid : mirrored->second;
+}
+
 bool ended(const model::ContainerState& state) {
   const auto* terminated = std::get_if<model::StateTerminated>(&state);
   return terminated != nullptr && !terminated->container_id.empty();
@@ -48,7 +54,7 @@ Result<LogTarget> resolve_log_target(const model::Pod& pod, const std::string& c
     // Nothing has been published of it yet: for a reader that is the same as waiting.
     return refuse(pod.status.container_statuses.empty() ? "is waiting to start: ContainerCreating" : "is not available");
   }
-  LogTarget target{pod.metadata.namespace_, pod.metadata.name, pod.metadata.uid, name, status->restart_count};
+  LogTarget target{pod.metadata.namespace_, pod.metadata.name, uid_of_files(pod), name, status->restart_count};
   const auto* waiting = std::get_if<model::StateWaiting>(&status->state);
   // The restart count is the attempt of the newest container. While one waits to be restarted, the newest is the one in lastState.
   const int32_t last_attempt = waiting != nullptr || status->restart_count == 0 ? status->restart_count : status->restart_count - 1;
@@ -70,7 +76,7 @@ Result<LogTarget> resolve_log_target(const model::Pod& pod, const std::string& c
 }
 
 bool may_still_log(const model::Pod& pod, const LogTarget& target) {
-  if (pod.metadata.uid != target.uid || model::is_terminal(pod.status.phase)) return false;
+  if (uid_of_files(pod) != target.uid || model::is_terminal(pod.status.phase)) return false;
   const auto* status = find_status(pod.status, target.container);
   return status != nullptr && status->restart_count == target.attempt && std::holds_alternative<model::StateRunning>(status->state);
 }

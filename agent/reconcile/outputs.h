@@ -83,9 +83,19 @@ class StatusSink {
   virtual void publish(StatusUpdate update) = 0;
   // The pod has left the table: nothing more will be said about it.
   virtual void forget(const PodUid& uid) = 0;
-  // Mirror pods (facts section 26) as the API source tells them; they are never run.
+};
+
+// Static pods and their mirrors in the API (facts section 26). That a static pod has left the table is told by StatusSink::forget.
+class MirrorSink {
+ public:
+  virtual ~MirrorSink() = default;
+  // A static pod has come into the table, or its source tells it anew.
+  virtual void static_seen(const PodPtr& pod) = 0;
+  // Mirrors as the API source tells them; they are never run. Any pod that is in no table may be named as gone.
   virtual void mirror_seen(const PodPtr& mirror) = 0;
   virtual void mirror_gone(const PodUid& uid) = 0;
+  // Every static pod there is has been told: mirrors of others are left-overs.
+  virtual void sources_ready() = 0;
 };
 
 // Told of every visible change.

@@ -66,6 +66,7 @@ PodEntry& PodLoop::add(const PodPtr& pod, const std::string& source) {
   entry.requests = lifecycle::pod_requests(pod->spec);
   entry.changed = true;
   by_name_[pod->full_name()].insert(uid);
+  tell_mirrors(entry);
   if (!listed_) return entry;
   // Nothing of it was there at the last full list, and nobody but us makes sandboxes.
   entry.floor = list_mark_;
@@ -77,8 +78,15 @@ PodEntry& PodLoop::add(const PodPtr& pod, const std::string& source) {
   return entry;
 }
 
+void PodLoop::tell_mirrors(const PodEntry& entry) {
+  if (out_.mirrors != nullptr && is_static(entry.source)) out_.mirrors->static_seen(entry.desired);
+}
+
 void PodLoop::set_pod(const PodPtr& pod, const std::string& source, Time now) {
-  if (is_mirror(*pod)) return out_.statuses.mirror_seen(pod);
+  if (source == kApiSource && is_mirror(*pod)) {
+    if (out_.mirrors != nullptr) out_.mirrors->mirror_seen(pod);
+    return;
+  }
   const auto found = entries_.find(pod->uid());
   if (found == entries_.end()) return settle(add(pod, source), now);
   PodEntry& entry = found->second;
@@ -94,6 +102,7 @@ void PodLoop::set_pod(const PodPtr& pod, const std::string& source, Time now) {
   entry.desired = pod;
   entry.requests = lifecycle::pod_requests(pod->spec);
   entry.changed = true;
+  if (anything_new) tell_mirrors(entry);
   settle(entry, now);
   // The API's copy may have lost what was said (row 6.2); the writer compares.
   if (anything_new && entry.published) publish(entry);
@@ -101,7 +110,10 @@ void PodLoop::set_pod(const PodPtr& pod, const std::string& source, Time now) {
 
 void PodLoop::remove_pod(const PodUid& uid, Time now) {
   const auto found = entries_.find(uid);
-  if (found == entries_.end()) return out_.statuses.mirror_gone(uid);
+  if (found == entries_.end()) {
+    if (out_.mirrors != nullptr) out_.mirrors->mirror_gone(uid);
+    return;
+  }
   PodEntry& entry = found->second;
   entry.successor.reset();
   if (entry.removed) return;
@@ -113,6 +125,7 @@ void PodLoop::remove_pod(const PodUid& uid, Time now) {
 void PodLoop::set_sources_ready(Time now) {
   if (sources_ready_) return;
   sources_ready_ = true;
+  if (out_.mirrors != nullptr) out_.mirrors->sources_ready();
   adopt_orphans(now);
 }
 

@@ -34,6 +34,7 @@ struct PodLoopOutputs {
   // The mark that ExecutorOptions::owner puts on sandboxes: those that bear it and belong to no pod are released. Empty: only pods
   // that left something in our own trees are.
   std::string owner;
+  MirrorSink* mirrors = nullptr;  // null: static pods are known on this node only
 };
 
 class PodLoop {
@@ -76,6 +77,7 @@ class PodLoop {
   using Entries = std::map<PodUid, PodEntry>;
 
   PodEntry& add(const PodPtr& pod, const std::string& source);
+  void tell_mirrors(const PodEntry& entry);
   void add_orphan(const PodUid& uid, const model::ObservedPod& seen, ReadMark mark, Time now);
   [[nodiscard]] bool is_ours(const model::ObservedPod& seen) const;
   void adopt_orphans(Time now);

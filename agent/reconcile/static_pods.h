@@ -20,6 +20,11 @@ inline constexpr std::string_view kApiSource = "api";
   return found == pod.metadata.annotations.end() ? std::string() : found->second;
 }
 [[nodiscard]] inline bool is_mirror(const model::Pod& pod) { return pod.metadata.annotations.contains(std::string(kMirrorAnnotation)); }
+// What tells one version of a static pod from another.
+[[nodiscard]] inline std::string static_pod_hash(const model::Pod& pod) {
+  const std::string hash = annotation(pod, kHashAnnotation);
+  return hash.empty() ? pod.metadata.uid : hash;
+}
 [[nodiscard]] inline bool is_static(std::string_view source) { return !source.empty() && source != kApiSource; }
 
 }  // namespace pintle::reconcile

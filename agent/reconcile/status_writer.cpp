@@ -3,29 +3,15 @@
 #include "reconcile/status_writer.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "reconcile/object_version.h"
 #include "reconcile/static_pods.h"
 
 namespace pintle::reconcile {
 namespace {
-
-std::optional<uint64_t> version_number(const model::Pod& pod) {
-  const std::string& text = pod.metadata.resource_version;
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-// A watch may tell an older state after a write has answered with a newer one.
-bool is_older(const model::Pod& candidate, const model::Pod& known) {
-  const auto a = version_number(candidate), b = version_number(known);
-  return a && b && *a < *b;
-}
 
 bool may_be_deleted(const model::Pod& as_in_api) {
   return as_in_api.metadata.deletion_timestamp && model::is_terminal(as_in_api.status.phase);

@@ -39,8 +39,6 @@ class StatusWriter final : public StatusSink {
 
   void publish(StatusUpdate update) override;
   void forget(const PodUid& uid) override;
-  void mirror_seen(const PodPtr&) override {}
-  void mirror_gone(const PodUid&) override {}
 
   // Ends after what is being sent now; the rest is found again from the runtime by the next run. Idempotent.
   void stop();

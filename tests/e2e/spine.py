@@ -23,6 +23,8 @@ class SpineCases:
     node = None  # set by the suite
 
     def tearDown(self):
+        for manifest in self.node.manifests.iterdir():  # else their mirrors would come back
+            manifest.unlink()
         for name in self.node.kubectl("get", "pods", "-o", "name", check=False).stdout.split():
             self.node.kubectl("delete", name, "--grace-period=0", "--force", "--wait=false", check=False)
         wait_until(lambda: not self.node.kubectl("get", "pods", "-o", "name").strip(), 60, "all pods gone")
@@ -157,6 +159,45 @@ class SpineCases:
                                                  {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}])
         self.node.apply(pod)
         self.node.wait_phase("reads", "Succeeded")
+
+    def test_a_static_pod_has_a_mirror_in_the_api(self):
+        manifest = busybox_pod("static", "echo hello from a static pod; " + SLEEP)
+        del manifest["spec"]["nodeName"]
+        file = self.node.manifests / "static.json"
+        file.write_text(json.dumps(manifest))
+        name = f"static-{NODE}"
+        mirror = self.node.wait_ready(name)
+        self.assertRegex(self.node.kubectl("get", "pods", "-A"), rf"default\s+{name}\s+1/1\s+Running\s+0")
+        annotations, owner = mirror["metadata"]["annotations"], mirror["metadata"]["ownerReferences"][0]
+        self.assertEqual(annotations["kubernetes.io/config.mirror"], annotations["kubernetes.io/config.hash"])
+        self.assertEqual(annotations["kubernetes.io/config.source"], "file")
+        node = json.loads(self.node.kubectl("get", "node", NODE, "-o", "json"))
+        self.assertEqual((owner["kind"], owner["name"], owner["uid"], owner["controller"]), ("Node", NODE, node["metadata"]["uid"], True))
+        self.assertIn({"operator": "Exists", "effect": "NoExecute"}, mirror["spec"]["tolerations"])
+        rows = json.loads(self.node.ctl("get", "pods", "-A", "-o", "json"))["items"]
+        self.assertEqual([row["metadata"]["name"] for row in rows if row["metadata"]["name"] == name], [name])
+        if not self.node.real_api:  # there the API server would ask the node's own HTTPS endpoint
+            wait_until(lambda: "hello from a static pod" in self.node.kubectl("logs", name), 10, "log of the static pod")
+
+        containers = self.node.containers()
+        self.node.kubectl("delete", "pod", name, "--timeout=30s")  # waits for this UID's end
+        again = self.node.wait_ready(name)
+        self.assertNotEqual(again["metadata"]["uid"], mirror["metadata"]["uid"])
+        self.assertEqual((running_ids(again), restarts(again)), (running_ids(mirror), restarts(mirror)))
+        self.assertEqual(self.node.containers(), containers)
+
+        self.node.kill_daemon(signal.SIGKILL)
+        self.node.start_daemon()
+        rows = wait_until(lambda: self.node.ctl("get", "pods", "-A").count(name), 20, "static pod known again")
+        adopted = self.node.wait_ready(name)
+        self.assertEqual(rows, 1)
+        self.assertEqual((adopted["metadata"]["uid"], running_ids(adopted)), (again["metadata"]["uid"], running_ids(mirror)))
+
+        self.node.kill_daemon(signal.SIGKILL)
+        file.unlink()
+        self.node.start_daemon()
+        self.node.wait_gone(name)
+        wait_until(lambda: not self.node.containers() & containers, 20, "its containers ended")
 
     def test_an_image_that_is_not_there_is_explained(self):
         pod = busybox_pod("noimage", SLEEP)

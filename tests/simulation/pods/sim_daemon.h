@@ -32,8 +32,6 @@ class World::Daemon final : public reconcile::ActionRunner,
   void start(const PodUid& uid, const lifecycle::ProbeRun& run, const reconcile::ActionContext& context, std::stop_token stop) override;
   void publish(reconcile::StatusUpdate update) override;
   void forget(const PodUid& uid) override { pending_.erase(uid.value()); }
-  void mirror_seen(const PodPtr&) override {}
-  void mirror_gone(const PodUid&) override {}
   void record(const model::Event&) override {}
 
  private:

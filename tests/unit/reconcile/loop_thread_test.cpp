@@ -24,8 +24,6 @@ class QuietStatuses final : public StatusSink {
  public:
   void publish(StatusUpdate) override {}
   void forget(const PodUid&) override {}
-  void mirror_seen(const PodPtr&) override {}
-  void mirror_gone(const PodUid&) override {}
 };
 class QuietEvents final : public ports::EventSink {
  public:

@@ -361,6 +361,29 @@ TEST_CASE("Mirror pods are handed on, never run") {
   auto mirror = std::make_shared<model::Pod>(*make_pod("m1"));
   mirror->metadata.annotations["kubernetes.io/config.mirror"] = "hash";
   bench.loop.set_pod(mirror, "api", bench.now);
+  bench.loop.remove_pod(PodUid("m1"), bench.now);
   CHECK(bench.loop.size() == 0);
-  REQUIRE(bench.out.mirrors.size() == 1);
+  CHECK(bench.out.told_mirrors == std::vector<std::string>{"mirror m1", "gone m1"});
+}
+
+TEST_CASE("Static pods are told to who keeps their mirrors as soon as they are known, those of the API are not") {
+  Bench bench;  // the runtime has not answered yet
+  bench.loop.set_pod(make_pod("s1"), "file", bench.now);
+  bench.loop.set_pod(make_pod("a1", "other"), "api", bench.now);
+  bench.loop.set_sources_ready(bench.now);
+  CHECK(bench.out.told_mirrors == std::vector<std::string>{"static s1", "ready"});
+  auto anew = std::make_shared<model::Pod>(*make_pod("s1"));
+  anew->metadata.labels["version"] = "2";
+  bench.loop.set_pod(anew, "file", bench.now);
+  bench.loop.set_pod(anew, "file", bench.now);
+  CHECK(bench.out.told_mirrors.size() == 3);
+}
+
+TEST_CASE("A manifest that calls itself a mirror is a static pod all the same") {
+  Bench bench;
+  bench.read_nothing();
+  auto pod = std::make_shared<model::Pod>(*make_pod("s1"));
+  pod->metadata.annotations["kubernetes.io/config.mirror"] = "x";
+  bench.loop.set_pod(pod, "file", bench.now);
+  CHECK(bench.loop.size() == 1);
 }

@@ -25,12 +25,17 @@ struct Asked {
   std::stop_token stop;
 };
 
-class ScriptedOutputs final : public ActionRunner, public ProbeRunner, public StatusSink, public ports::EventSink, public PodWatcher {
+class ScriptedOutputs final : public ActionRunner,
+                              public ProbeRunner,
+                              public StatusSink,
+                              public MirrorSink,
+                              public ports::EventSink,
+                              public PodWatcher {
  public:
   std::vector<Asked> asked;  // not answered yet
   std::vector<StatusUpdate> statuses;
   std::vector<PodUid> forgotten;
-  std::vector<PodPtr> mirrors;
+  std::vector<std::string> told_mirrors;
   std::vector<ports::PodRecord> changes;
 
   void start(const PodUid& uid, ActionTicket ticket, const lifecycle::Action& action, const ActionContext& context,
@@ -40,13 +45,15 @@ class ScriptedOutputs final : public ActionRunner, public ProbeRunner, public St
   void start(const PodUid&, const lifecycle::ProbeRun&, const ActionContext&, std::stop_token) override {}
   void publish(StatusUpdate update) override { statuses.push_back(std::move(update)); }
   void forget(const PodUid& uid) override { forgotten.push_back(uid); }
-  void mirror_seen(const PodPtr& mirror) override { mirrors.push_back(mirror); }
-  void mirror_gone(const PodUid&) override {}
+  void static_seen(const PodPtr& pod) override { told_mirrors.push_back("static " + pod->metadata.uid); }
+  void mirror_seen(const PodPtr& mirror) override { told_mirrors.push_back("mirror " + mirror->metadata.uid); }
+  void mirror_gone(const PodUid& uid) override { told_mirrors.push_back("gone " + uid.value()); }
+  void sources_ready() override { told_mirrors.push_back("ready"); }
   void record(const model::Event&) override {}
   [[nodiscard]] bool wants_changes() const override { return true; }
   void pod_changed(const ports::PodRecord& record) override { changes.push_back(record); }
 
-  [[nodiscard]] PodLoopOutputs outputs(std::string owner = {}) { return {*this, *this, *this, *this, this, std::move(owner)}; }
+  [[nodiscard]] PodLoopOutputs outputs(std::string owner = {}) { return {*this, *this, *this, *this, this, std::move(owner), this}; }
   // "uid: description" of everything that waits for an answer.
   [[nodiscard]] std::vector<std::string> waiting() const {
     std::vector<std::string> out;
