@@ -30,6 +30,7 @@
 #include "reconcile/loop_thread.h"
 #include "reconcile/mirror_keeper.h"
 #include "reconcile/pooled_runner.h"
+#include "reconcile/program_audit.h"
 #include "reconcile/status_writer.h"
 #include "server/control_service.h"
 #include "server/control_socket.h"
@@ -119,6 +120,7 @@ class Agent::Parts {
     merge = std::make_unique<sources::Merge>(clock, std::move(expected),
                                              [this](sources::PodChanges changes) { feed->take(std::move(changes)); });
     for (const auto& source : sources) PINTLE_TRY(source->start(*merge));
+    audit->start();
     if (node_agent) node_agent->start();
     if (lease_keeper) lease_keeper->start();
     PINTLE_ASSIGN_OR_RETURN(control, server::ControlService::start(*view, *log_reader, {.socket_path = config.pintle.control_socket}));
@@ -132,6 +134,7 @@ class Agent::Parts {
     for (const auto& source : sources) source->stop();
     if (node_agent) node_agent->stop();
     if (lease_keeper) lease_keeper->stop();
+    if (audit) audit->stop();
     if (attacher) attacher->on_event(nullptr);
     if (runtime) runtime->cancel_all();
     if (observer) observer->stop();
@@ -251,6 +254,10 @@ class Agent::Parts {
                                                .node = [this] { return node_agent ? node_agent->snapshot() : std::nullopt; },
                                                .kubeconfig = kubeconfig_path,
                                                .cgroup_layout = cgroups->layout().describe()});
+    audit = std::make_unique<reconcile::ProgramAudit>(
+        *attacher,
+        reconcile::ProgramAuditOptions{.reports = [this] { return view->program_reports(); },
+                                       .died = [this](const PodUid& uid, const std::string& what) { programs_died(uid, what); }});
     feed = std::make_unique<PodFeed>(*loop, *view, events, clock);
     observer = std::make_unique<observe::RuntimeObserver>(*runtime, observer_outputs());
     if (!config.static_pod_path.empty())
@@ -277,6 +284,24 @@ class Agent::Parts {
                   });
                 },
             .health = [this](const observe::RuntimeHealth& health) { push_facts(health); }};
+  }
+
+  void programs_died(const PodUid& uid, const std::string& what) {
+    loop->post([this, uid, what](reconcile::PodLoop& pods, Time now) {
+      const auto record = pods.find(uid);
+      if (!record) return;
+      PINTLE_LOG(kWarning, "bpf", "eBPF programs of pod '{}' died: {}; attaching them again", record->pod->full_name(), what);
+      events.record({.object = {.api_version = "v1",
+                                .kind = "Pod",
+                                .namespace_ = record->pod->metadata.namespace_,
+                                .name = record->pod->metadata.name,
+                                .uid = uid.value()},
+                     .type = model::EventType::kWarning,
+                     .reason = "ProgramsDied",
+                     .message = "eBPF programs died and are attached again: " + what,
+                     .time = now});
+      pods.hint_programs(uid, now);
+    });
   }
 
   // Pods of which pins, cgroups or directories are on this node.
@@ -368,6 +393,7 @@ class Agent::Parts {
   std::unique_ptr<reconcile::MirrorKeeper> mirrors;
   std::unique_ptr<View> view;
   std::unique_ptr<reconcile::LoopThread> loop;
+  std::unique_ptr<reconcile::ProgramAudit> audit;
   std::unique_ptr<PodFeed> feed;
   std::unique_ptr<observe::RuntimeObserver> observer;
   std::unique_ptr<sources::Merge> merge;

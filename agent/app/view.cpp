@@ -51,6 +51,13 @@ std::vector<ports::PodRecord> View::snapshot() {
   }
 }
 
+std::vector<model::AttachReport> View::program_reports() {
+  std::vector<model::AttachReport> reports;
+  for (auto& record : snapshot())
+    if (record.programs && !record.removed) reports.push_back(*std::move(record.programs));
+  return reports;
+}
+
 void View::add_live_figures(ports::PodRecord& record) {
   if (!record.programs) return;
   if (auto counters = in_.attacher.counters(record.programs->uid)) record.counters = *counters;

@@ -40,6 +40,8 @@ class View final : public ports::AgentView {
 
   // --- fed by the agent ---
   void set_problem(const std::string& source, const std::string& origin, const std::string& error, Time now);  // empty error clears
+  // What the programs of all pods were last told to be, without a look at the kernel.
+  [[nodiscard]] std::vector<model::AttachReport> program_reports();
   void set_health(const observe::RuntimeHealth& health);
   [[nodiscard]] Observers<model::ProgramEvent>& ebpf_events() { return ebpf_observers_; }
   [[nodiscard]] const std::string& node_name() const { return in_.config.pintle.node_name; }

@@ -147,6 +147,11 @@ Status CgroupFsTree::ensure_root(const ports::CgroupLimits& kubepods) {
   return limit(root_ + "/" + class_path(model::QosClass::kBestEffort), {.cpu_shares = 2});  // row 15.4
 }
 
+Status CgroupFsTree::limit_class(model::QosClass qos, const ports::CgroupLimits& limits) {
+  if (qos == model::QosClass::kGuaranteed) return fail(Code::kInvalid, "guaranteed pods have no cgroup of their class");
+  return limit(root_ + "/" + class_path(qos), limits);
+}
+
 Result<ports::PodCgroup> CgroupFsTree::ensure_pod(const PodUid& uid, model::QosClass qos, const ports::CgroupLimits& limits) {
   const std::string path = fmt::format("{}/{}/pod{}", root_, class_path(qos), uid.value());
   for (const auto& mount : mounts()) PINTLE_TRY(make(mount, path));

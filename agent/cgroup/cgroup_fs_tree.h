@@ -20,6 +20,7 @@ class CgroupFsTree final : public ports::CgroupTree {
   CgroupFsTree(Layout layout, std::string root);
 
   [[nodiscard]] Status ensure_root(const ports::CgroupLimits& kubepods) override;
+  [[nodiscard]] Status limit_class(model::QosClass qos, const ports::CgroupLimits& limits) override;
   [[nodiscard]] Result<ports::PodCgroup> ensure_pod(const PodUid& uid, model::QosClass qos, const ports::CgroupLimits& limits) override;
   [[nodiscard]] Status remove_pod(const PodUid& uid) override;
   [[nodiscard]] Result<std::vector<PodUid>> list_pods() override;

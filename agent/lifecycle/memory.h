@@ -88,6 +88,9 @@ struct PodMemory {
   std::string programs_error;  // empty when every hook is effective
   bool volumes_mounted = false, volumes_refresh = false;
   Time volumes_mounted_at{};
+  // After a refresh that failed: the pod runs on with what it has, so nothing else waits for it.
+  std::optional<Wait> refresh_wait;
+  std::string refresh_error;
   bool images_asked = false;
   SandboxId inspected_sandbox;  // newest one at the last full read
   SandboxId ips_of;             // lists carry no addresses: they are kept from the last full read

@@ -18,6 +18,7 @@ namespace {
 using model::EventType;
 
 constexpr Duration kStepInitial = std::chrono::milliseconds(50), kStepMax = std::chrono::seconds(10);
+constexpr Duration kRefreshInitial = std::chrono::seconds(1), kRefreshMax = std::chrono::seconds(60);
 constexpr Duration kImageInitial = std::chrono::seconds(10), kImageMax = std::chrono::seconds(300);  // row 10.3
 
 struct Recorder {
@@ -54,9 +55,18 @@ struct Recorder {
   }
   void operator()(const AttachPrograms&) const { record_programs(memory, outcome, now); }
   void operator()(const MountVolumes&) const {
+    if (memory.volumes_mounted && outcome.error) {
+      if (memory.refresh_error != error()) tell(EventType::kWarning, "FailedMount", error());
+      memory.refresh_error = error();
+      raise(memory.refresh_wait, kRefreshInitial, kRefreshMax, now);
+      memory.volumes_refresh = true;
+      return;
+    }
     step("volumes could not be mounted", "FailedMount", "");
     if (outcome.error) return;
     memory.volumes_mounted = true;
+    memory.refresh_wait.reset();
+    memory.refresh_error.clear();
     memory.volumes_mounted_at = now;
   }
   void operator()(const RunSandbox&) const {

@@ -40,6 +40,8 @@ class CgroupTree {
 
   // Makes kubepods, burstable and besteffort where missing. Idempotent.
   [[nodiscard]] virtual Status ensure_root(const CgroupLimits& kubepods) = 0;
+  // The limits of a QoS class's own cgroup (row 15.4). REQUIRES: ensure_root() was called; Burstable or BestEffort.
+  [[nodiscard]] virtual Status limit_class(model::QosClass qos, const CgroupLimits& limits) = 0;
   // Makes or finds the pod's cgroup in every hierarchy, applies limits, and opens it. Idempotent.
   [[nodiscard]] virtual Result<PodCgroup> ensure_pod(const PodUid& uid, model::QosClass qos, const CgroupLimits& limits) = 0;
   // Kills what is left inside (row 15.16) and removes it everywhere. Absent is success.

@@ -9,7 +9,9 @@
 
 #include "base/log.h"
 #include "base/unique_fd.h"
+#include "lifecycle/admission.h"
 #include "lifecycle/container_config.h"
+#include "lifecycle/cri_resources.h"
 #include "lifecycle/instances.h"
 #include "lifecycle/probes.h"
 #include "model/defaults.h"
@@ -132,6 +134,20 @@ void PodExecutor::read_back(const PodUid& uid, ActionReply& reply) {
   reply.outcome.observed = *std::move(seen);
 }
 
+// Row 15.4: against the other classes, burstable pods weigh what they ask for together. Best-effort's least share is ensure_root()'s.
+Status PodExecutor::share_out() {
+  MutexLock order(class_mu_);
+  int64_t sum = 0;
+  {
+    MutexLock lock(mu_);
+    for (const auto& [uid, state] : states_) sum += state.burstable_milli_cpu;
+  }
+  if (shared_milli_cpu_ == sum) return {};
+  PINTLE_TRY(ports_.cgroups.limit_class(model::QosClass::kBurstable, {.cpu_shares = static_cast<uint64_t>(cpu_shares(sum))}));
+  shared_milli_cpu_ = sum;
+  return {};
+}
+
 // One action under way.
 class PodExecutor::Step {
  public:
@@ -143,7 +159,14 @@ class PodExecutor::Step {
     auto cgroup = ports_.cgroups.ensure_pod(uid_, qos, pod_cgroup_limits(pod_.spec, qos, self_.options_.pod_pids_limit));
     if (!cgroup) return failed(std::move(cgroup).error());
     reply_.outcome.value = CgroupReady{cgroup->id, cgroup->path, cgroup->runtime_parent};
-    keep([&](PodState& state) { state.cgroup = *std::move(cgroup); });
+    const auto requests = lifecycle::pod_requests(pod_.spec);
+    const auto cpu = requests.find("cpu");
+    const bool counts = qos == model::QosClass::kBurstable && cpu != requests.end();
+    keep([&](PodState& state) {
+      state.cgroup = *std::move(cgroup);
+      state.burstable_milli_cpu = counts ? cpu->second.milli() : 0;
+    });
+    take(self_.share_out());
   }
   void operator()(const AttachPrograms& action) {
     const auto cgroup = self_.state_of(uid_).cgroup;
@@ -191,8 +214,12 @@ class PodExecutor::Step {
     keep([](PodState& state) { state.cgroup.reset(); });  // an open directory would keep the removed cgroup alive
     take(ports_.cgroups.remove_pod(uid_));
     if (reply_.outcome.error) return;
-    MutexLock lock(self_.mu_);
-    self_.states_.erase(uid_);
+    {
+      MutexLock lock(self_.mu_);
+      self_.states_.erase(uid_);
+    }
+    if (const auto shared = self_.share_out(); !shared)
+      PINTLE_LOG(kWarning, "reconcile", "{}; the next pod that comes or goes sets it", shared.error().message());
   }
 
  private:

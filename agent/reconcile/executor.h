@@ -68,9 +68,11 @@ class PodExecutor {
     PodPtr pod;
     std::optional<ports::PodCgroup> cgroup;
     std::optional<ports::PreparedVolumes> volumes;
+    int64_t burstable_milli_cpu = 0;  // requested by a burstable pod that has its cgroup
   };
   class Step;
   [[nodiscard]] PodState state_of(const PodUid& uid);
+  [[nodiscard]] Status share_out();
   void read_back(const PodUid& uid, ActionReply& reply);
 
   const ExecutorPorts ports_;
@@ -80,6 +82,9 @@ class PodExecutor {
   ImagePuller puller_;
   Mutex mu_;
   std::map<PodUid, PodState> states_ PINTLE_GUARDED_BY(mu_);
+  // Held over the write, so that of two sums the newer one stays.
+  Mutex class_mu_;
+  std::optional<int64_t> shared_milli_cpu_ PINTLE_GUARDED_BY(class_mu_);  // what the burstable class has for its pods
 };
 
 }  // namespace pintle::reconcile

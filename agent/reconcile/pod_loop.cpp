@@ -252,11 +252,14 @@ void PodLoop::action_done(const PodUid& uid, ActionTicket ticket, ActionReply re
   --plan.left;
   const lifecycle::Action& action = plan.actions[ticket.index];
   auto& outcome = reply.outcome;
+  // A refresh that went well is no news: each minute's would push the pod's history out.
+  const bool routine =
+      plan.reread || (std::holds_alternative<lifecycle::MountVolumes>(action) && entry.memory.volumes_mounted && !outcome.error);
   if (plan.reread)
     record_read(entry, outcome, now);
   else
     lifecycle::record(entry.memory, action, outcome, now);
-  if (auto text = plan.reread ? std::string() : timeline_text(action, outcome); !text.empty()) {
+  if (auto text = routine ? std::string() : timeline_text(action, outcome); !text.empty()) {
     add_to_timeline(entry.timeline, {now, std::move(text), outcome.took, outcome.error.has_value()});
     entry.changed = true;
   }

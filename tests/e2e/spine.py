@@ -160,6 +160,18 @@ class SpineCases:
         self.node.apply(pod)
         self.node.wait_phase("reads", "Succeeded")
 
+    def test_a_link_that_was_detached_is_found_and_put_back(self):
+        self.node.apply(busybox_pod("watched", SLEEP))
+        before = self.node.wait_ready("watched")
+        hooks = lambda: {hook["hook"]: hook for hook in self.node.ebpf("watched")["pods"][0]["hooks"]}
+        lost = hooks()["egress"]["linkId"]
+        subprocess.run(["bpftool", "link", "detach", "id", str(lost)], check=True)
+        self.assertEqual(hooks()["egress"]["state"], "Dead")
+        back = wait_until(lambda: (hook := hooks()["egress"])["state"] == "Attached" and hook, 20, "egress attached again")
+        self.assertNotEqual(back["linkId"], lost)
+        wait_until(lambda: "ProgramsDied" in self._event_reasons("watched"), 10, "event ProgramsDied")
+        self.assertEqual(running_ids(self.node.wait_ready("watched")), running_ids(before))
+
     def test_a_static_pod_has_a_mirror_in_the_api(self):
         manifest = busybox_pod("static", "echo hello from a static pod; " + SLEEP)
         del manifest["spec"]["nodeName"]

@@ -25,6 +25,9 @@ void check_contract(ports::CgroupTree& tree) {
   REQUIRE(tree.ensure_root({}));
   CHECK(tree.list_pods()->empty());
   CHECK(tree.remove_pod(uid));  // absent is success
+  CHECK(tree.limit_class(model::QosClass::kBurstable, {.cpu_shares = 1536}));
+  CHECK(tree.limit_class(model::QosClass::kBestEffort, {.cpu_shares = 2}));
+  CHECK(tree.limit_class(model::QosClass::kGuaranteed, {.cpu_shares = 2}).error().code == Code::kInvalid);
 
   const auto first = tree.ensure_pod(uid, model::QosClass::kBurstable, {.cpu_shares = 102});
   REQUIRE(first);
@@ -85,6 +88,18 @@ TEST_CASE("limits are what the kernel then has") {
     CHECK(*read_file(real.layout.v1.at("memory") + pod->runtime_parent + "/memory.limit_in_bytes") == "67108864\n");
     CHECK(*read_file(real.layout.v1.at("cpu") + pod->runtime_parent + "/cpu.shares") == "512\n");
   }
+}
+
+TEST_CASE("row 15.4: the class's share is what the kernel then has") {
+  if (::geteuid() != 0) SKIP("needs root to make cgroups");
+  RealTree real;
+  REQUIRE(real.tree.ensure_root({}));
+  REQUIRE(real.tree.limit_class(model::QosClass::kBurstable, {.cpu_shares = 1536}));
+  const std::string burstable = fmt::format("/pintle-test-{}/kubepods/burstable", ::getpid());
+  if (real.layout.unified())
+    CHECK(*read_file(real.layout.v2 + burstable + "/cpu.weight") == "59\n");
+  else
+    CHECK(*read_file(real.layout.v1.at("cpu") + burstable + "/cpu.shares") == "1536\n");
 }
 
 TEST_CASE("row 15.16: what still runs inside is killed when the pod's cgroup goes") {

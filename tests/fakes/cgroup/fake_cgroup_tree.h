@@ -27,6 +27,12 @@ class FakeCgroupTree final : public ports::CgroupTree {
     if (auto error = faults.next("ensure_root")) return std::unexpected(*error);
     return {};
   }
+  Status limit_class(model::QosClass qos, const ports::CgroupLimits& limits) override {
+    if (auto error = faults.next("limit_class")) return std::unexpected(*error);
+    if (qos == model::QosClass::kGuaranteed) return fail(Code::kInvalid, "guaranteed pods have no cgroup of their class");
+    class_limits_[qos] = limits;
+    return {};
+  }
   Result<ports::PodCgroup> ensure_pod(const PodUid& uid, model::QosClass qos, const ports::CgroupLimits& limits) override {
     if (auto error = faults.next("ensure_pod", uid.value())) return std::unexpected(*error);
     auto [found, made] = pods_.try_emplace(uid);
@@ -57,6 +63,7 @@ class FakeCgroupTree final : public ports::CgroupTree {
   }
 
   [[nodiscard]] const std::map<PodUid, Pod>& pods() const { return pods_; }
+  [[nodiscard]] const std::map<model::QosClass, ports::CgroupLimits>& class_limits() const { return class_limits_; }
   [[nodiscard]] Pod* find(const PodUid& uid) {
     const auto found = pods_.find(uid);
     return found == pods_.end() ? nullptr : &found->second;
@@ -64,6 +71,7 @@ class FakeCgroupTree final : public ports::CgroupTree {
 
  private:
   std::map<PodUid, Pod> pods_;
+  std::map<model::QosClass, ports::CgroupLimits> class_limits_;
   uint64_t last_id_ = 1000;
 };
 

@@ -217,6 +217,9 @@ TEST_CASE("the API's Status and tokens") {
   CHECK(token->token == "t");
   CHECK_FALSE(decode_token_reply(R"({"kind":"TokenRequest","status":{}})").has_value());
   CHECK(encode_token_request("p", "u", "", 3600).find(R"("audiences":[])") != std::string::npos);
+  CHECK(encode_token_request("p", "u", "", 3600).find(R"("boundObjectRef":{"apiVersion":"v1","kind":"Pod","name":"p","uid":"u"})") !=
+        std::string::npos);
+  CHECK(encode_token_request("", "", "vault", 3600).find("boundObjectRef") == std::string::npos);
 }
 
 TEST_CASE("text for people: yaml and pretty json") {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
+#include <algorithm>
+
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include "unit/lifecycle/rig.h"
 
@@ -143,6 +146,56 @@ TEST_CASE("a cgroup that went away is made again before the programs are") {
   rig.settle();
   while (rig.condition(kCondition).reason != "Attached") REQUIRE(rig.wake());
   CHECK(rig.log == std::vector<std::string>{"attach eBPF programs (4 hooks)", "make the pod's cgroup", "attach eBPF programs (4 hooks)"});
+}
+
+TEST_CASE("row 14.12: a pod that shows objects of the API has them looked at each 60 to 90 s, another one never") {
+  model::Pod wanted = pod();
+  const bool shows = GENERATE(true, false);
+  if (shows)
+    wanted.spec.volumes.push_back({"settings", model::ConfigMapVolume{.name = "c", .items = {}, .default_mode = {}, .optional = false}});
+  else
+    wanted.spec.volumes.push_back({"scratch", model::EmptyDirVolume{}});
+  Rig rig(wanted);
+  rig.settle();
+  const Time mounted = rig.memory.volumes_mounted_at;
+  rig.log.clear();
+  rig.advance(59s);
+  rig.settle();
+  CHECK(rig.log.empty());
+  rig.now = mounted + 90s;
+  rig.settle();
+  CHECK(rig.log == (shows ? std::vector<std::string>{"mount volumes"} : std::vector<std::string>{}));
+  if (shows) CHECK(rig.wake());
+}
+
+TEST_CASE("a refresh that fails is told once, tried again, and holds nothing up") {
+  model::Pod wanted = pod();
+  wanted.spec.volumes.push_back({"settings", model::ConfigMapVolume{.name = "c", .items = {}, .default_mode = {}, .optional = false}});
+  Rig rig(wanted);
+  rig.settle();
+  rig.events.clear();
+  rig.fault = [&](const Action& a) -> std::optional<ActionOutcome> {
+    if (!std::holds_alternative<MountVolumes>(a)) return std::nullopt;
+    ActionOutcome out;
+    out.error = Error{Code::kUnavailable, 0, "the API is down"};
+    return out;
+  };
+  rig.advance(90s);
+  rig.settle();
+  rig.advance(1s);
+  rig.settle();
+  CHECK(std::ranges::count(rig.events, "FailedMount", &model::Event::reason) == 1);
+  rig.exit("web", 0);
+  rig.settle();
+  rig.advance(10s);
+  rig.settle();
+  CHECK(rig.find("web")->state == model::RunState::kRunning);
+  CHECK(rig.find("web")->attempt == 1);
+  rig.fault = nullptr;
+  rig.log.clear();
+  rig.advance(60s);
+  rig.settle();
+  CHECK(rig.log == std::vector<std::string>{"mount volumes"});
 }
 
 TEST_CASE("volumes are refreshed on request and nothing else happens") {

@@ -46,6 +46,16 @@ TEST_CASE("the attempt whose log is meant follows from the published state") {
   CHECK(error_of(pod_with(ended(), {}, 0), "c", false) == "found attempt 0");
 }
 
+TEST_CASE("row 26.5: the log of a mirror is that of its static pod") {
+  auto pod = pod_with(model::StateRunning{}, {}, 0);
+  pod.metadata.uid = "of-the-mirror";
+  pod.metadata.annotations["kubernetes.io/config.mirror"] = "of-the-static-pod";
+  const auto target = resolve_log_target(pod, "c", false);
+  REQUIRE(target);
+  CHECK(target->uid == "of-the-static-pod");
+  CHECK(may_still_log(pod, *target));
+}
+
 TEST_CASE("what can't be shown says why in the words users know") {
   CHECK(error_of(pod_with(model::StateWaiting{"ContainerCreating", ""}, {}, 0), "c", false) ==
         "container \"c\" in pod \"p\" is waiting to start: ContainerCreating");

@@ -265,3 +265,40 @@ TEST_CASE("One image is pulled once at a time, whoever asks; one who gives up fa
     CHECK(second.value());
   }
 }
+
+TEST_CASE("row 15.4: the burstable class has the cpu shares of what its pods ask for together") {
+  Node node;
+  const auto act = [&](const std::string& uid, const char* cpu, const char* limit, const lifecycle::Action& action) {
+    auto pod = std::make_shared<model::Pod>(*make_pod(uid, uid));
+    auto& resources = pod->spec.containers.front().resources;
+    if (*cpu != 0) resources.requests["cpu"] = Quantity::parse(cpu).value();
+    if (*limit != 0) {
+      resources.limits = {{"cpu", Quantity::parse(limit).value()}, {"memory", Quantity::parse("1Gi").value()}};
+      resources.requests = resources.limits;
+    }
+    pod->status.qos_class = model::qos_class(pod->spec);
+    const auto reply = node.executor->execute(PodUid(uid), action, {pod, ready_node(), nullptr, {}, {}}, {});
+    REQUIRE_FALSE(reply.outcome.error);
+  };
+  const auto shares = [&] { return node.cgroups.class_limits().at(model::QosClass::kBurstable).cpu_shares; };
+  act("a", "500m", "", lifecycle::EnsureCgroup{});
+  CHECK(shares() == 512);
+  act("b", "1", "", lifecycle::EnsureCgroup{});
+  act("guaranteed", "", "2", lifecycle::EnsureCgroup{});
+  act("best-effort", "", "", lifecycle::EnsureCgroup{});
+  CHECK(shares() == 1536);
+  act("b", "1", "", lifecycle::EnsureCgroup{});  // again, as after a restart of the agent
+  CHECK(shares() == 1536);
+  CHECK(node.cgroups.faults.count("limit_class") == 3);
+  act("a", "500m", "", lifecycle::RemoveCgroup{});
+  CHECK(shares() == 1024);
+  act("b", "1", "", lifecycle::RemoveCgroup{});
+  CHECK(shares() == 2);
+}
+
+TEST_CASE("A class's share that can't be set is the pod's failed step") {
+  Node node;
+  node.cgroups.faults.fail("limit_class", 1, {Code::kUnavailable, 0, "cgroup busy"});
+  CHECK(node.run(lifecycle::EnsureCgroup{}).outcome.error->message() == "cgroup busy");
+  CHECK_FALSE(node.run(lifecycle::EnsureCgroup{}).outcome.error);
+}
