@@ -318,9 +318,9 @@ HookStatus LibbpfAttacher::inspect_pin(const PodUid& uid, const PodRecord& recor
       !record.cgroup_path.empty() && ::stat(record.cgroup_path.c_str(), &st) == 0 && st.st_ino != record.cgroup_id.value();
   if (info->cgroup_id.empty() || info->cgroup_id != record.cgroup_id || replaced) {
     status.state = HookState::kDead;
-    status.error = fmt::format(
-        "hook '{}': {}", model::to_string(hook),
-        replaced ? "the pod's cgroup was removed and made again without its programs" : "the cgroup it was attached to is gone");
+    status.error = fmt::format("hook '{}': {}", model::to_string(hook),
+                               replaced ? "the pod's cgroup was removed and made again without its programs"
+                                        : "it was detached, or the cgroup it was attached to is gone");
     return status;
   }
   status.state = record.made_here.contains(hook) ? HookState::kAttached : HookState::kAdopted;

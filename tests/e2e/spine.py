@@ -163,7 +163,9 @@ class SpineCases:
     def test_a_link_that_was_detached_is_found_and_put_back(self):
         self.node.apply(busybox_pod("watched", SLEEP))
         before = self.node.wait_ready("watched")
-        hooks = lambda: {hook["hook"]: hook for hook in self.node.ebpf("watched")["pods"][0]["hooks"]}
+        # Its exit code is not 0 while a hook is dead.
+        shown = lambda: json.loads(self.node.ctl("ebpf", "status", "watched", "-o", "json", check=False).stdout)
+        hooks = lambda: {hook["hook"]: hook for hook in shown()["pods"][0]["hooks"]}
         lost = hooks()["egress"]["linkId"]
         subprocess.run(["bpftool", "link", "detach", "id", str(lost)], check=True)
         self.assertEqual(hooks()["egress"]["state"], "Dead")

@@ -289,7 +289,7 @@ TEST_CASE("row 15.4: the burstable class has the cpu shares of what its pods ask
   CHECK(shares() == 1536);
   act("b", "1", "", lifecycle::EnsureCgroup{});  // again, as after a restart of the agent
   CHECK(shares() == 1536);
-  CHECK(node.cgroups.faults.count("limit_class") == 3);
+  CHECK(node.cgroups.faults.count("limit_class") == 2);
   act("a", "500m", "", lifecycle::RemoveCgroup{});
   CHECK(shares() == 1024);
   act("b", "1", "", lifecycle::RemoveCgroup{});
