@@ -65,6 +65,11 @@ Status LeaseKeeper::renew_once(std::stop_token stop) {
   return {};
 }
 
+// Up to 4 % longer, so that nodes that began together do not stay together.
+Duration LeaseKeeper::spread(Duration period) {
+  return period + std::chrono::duration_cast<Duration>(period * std::uniform_real_distribution<>(0, 0.04)(chance_));
+}
+
 void LeaseKeeper::run(std::stop_token stop) {
   Backoff backoff(settings_.backoff);
   int failures = 0;
@@ -81,7 +86,7 @@ void LeaseKeeper::run(std::stop_token stop) {
       failures = 0;
     }
     if (quick) continue;
-    (void)stopped_.wait_for(mu_, stop, ok ? settings_.period : backoff.next(), [] { return false; });
+    (void)stopped_.wait_for(mu_, stop, ok ? spread(settings_.period) : backoff.next(), [] { return false; });
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
 
@@ -45,6 +46,7 @@ class LeaseKeeper {
  private:
   void run(std::stop_token stop);
   [[nodiscard]] Status renew_once(std::stop_token stop);
+  [[nodiscard]] Duration spread(Duration period);
 
   // const after construction
   ports::LeaseApi& api_;
@@ -54,6 +56,7 @@ class LeaseKeeper {
   // own thread
   std::optional<model::Lease> held_;
   bool must_create_ = false;
+  std::minstd_rand chance_{std::random_device{}()};
   Mutex mu_;
   ConditionVariable stopped_;
   std::optional<SteadyTime> renewed_at_ PINTLE_GUARDED_BY(mu_);
