@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include <arpa/inet.h>
+
 #include <fmt/format.h>
 
 #include "base/unique_fd.h"
@@ -68,7 +70,7 @@ Status apply_server_url(std::string_view url, Kubeconfig& config) {
   }
   if (config.host.empty()) return fail(Code::kInvalid, fmt::format("server '{}': no host", url));
   for (const char c : config.host + config.path_prefix)
-    if (static_cast<unsigned char>(c) <= ' ' || c == '@' || c == '?' || c == '#')
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '@' || c == '?' || c == '#')
       return fail(Code::kInvalid, fmt::format("server '{}': unexpected character '{}'", url, c));
   if (!port.empty()) {
     auto parsed = parse_port(port);
@@ -76,6 +78,13 @@ Status apply_server_url(std::string_view url, Kubeconfig& config) {
     config.port = *parsed;
   }
   return {};
+}
+
+// Nothing that is sent there leaves the machine. A name that merely begins like a loopback address may be anybody's.
+bool is_loopback(const std::string& host) {
+  if (host == "localhost" || host == "::1") return true;
+  in_addr v4{};
+  return ::inet_pton(AF_INET, host.c_str(), &v4) == 1 && (ntohl(v4.s_addr) >> 24) == IN_LOOPBACKNET;
 }
 
 }  // namespace
@@ -111,8 +120,8 @@ Result<Kubeconfig> Kubeconfig::parse(std::string_view text, const std::string& p
     return fail(Code::kInvalid, fmt::format("{}: a client certificate needs its client key, and the other way round", path));
   if (out.insecure_skip_tls_verify && out.ca.given())
     return fail(Code::kInvalid, fmt::format("{}: insecure-skip-tls-verify and a certificate authority exclude one another", path));
-  if (!out.tls && (out.token.given() || out.client_certificate.given()) && out.host != "localhost" && out.host != "::1" &&
-      !out.host.starts_with("127."))
+  const bool credentials = out.token.given() || out.client_certificate.given() || !out.basic_user.empty();
+  if (!out.tls && credentials && !is_loopback(out.host))
     return fail(Code::kInvalid, fmt::format("{}: credentials would go unencrypted to http://{}; use https", path, out.host));
   return out;
 }

@@ -89,6 +89,10 @@ TEST_CASE("what is wrong with a kubeconfig is named") {
       {"{server: 'https://x'}", "{client-certificate: f}", "", "needs its client key"},
       {"{server: 'https://x'}", "{exec: {command: aws}}", "", "credential plugins are not supported"},
       {"{server: 'http://10.1.1.1'}", "{token: t}", "", "credentials would go unencrypted"},
+      {"{server: 'http://127.example.com'}", "{token: t}", "", "credentials would go unencrypted"},
+      {"{server: 'http://127.1'}", "{token: t}", "", "credentials would go unencrypted"},
+      {"{server: 'http://10.1.1.1'}", "{username: u, password: p}", "", "credentials would go unencrypted"},
+      {"{server: \"https://a\\x7F\"}", "{}", "", "unexpected character"},
       {"{server: 'https://x'}", "{}", "dangling", "there is no cluster named 'nowhere'"},
       {"{server: 'https://x'}", "{}", "absent", "there is no context named 'absent'"},
   };
