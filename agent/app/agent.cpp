@@ -132,15 +132,17 @@ class Agent::Parts {
     stopped = true;
     if (control) control->stop();
     for (const auto& source : sources) source->stop();
-    if (node_agent) node_agent->stop();
-    if (lease_keeper) lease_keeper->stop();
-    if (audit) audit->stop();
-    if (attacher) attacher->on_event(nullptr);
-    if (runtime) runtime->cancel_all();
-    if (observer) observer->stop();
+    // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
     if (loop) loop->stop();
+    if (audit) audit->stop();
     if (mirrors) mirrors->stop();
     if (status_writer) status_writer->stop();
+    if (node_agent) node_agent->request_stop();
+    if (runtime) runtime->cancel_all();
+    if (node_agent) node_agent->stop();
+    if (lease_keeper) lease_keeper->stop();
+    if (attacher) attacher->on_event(nullptr);
+    if (observer) observer->stop();
     if (workers) workers->shut_down();
     events.forward_to(nullptr);
     api.reset();
@@ -321,12 +323,18 @@ class Agent::Parts {
 
   void push_facts(const observe::RuntimeHealth& health) {
     lifecycle::NodeFacts now_facts;
+    bool version_known = false;
+    {
+      const MutexLock lock(mu);
+      version_known = version.has_value();
+    }
+    std::optional<model::RuntimeVersion> told_version;
+    if (health.answers && !version_known)
+      if (auto told = runtime->version()) told_version = *std::move(told);
     {
       const MutexLock lock(mu);
       last_health = health;
-      if (health.answers && !version) {
-        if (auto told = runtime->version()) version = *told;
-      }
+      if (told_version) version = std::move(told_version);
       if (health.answers) last_answer = clock.steady();
       facts.runtime_ready = health.answers && health.status.runtime_ready.ok;
       facts.network_ready = health.status.network_ready.ok;
@@ -425,18 +433,27 @@ Status clean_up(const config::AgentConfig& config) {
   // Binding the control socket is the proof that no agent is alive; it is given back at the end.
   auto socket = server::ControlSocket::bind(config.pintle.control_socket, std::nullopt);
   if (!socket) return std::unexpected(with_context(socket.error(), "an agent may still run here: stop it first"));
+  // One thing that can't be removed is no reason to leave the others; the first error is the one to tell.
+  Status outcome;
+  const auto note = [&outcome](Status done) {
+    if (!done && outcome) outcome = std::move(done);
+  };
   SystemClock clock;
   {
     const auto attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
     if (const auto pinned = attacher->list_pinned())
-      for (const auto& uid : *pinned) PINTLE_TRY(attacher->detach(uid));
+      for (const auto& uid : *pinned) note(attacher->detach(uid));
   }
-  PINTLE_TRY(bpf::remove_pins(attacher_options(config)));
-  PINTLE_ASSIGN_OR_RETURN(cgroup::Layout layout, cgroup::probe_layout());
-  cgroup::CgroupFsTree cgroups(std::move(layout), config.cgroup_root);
-  PINTLE_ASSIGN_OR_RETURN(const auto pods, cgroups.list_pods());
-  for (const auto& uid : pods) PINTLE_TRY(cgroups.remove_pod(uid));
-  return cgroups.remove_root();
+  note(bpf::remove_pins(attacher_options(config)));
+  auto layout = cgroup::probe_layout();
+  if (!layout) return outcome ? Status(std::unexpected(std::move(layout).error())) : outcome;
+  cgroup::CgroupFsTree cgroups(*std::move(layout), config.cgroup_root);
+  if (const auto pods = cgroups.list_pods())
+    for (const auto& uid : *pods) note(cgroups.remove_pod(uid));
+  else
+    note(std::unexpected(pods.error()));
+  note(cgroups.remove_root());
+  return outcome;
 }
 
 }  // namespace pintle::app

@@ -17,14 +17,10 @@ class EventRing final : public ports::EventSink {
   static constexpr size_t kKept = 500;
 
   void record(const model::Event& event) override {
-    ports::EventSink* next = nullptr;
-    {
-      const MutexLock lock(mu_);
-      events_.push_back(event);
-      if (events_.size() > kKept) events_.pop_front();
-      next = next_;
-    }
-    if (next != nullptr) next->record(event);
+    const MutexLock lock(mu_);
+    events_.push_back(event);
+    if (events_.size() > kKept) events_.pop_front();
+    if (next_ != nullptr) next_->record(event);  // under the lock, so that no call is under way once forward_to() has returned
   }
   // Where events go from now on; it outlives this, or null is set before it goes.
   void forward_to(ports::EventSink* next) {

@@ -5,6 +5,12 @@
 #include <fmt/format.h>
 
 namespace pintle::node {
+namespace {
+
+// Facts whose reading was cut short are not the node's.
+std::unexpected<Error> stopped_while_reading() { return fail(Code::kCancelled, "read the node's facts: stopped"); }
+
+}  // namespace
 
 NodeAgent::NodeAgent(ports::NodeApi& api, ports::EventSink* events, const Clock& clock, NodeSettings settings, MachineInfo machine,
                      FactsReader facts, NodeAgentTimes times)
@@ -20,8 +26,9 @@ NodeAgent::~NodeAgent() { stop(); }
 void NodeAgent::start() {
   thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
 }
+void NodeAgent::request_stop() { thread_.request_stop(); }
 void NodeAgent::stop() {
-  thread_.request_stop();
+  request_stop();
   if (thread_.joinable()) thread_.join();
 }
 void NodeAgent::kick() {
@@ -78,6 +85,7 @@ void NodeAgent::run(std::stop_token stop) {
 
 Status NodeAgent::register_once(std::stop_token stop) {
   const model::Node wanted = node_to_register(settings_, machine_, facts_(), clock_.now());
+  if (stop.stop_requested()) return stopped_while_reading();
   auto made = api_.create_node(wanted, stop);
   if (!made && made.error().code == Code::kAlreadyExists) {
     PINTLE_ASSIGN_OR_RETURN(model::Node existing, api_.get_node(settings_.name, stop));
@@ -99,6 +107,7 @@ Status NodeAgent::report_once(std::stop_token stop) {
   auto last_known = snapshot();
   if (!last_known) return fail(Code::kInternal, "report node status: not registered");
   const model::NodeStatus status = status_of(settings_, machine_, facts_(), last_known->status, clock_.now());
+  if (stop.stop_requested()) return stopped_while_reading();
   if (!pacer_.should_send(last_known->status, status, clock_.steady())) return {};
   auto patched = api_.patch_node_status(*last_known, status, stop);
   if (!patched) {

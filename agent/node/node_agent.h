@@ -49,6 +49,9 @@ class NodeAgent {
   ~NodeAgent();
 
   void start();
+  // Begins the stop: from now on nothing is sent any more. Returns at once.
+  void request_stop();
+  // request_stop(), and waits; facts being read are waited for.
   void stop();
   void kick();
   // The node as the API server last had it; nullopt until registered.

@@ -96,8 +96,8 @@ class SpineCases:
         before = {name: self.node.wait_ready(name) for name in ("steady", "other")}
         links = [hook["linkId"] for hook in self.node.ebpf("steady")["pods"][0]["hooks"]]
         transitions = {name: {c["type"]: c["lastTransitionTime"] for c in pod["status"]["conditions"]} for name, pod in before.items()}
-        for _ in range(3):
-            self.node.kill_daemon(signal.SIGKILL)
+        for sig in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+            self.node.kill_daemon(sig)
             self.node.start_daemon()
         for name, pod in before.items():
             now = self.node.wait_ready(name)

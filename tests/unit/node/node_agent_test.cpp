@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <future>
 
 #include "fake_node_api.h"
 #include "node/lease_keeper.h"
@@ -72,6 +73,33 @@ TEST_CASE("a node is registered through all failures") {
   CHECK(calls_of(rig.api, "create node") == 6);
   CHECK(rig.agent.snapshot()->metadata.uid == "node-uid");
   CHECK(rig.agent.last_error().empty());
+}
+
+TEST_CASE("facts whose reading a stop cuts short are not the node's") {
+  FakeNodeApi api;
+  std::atomic<bool> stopping{false};
+  std::promise<void> reading, cut_short;
+  NodeAgent agent{api,
+                  nullptr,
+                  kClock,
+                  {.name = "n1"},
+                  machine(),
+                  [&] {
+                    if (!stopping) return facts_of(true);
+                    reading.set_value();
+                    cut_short.get_future().wait();
+                    return NodeFacts{};
+                  },
+                  {.period = std::chrono::hours(1)}};
+  agent.start();
+  REQUIRE(api.wait([](auto& seen) { return calls_of(seen, "patch status") == 1; }));
+  stopping = true;
+  agent.kick();
+  reading.get_future().wait();
+  agent.request_stop();
+  cut_short.set_value();
+  agent.stop();
+  CHECK(calls_of(api, "patch status") == 1);
 }
 
 TEST_CASE("a node that exists is brought up to date") {
