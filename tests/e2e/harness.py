@@ -2,9 +2,11 @@
 # Copyright The Pintle Authors
 """A node for end-to-end tests: private mount and network namespaces, a containerd, an API and a pintled of its own.
 
-Everything lies in one temporary folder and one cgroup prefix; Node.close() ends and removes all of it.
+Everything lies in one temporary folder and one cgroup prefix; Node.close() ends and removes all of it. Should this process end
+without close() (a timeout's KILL, Ctrl-C), a guard process does the same.
 """
 import argparse
+import glob
 import json
 import os
 import pathlib
@@ -58,6 +60,118 @@ def wait_until(condition, seconds=30, what="condition"):
     raise AssertionError(f"{what} not reached within {seconds} s; last: {last}")
 
 
+def _processes_of(path):
+    """Pids of daemons that were started with this configuration file."""
+    for folder in glob.glob("/proc/[0-9]*"):
+        try:
+            words = pathlib.Path(folder, "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended meanwhile
+            continue
+        if os.fsencode(path) in words and words[0].endswith(b"pintled"):
+            yield int(folder[6:])
+
+
+def _signal(pid, sig):
+    try:
+        os.kill(pid, sig)
+    except ProcessLookupError:  # it ended meanwhile
+        pass
+
+
+def _end_daemon(path):
+    for sig, seconds in ((signal.SIGTERM, 20), (signal.SIGKILL, 5)):
+        for pid in _processes_of(path):
+            _signal(pid, sig)
+        deadline = time.monotonic() + seconds
+        while list(_processes_of(path)):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        else:
+            if sig == signal.SIGTERM:
+                return
+    raise RuntimeError("the daemon did not end within 20 s of SIGTERM and was killed")
+
+
+def _run(*words):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, words))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def cgroups_of(name):
+    """The cgroup directories of one test, over all hierarchies, deepest first."""
+    tops = glob.glob(f"/sys/fs/cgroup/{name}") + glob.glob(f"/sys/fs/cgroup/*/{name}")
+    return [path for top in tops for path, _, _ in os.walk(top, topdown=False)]
+
+
+def _remove_cgroups(name):
+    deadline = time.monotonic() + 5
+    while left := cgroups_of(name):
+        for path in left:
+            try:
+                for pid in pathlib.Path(path, "cgroup.procs").read_text().split():
+                    _signal(int(pid), signal.SIGKILL)
+                os.rmdir(path)
+            except OSError:  # killed processes leave their cgroup when they have exited
+                pass
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"these cgroups can't be removed: {left}")
+        time.sleep(0.05)
+
+
+def remove_traces(build, folder, keep=False):
+    """Ends and removes everything of the node in `folder`; what fails is told at the end and stops nothing else.
+
+    The daemon's own clean-up goes first and must have left nothing: what the last step finds is an error, and removed."""
+    config = folder / "pintled.yaml"
+    errors = []
+
+    def attempt(step, *args):
+        try:
+            step(*args)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            errors.append(str(error))
+
+    attempt(_end_daemon, config)
+    if (folder / "containerd").exists():
+        attempt(_run, ROOT / "scripts" / "dev-containerd", "stop", "--dir", folder / "containerd")
+    if config.exists():
+        attempt(_run, build / "pintled", "cleanup", "--config", config)
+    if (folder / "api").exists():
+        attempt(_run, ROOT / "scripts" / "dev-apiserver", "stop", "--dir", folder / "api")
+    if left := cgroups_of(folder.name):
+        errors.append(f"pintled cleanup left {len(left)} cgroups, such as {left[0]}")
+        attempt(_remove_cgroups, folder.name)
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    if errors:
+        raise RuntimeError("the node was not removed cleanly:\n" + "\n".join(errors))
+
+
+def start_guard(build, folder, keep):
+    """Forks a process that removes the node when this one is gone. Returns the descriptor to write to when it need not.
+
+    It is nobody's child and in a session of its own, so that what kills a test with all its descendants does not reach it."""
+    reading, writing = os.pipe()  # neither is inherited by programs
+    if (child := os.fork()) != 0:
+        os.waitpid(child, 0)
+        os.close(reading)
+        return writing
+    try:
+        os.close(writing)
+        os.setsid()
+        if os.fork() == 0:
+            # The caller's output would keep its reader waiting for us.
+            null = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(null, stream)
+            if os.read(reading, 1) == b"":
+                remove_traces(build, folder, keep)
+    finally:
+        os._exit(0)
+
+
 class Node:
     def __init__(self, build, real_api=False, keep=False):
         if os.geteuid() != 0:
@@ -75,10 +189,14 @@ class Node:
         self.socket = self.dir / "pintle.sock"
         self.daemon = None
         self.log = self.dir / "pintled.log"
+        self.guard = start_guard(self.build, self.dir, keep)
         try:
             self._start_parts()
         except BaseException:
-            self.close()
+            try:
+                self.close()
+            except RuntimeError as error:
+                print(error, file=sys.stderr)  # what went wrong first is the one to raise
             raise
 
     def _start_parts(self):
@@ -176,20 +294,15 @@ class Node:
         return self.log.read_text(errors="replace")[-6000:] if self.log.exists() else ""
 
     def close(self):
-        if self.daemon and self.daemon.poll() is None:
-            self.kill_daemon(signal.SIGTERM)
-        config = self.dir / "pintled.yaml"
-        if (self.dir / "containerd").exists():
-            try:
-                self._script("dev-containerd", "stop", "--dir", self.dir / "containerd")
-            except RuntimeError as error:
-                print(error, file=sys.stderr)
-        if config.exists():
-            subprocess.run([str(self.build / "pintled"), "cleanup", "--config", str(config)], capture_output=True, timeout=30)
-        if (self.dir / "api").exists():
-            self._script("dev-apiserver", "stop", "--dir", self.dir / "api")
-        if not self.keep:
-            shutil.rmtree(self.dir, ignore_errors=True)
+        """Raises when something had to be removed that should have been gone, after removing it."""
+        if self.guard is None:
+            return
+        try:
+            remove_traces(self.build, self.dir, self.keep)
+        finally:
+            os.write(self.guard, b"x")
+            os.close(self.guard)
+            self.guard = None
 
 
 def condition(pod, kind):
