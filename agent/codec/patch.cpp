@@ -39,8 +39,9 @@ const Json* find_by(const Json& list, const char* key, const Json& value) {
 Json changed_conditions(const Json& before, const Json& after) {
   Json out = Json::array();
   for (Json condition : after) {
+    // By its whole value first: nothing keeps an object from having two conditions of one type.
+    if (std::ranges::find(before, condition) != before.end()) continue;
     const Json* old = find_by(before, "type", condition.at("type"));
-    if (old != nullptr && *old == condition) continue;
     if (old != nullptr)
       for (const auto& [name, value] : old->items())
         if (!condition.contains(name)) condition[name] = nullptr;

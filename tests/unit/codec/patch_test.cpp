@@ -187,6 +187,12 @@ TEST_CASE("a node patch merges maps, conditions and addresses") {
   node.status.conditions = {{.type = "Ready", .status = model::ConditionStatus::kFalse, .reason = "KubeletNotReady"}, {.type = "Foreign"}};
   CHECK(node_status_patch(node, node.status) == "{}");
 
+  // Found by fuzzing: the second condition of a type was taken for a change of the first.
+  model::Node twice = node;
+  twice.status.conditions.push_back(twice.status.conditions.front());
+  twice.status.conditions.back().reason = "AnotherReason";
+  CHECK(node_status_patch(twice, twice.status) == "{}");
+
   auto status = node.status;
   status.capacity = {{"cpu", Quantity::from_value(4)}};
   status.conditions = {
