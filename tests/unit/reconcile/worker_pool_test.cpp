@@ -12,8 +12,8 @@ using namespace pintle;
 using namespace pintle::reconcile;
 
 TEST_CASE("A task that hangs delays no other") {
+  std::latch release(1), others(20);  // before the pool, whose destructor waits for the tasks that use them
   WorkerPool pool({.name = "test"});
-  std::latch release(1), others(20);
   pool.submit([&] { release.wait(); });
   for (int i = 0; i < 20; ++i) pool.submit([&] { others.count_down(); });
   others.wait();  // they end while the first one hangs
@@ -22,8 +22,8 @@ TEST_CASE("A task that hangs delays no other") {
 }
 
 TEST_CASE("The pool grows to its bound and no further") {
-  WorkerPool pool({.name = "test", .max_threads = 4});
   std::latch running(4), release(1), all(12);
+  WorkerPool pool({.name = "test", .max_threads = 4});
   for (int i = 0; i < 12; ++i)
     pool.submit([&, i] {
       if (i < 4) running.count_down();
@@ -38,12 +38,11 @@ TEST_CASE("The pool grows to its bound and no further") {
 }
 
 TEST_CASE("Idle threads end") {
+  std::latch done(3), again(1);
   WorkerPool pool({.name = "test", .idle_timeout = std::chrono::milliseconds(1)});
-  std::latch done(3);
   for (int i = 0; i < 3; ++i) pool.submit([&] { done.count_down(); });
   done.wait();
   while (pool.threads() > 0) std::this_thread::yield();
-  std::latch again(1);
   pool.submit([&] { again.count_down(); });
   again.wait();
   SUCCEED();
