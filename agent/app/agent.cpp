@@ -133,8 +133,8 @@ class Agent::Parts {
     if (control) control->stop();
     for (const auto& source : sources) source->stop();
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
-    if (loop) loop->stop();
     if (audit) audit->stop();
+    if (loop) loop->stop();
     if (mirrors) mirrors->stop();
     if (status_writer) status_writer->stop();
     if (node_agent) node_agent->request_stop();

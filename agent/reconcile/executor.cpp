@@ -87,7 +87,7 @@ Result<FetchedObjects> fetch_objects(ports::ObjectReader& reader, const model::P
 
 DeadlineTimer thread_deadline_timer() {
   return [](Duration delay, std::stop_source target) -> std::shared_ptr<void> {
-    return std::make_shared<std::jthread>([delay, target](const std::stop_token& stop) mutable {
+    return std::make_shared<std::jthread>([delay, target = std::move(target)](const std::stop_token& stop) mutable {
       Mutex mutex;
       ConditionVariable never;
       MutexLock lock(mutex);

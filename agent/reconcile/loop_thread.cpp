@@ -50,7 +50,7 @@ void LoopThread::post(Task task) {
 
 void LoopThread::run(const std::stop_token& stop, PodLoopOutputs outputs) {
   (void)::pthread_setname_np(::pthread_self(), "loop");
-  PodLoop loop(outputs);
+  PodLoop loop(std::move(outputs));
   std::deque<Task> tasks;
   while (!stop.stop_requested()) {
     for (auto& task : tasks) {

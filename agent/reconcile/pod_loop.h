@@ -40,7 +40,7 @@ struct PodLoopOutputs {
 class PodLoop {
  public:
   // REQUIRES: `outputs` outlive this.
-  explicit PodLoop(PodLoopOutputs outputs) : out_(outputs) {}
+  explicit PodLoop(PodLoopOutputs outputs) : out_(std::move(outputs)) {}
   // Triggers the stop tokens of everything under way; replies are not waited for.
   ~PodLoop();
   PodLoop(const PodLoop&) = delete;

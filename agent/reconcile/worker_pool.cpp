@@ -11,9 +11,15 @@
 namespace pintle::reconcile {
 namespace {
 
-// Sanitizers make frames several times larger.
+// Sanitizers make frames several times larger. g++ tells of them by macros, clang by features.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr size_t kStackFactor = 8;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr size_t kStackFactor = 8;
+#else
+constexpr size_t kStackFactor = 1;
+#endif
 #else
 constexpr size_t kStackFactor = 1;
 #endif
