@@ -3,7 +3,8 @@
 //
 // The pods of an API server in memory: UIDs and versions of its own, UID preconditions, and the refusals that mirror pods meet. A test
 // may delete and add pods as other users would, let calls fail, and see what was called. Held to the contract suite of PodApi.
-// `on_change` tells what a watch would (null pod: gone), after the change and outside of the lock. Thread rule: any thread.
+// `on_change` tells what a watch would (null pod: gone), after each change and in the order of the changes; it must not call back.
+// Thread rule: any thread.
 #pragma once
 
 #include <functional>
@@ -46,6 +47,7 @@ class MemoryPodApi final : public ports::PodApi {
   }
   // As another user: gone at once.
   void force_delete(const std::string& full_name) {
+    const MutexLock order(order_mu_);
     PodUid uid;
     {
       const MutexLock lock(mu_);
@@ -59,6 +61,7 @@ class MemoryPodApi final : public ports::PodApi {
   }
   // As another user, with a grace period: marked, and there until its node deletes it.
   void mark_deleted(const std::string& full_name, Time at) {
+    const MutexLock order(order_mu_);
     PodPtr now;
     {
       const MutexLock lock(mu_);
@@ -86,6 +89,7 @@ class MemoryPodApi final : public ports::PodApi {
 
   // --- PodApi ---
   Result<model::Pod> create_pod(const model::Pod& pod, std::stop_token stop) override {
+    const MutexLock order(order_mu_);
     PodPtr made;
     {
       const MutexLock lock(mu_);
@@ -103,6 +107,7 @@ class MemoryPodApi final : public ports::PodApi {
     return *made;
   }
   Status delete_pod(const model::Pod& pod, std::stop_token stop) override {
+    const MutexLock order(order_mu_);
     {
       const MutexLock lock(mu_);
       PINTLE_TRY(begin("delete", pod, stop));
@@ -116,6 +121,7 @@ class MemoryPodApi final : public ports::PodApi {
     return {};
   }
   Result<model::Pod> patch_status(const model::Pod& last_known, const model::PodStatus& status, std::stop_token stop) override {
+    const MutexLock order(order_mu_);
     PodPtr now;
     {
       const MutexLock lock(mu_);
@@ -185,6 +191,7 @@ class MemoryPodApi final : public ports::PodApi {
     changed_.notify_all();
   }
 
+  Mutex order_mu_;  // held from a change until it has been told
   Mutex mu_;
   ConditionVariable changed_;
   FaultPlan faults_ PINTLE_GUARDED_BY(mu_);
