@@ -161,6 +161,7 @@ Result<TlsSessionPtr> make_tls_session(SSL_CTX& context, const Kubeconfig& confi
   TlsSessionPtr session(SSL_new(&context));
   BIO* bio = session ? BIO_new(socket_method()) : nullptr;
   if (bio == nullptr) return fail(Code::kInternal, fmt::format("make TLS session: {}", openssl_reason()));
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a BIO keeps one pointer, and a descriptor is all it needs
   BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(fd)));
   BIO_set_init(bio, 1);
   SSL_set_bio(session.get(), bio, bio);  // the session owns it

@@ -73,11 +73,7 @@ Result<off_t> find_tail(int fd, int64_t lines, const std::string& path) {
 class CriLogStream final : public ports::LogStream {
  public:
   CriLogStream(std::string path, UniqueFd file, off_t offset, ports::LogOptions options)
-      : path_(std::move(path)),
-        options_(std::move(options)),
-        file_(std::move(file)),
-        offset_(offset),
-        left_(options_.limit_bytes.value_or(-1)) {}
+      : path_(std::move(path)), options_(options), file_(std::move(file)), offset_(offset), left_(options_.limit_bytes.value_or(-1)) {}
 
   Status read(const std::function<bool(std::string_view)>& sink, const std::function<bool()>& keep_following,
               std::stop_token stop) override;

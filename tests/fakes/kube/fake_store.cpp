@@ -108,7 +108,7 @@ StoreReply FakeStore::replace(const std::string& resource, const std::string& sp
   const auto old = objects_.find(at);
   if (old == objects_.end()) return {404, status_object(404, "NotFound", full(resource, name) + " not found")};
   const std::string version = object["metadata"].value("resourceVersion", "");
-  if (!version.empty() && version != old->second["metadata"]["resourceVersion"])
+  if (!version.empty() && version != old->second["metadata"].value("resourceVersion", ""))
     return {409,
             status_object(409, "Conflict",
                           fmt::format("Operation cannot be fulfilled on {}: the object has been modified; please apply your changes to the "
@@ -145,7 +145,7 @@ StoreReply FakeStore::remove(const std::string& resource, const std::string& spa
   const auto old = objects_.find(at);
   if (old == objects_.end()) return {404, status_object(404, "NotFound", full(resource, name) + " not found")};
   const std::string uid = options.value("preconditions", Json::object()).value("uid", "");
-  if (!uid.empty() && uid != old->second["metadata"]["uid"])
+  if (!uid.empty() && uid != old->second["metadata"].value("uid", ""))
     return {409, status_object(409, "Conflict",
                                fmt::format("Operation cannot be fulfilled on {}: Precondition failed: UID", full(resource, name)))};
   Json object = commit(at, resource, "DELETED", old->second);
