@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "codec/document.h"
@@ -98,10 +100,12 @@ void append_yaml(std::string& out, const Node& node, size_t level);
 void append_value(std::string& out, const Node& node, size_t level) {
   if (node.is_string() && goes_literal(node.text)) {
     out += " |\n";
+    // Also a document that is nothing but a text is indented: at column 0 a line of it could be taken for a list or a document's end.
+    const size_t indent = 2 * std::max<size_t>(level, 1);
     std::string_view rest = node.text;
     while (!rest.empty()) {
       const size_t end = rest.find('\n');
-      if (end > 0) out.append(2 * level, ' ').append(rest.substr(0, end));
+      if (end > 0) out.append(indent, ' ').append(rest.substr(0, end));
       out.push_back('\n');
       rest.remove_prefix(end + 1);
     }

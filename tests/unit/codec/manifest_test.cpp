@@ -231,3 +231,17 @@ TEST_CASE("large manifests end in time") {
 }
 
 }  // namespace pintle::codec
+
+TEST_CASE("a document that is nothing but a text comes back from YAML, whatever its lines look like") {
+  for (const std::string text : {"-\n", "---\nx\n", "...\n", "a: b\n- c\n"}) {
+    CAPTURE(text);
+    const auto documents = pintle::codec::parse_documents("|\n  " + text.substr(0, text.find('\n') + 1), "m.yaml");
+    REQUIRE(documents.roots.size() == 1);
+    auto root = documents.roots[0];
+    root.text = text;
+    const auto again = pintle::codec::parse_documents(pintle::codec::to_yaml(root), "m.yaml");
+    REQUIRE(again.errors.empty());
+    REQUIRE(again.roots.size() == 1);
+    CHECK(again.roots[0].text == text);
+  }
+}
