@@ -66,6 +66,14 @@ uint32_t attach_type_of(model::Hook hook) {
     case model::Hook::kEgress: return BPF_CGROUP_INET_EGRESS;
     case model::Hook::kConnect4: return BPF_CGROUP_INET4_CONNECT;
     case model::Hook::kConnect6: return BPF_CGROUP_INET6_CONNECT;
+    case model::Hook::kSendmsg4: return BPF_CGROUP_UDP4_SENDMSG;
+    case model::Hook::kSendmsg6: return BPF_CGROUP_UDP6_SENDMSG;
+    case model::Hook::kBind4: return BPF_CGROUP_INET4_BIND;
+    case model::Hook::kBind6: return BPF_CGROUP_INET6_BIND;
+    case model::Hook::kSockOps: return BPF_CGROUP_SOCK_OPS;
+    case model::Hook::kDevice: return BPF_CGROUP_DEVICE;
+    case model::Hook::kSysctl: return BPF_CGROUP_SYSCTL;
+    case model::Hook::kSetsockopt: return BPF_CGROUP_SETSOCKOPT;
   }
   return BPF_CGROUP_INET_INGRESS;
 }
@@ -93,7 +101,7 @@ Result<CgroupPrograms> CgroupPrograms::load(const PinLayout& layout, const Sizes
     PINTLE_TRY(pin_anew(out.slot_refs_.get(), layout.map(kSlotRefs)));
     PINTLE_TRY(pin_anew(out.ring_.get(), layout.map(kRing)));
   }
-  for (const auto hook : model::kAllHooks) {
+  for (const auto hook : model::kDefaultHooks) {
     const auto index = static_cast<size_t>(hook);
     PINTLE_ASSIGN_OR_RETURN(auto fresh, object.program_fd(kProgramNames[index]));
     PINTLE_ASSIGN_OR_RETURN(out.programs_[index], settle(layout, kProgramNames[index], std::move(fresh)));

@@ -108,7 +108,7 @@ void LibbpfAttacher::recover() {
 void LibbpfAttacher::recover_pod(const PodUid& uid) {
   PodRecord record;
   std::optional<uint32_t> slot;
-  for (const auto hook : model::kAllHooks) {
+  for (const auto hook : model::kDefaultHooks) {
     const auto link = BpfLink::open(layout_.pod(uid) + "/" + std::string(model::to_string(hook)));
     if (!link) continue;
     const auto info = link->info();
@@ -141,9 +141,10 @@ Status LibbpfAttacher::watch_lifecycle(const ports::PodCgroup& cgroup, uint32_t 
 }
 
 Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup,
-                                                   const std::vector<Hook>& hooks) {
+                                                   const model::ProgramPlan& plan) {
   if (unsupported_) return std::unexpected(*unsupported_);
   PINTLE_TRY(check_pod_uid(pod.uid));
+  const auto& hooks = plan.hooks;
   if (cgroup.dir == nullptr || !cgroup.dir->valid())
     return fail(Code::kUnsupported, fmt::format("attach to pod '{}': this host has no cgroup v2 hierarchy", pod.uid.value()));
 
@@ -169,7 +170,7 @@ Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod
     PINTLE_ASSIGN_OR_RETURN(target.pending, PendingPins::create(layout_.pending_pod(pod.uid)));
   }
   model::AttachReport report{pod.uid, cgroup.id, cgroup.path, {}};
-  for (const auto hook : model::kAllHooks) {
+  for (const auto hook : model::kDefaultHooks) {
     if (std::find(hooks.begin(), hooks.end(), hook) == hooks.end()) continue;
     PINTLE_ASSIGN_OR_RETURN(auto status, ensure_hook(target, hook));
     if (status.state == HookState::kRefused) target.record.refused.push_back(status);
@@ -236,7 +237,7 @@ Result<HookStatus> LibbpfAttacher::ensure_hook(Target& target, Hook hook) {
 // Drops pins of hooks no longer wanted, and puts a new pod's folder in place.
 Status LibbpfAttacher::finish(Target& target, const std::vector<Hook>& hooks) {
   if (target.existed) {
-    for (const auto hook : model::kAllHooks) {
+    for (const auto hook : model::kDefaultHooks) {
       const bool refused =
           std::any_of(target.record.refused.begin(), target.record.refused.end(), [&](const auto& r) { return r.hook == hook; });
       if (!refused && std::find(hooks.begin(), hooks.end(), hook) != hooks.end()) continue;
@@ -264,7 +265,7 @@ HookStatus LibbpfAttacher::refusal(const Target& target, Hook hook, const Error&
 Status LibbpfAttacher::detach(const PodUid& uid) {
   if (unsupported_) return {};
   PINTLE_TRY(check_pod_uid(uid));
-  for (const auto hook : model::kAllHooks) PINTLE_TRY(detach_pinned(layout_.pod(uid) + "/" + std::string(model::to_string(hook))));
+  for (const auto hook : model::kDefaultHooks) PINTLE_TRY(detach_pinned(layout_.pod(uid) + "/" + std::string(model::to_string(hook))));
   PINTLE_TRY(remove_pin_folder(layout_.pod(uid)));
   const MutexLock lock(mu_);
   const auto it = pods_.find(uid);
@@ -338,7 +339,7 @@ Result<model::AttachReport> LibbpfAttacher::inspect(const PodUid& uid) {
     record = it->second;
   }
   model::AttachReport report{uid, record.cgroup_id, record.cgroup_path, {}};
-  for (const auto hook : model::kAllHooks) {
+  for (const auto hook : model::kDefaultHooks) {
     const auto refused = std::find_if(record.refused.begin(), record.refused.end(), [&](const auto& r) { return r.hook == hook; });
     auto status = refused != record.refused.end() ? *refused : inspect_pin(uid, record, hook);
     if (status.state != HookState::kOff) report.hooks.push_back(std::move(status));

@@ -45,7 +45,7 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   [[nodiscard]] const PinLayout& layout() const { return layout_; }
 
   [[nodiscard]] Result<model::AttachReport> attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup,
-                                                   const std::vector<model::Hook>& hooks) override;
+                                                   const model::ProgramPlan& plan) override;
   [[nodiscard]] Status detach(const PodUid& uid) override;
   [[nodiscard]] Result<std::vector<PodUid>> list_pinned() override;
   [[nodiscard]] Result<model::AttachReport> inspect(const PodUid& uid) override;

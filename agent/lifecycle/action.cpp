@@ -9,7 +9,7 @@ namespace {
 
 struct Describe {
   std::string operator()(const EnsureCgroup&) const { return "make the pod's cgroup"; }
-  std::string operator()(const AttachPrograms& a) const { return fmt::format("attach eBPF programs ({} hooks)", a.hooks.size()); }
+  std::string operator()(const AttachPrograms&) const { return "attach eBPF programs"; }
   std::string operator()(const MountVolumes&) const { return "mount volumes"; }
   std::string operator()(const EnsureImage& a) const { return fmt::format("ensure image '{}' for container '{}'", a.image, a.container); }
   std::string operator()(const RunSandbox& a) const { return fmt::format("run sandbox (attempt {})", a.attempt); }

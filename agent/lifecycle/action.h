@@ -25,9 +25,9 @@ enum class ContainerKind { kInit, kRegular, kEphemeral };
 struct EnsureCgroup {
   bool operator==(const EnsureCgroup&) const = default;
 };
-// Outcome: AttachReport. REQUIRES: EnsureCgroup has succeeded in this process.
+// Puts the pod's program plan (ports/program_planner.h) in force. Outcome: AttachReport. REQUIRES: EnsureCgroup has succeeded in this
+// process.
 struct AttachPrograms {
-  std::vector<model::Hook> hooks;
   bool operator==(const AttachPrograms&) const = default;
 };
 // Directories, volumes, /etc/hosts. Repeated to refresh.

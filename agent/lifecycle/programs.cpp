@@ -90,9 +90,7 @@ bool plan_programs(Context& ctx) {
     due = true;
   }
   if (!due) return false;
-  AttachPrograms action;
-  action.hooks.assign(std::begin(model::kAllHooks), std::end(model::kAllHooks));
-  ctx.plan(std::move(action), PlanKind::kSync);
+  ctx.plan(AttachPrograms{}, PlanKind::kSync);
   ctx.explain("attaching eBPF programs");
   return true;
 }

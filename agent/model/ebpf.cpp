@@ -10,8 +10,64 @@ std::string_view to_string(Hook hook) {
     case Hook::kEgress: return "egress";
     case Hook::kConnect4: return "connect4";
     case Hook::kConnect6: return "connect6";
+    case Hook::kSendmsg4: return "sendmsg4";
+    case Hook::kSendmsg6: return "sendmsg6";
+    case Hook::kBind4: return "bind4";
+    case Hook::kBind6: return "bind6";
+    case Hook::kSockOps: return "sock_ops";
+    case Hook::kDevice: return "device";
+    case Hook::kSysctl: return "sysctl";
+    case Hook::kSetsockopt: return "setsockopt";
   }
   return "";
+}
+
+std::optional<Hook> parse_hook(std::string_view text) {
+  for (const auto hook : kAllHooks)
+    if (text == to_string(hook)) return hook;
+  return std::nullopt;
+}
+
+std::string_view to_string(Trace trace) {
+  switch (trace) {
+    case Trace::kConnect: return "connect";
+    case Trace::kSendmsg: return "sendmsg";
+    case Trace::kBind: return "bind";
+    case Trace::kAccept: return "accept";
+    case Trace::kTcp: return "tcp";
+  }
+  return "";
+}
+
+std::optional<Trace> parse_trace(std::string_view text) {
+  for (const auto trace : {Trace::kConnect, Trace::kSendmsg, Trace::kBind, Trace::kAccept, Trace::kTcp})
+    if (text == to_string(trace)) return trace;
+  return std::nullopt;
+}
+
+std::string_view to_string(Enforcement enforcement) {
+  switch (enforcement) {
+    case Enforcement::kOff: return "off";
+    case Enforcement::kAudit: return "audit";
+    case Enforcement::kEnforce: return "enforce";
+  }
+  return "";
+}
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kAllowed: return "allowed";
+    case Verdict::kDenied: return "denied";
+    case Verdict::kWouldDeny: return "would-deny";
+  }
+  return "";
+}
+
+ProgramPlan default_program_plan() {
+  ProgramPlan plan;
+  plan.hooks.assign(std::begin(kDefaultHooks), std::end(kDefaultHooks));
+  plan.traces = {Trace::kConnect};
+  return plan;
 }
 
 std::string_view to_string(EbpfPolicy policy) {
@@ -34,6 +90,7 @@ std::string_view to_string(HookState state) {
     case HookState::kAttached: return "Attached";
     case HookState::kAdopted: return "Adopted";
     case HookState::kDead: return "Dead";
+    case HookState::kOverridden: return "Overridden";
     case HookState::kRefused: return "Refused";
     case HookState::kOff: return "Off";
   }
@@ -43,8 +100,17 @@ std::string_view to_string(HookState state) {
 std::string_view to_string(ProgramEventKind kind) {
   switch (kind) {
     case ProgramEventKind::kConnect: return "connect";
+    case ProgramEventKind::kSendmsg: return "sendmsg";
+    case ProgramEventKind::kBind: return "bind";
+    case ProgramEventKind::kAccept: return "accept";
+    case ProgramEventKind::kPacket: return "packet";
+    case ProgramEventKind::kTcp: return "tcp";
+    case ProgramEventKind::kDevice: return "device";
+    case ProgramEventKind::kSysctl: return "sysctl";
+    case ProgramEventKind::kSockopt: return "sockopt";
     case ProgramEventKind::kExec: return "exec";
     case ProgramEventKind::kExit: return "exit";
+    case ProgramEventKind::kOom: return "oom";
   }
   return "";
 }

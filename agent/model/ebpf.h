@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,10 +15,28 @@
 
 namespace pintle::model {
 
-// cgroup hooks, in the order in which they are attached.
-enum class Hook { kIngress, kEgress, kConnect4, kConnect6 };
-inline constexpr Hook kAllHooks[] = {Hook::kIngress, Hook::kEgress, Hook::kConnect4, Hook::kConnect6};
+// cgroup hooks, in the order in which they are attached. Which of them a pod gets is its ProgramPlan's to say.
+enum class Hook {
+  kIngress,
+  kEgress,
+  kConnect4,
+  kConnect6,
+  kSendmsg4,
+  kSendmsg6,
+  kBind4,
+  kBind6,
+  kSockOps,
+  kDevice,
+  kSysctl,
+  kSetsockopt
+};
+inline constexpr Hook kAllHooks[] = {Hook::kIngress, Hook::kEgress, Hook::kConnect4, Hook::kConnect6, Hook::kSendmsg4, Hook::kSendmsg6,
+                                     Hook::kBind4,   Hook::kBind6,  Hook::kSockOps,  Hook::kDevice,   Hook::kSysctl,   Hook::kSetsockopt};
+inline constexpr size_t kHookCount = std::size(kAllHooks);
+// Accounting and connect tracing: what a pod gets when nothing else is asked for.
+inline constexpr Hook kDefaultHooks[] = {Hook::kIngress, Hook::kEgress, Hook::kConnect4, Hook::kConnect6};
 [[nodiscard]] std::string_view to_string(Hook hook);  // "ingress", "connect4": also the pin's file name
+[[nodiscard]] std::optional<Hook> parse_hook(std::string_view text);
 
 // Whether a pod may run without its programs. Node default in the configuration; per pod by annotation.
 enum class EbpfPolicy { kRequired, kBestEffort, kOff };
@@ -25,8 +44,64 @@ inline constexpr std::string_view kEbpfPolicyAnnotation = "pintle.dev/ebpf";  //
 [[nodiscard]] std::string_view to_string(EbpfPolicy policy);
 [[nodiscard]] std::optional<EbpfPolicy> parse_ebpf_policy(std::string_view text);
 
-enum class HookState { kAttached, kAdopted, kDead, kRefused, kOff };
+// What a pod's programs are told to do beside counting. Node default in the configuration; per pod by annotation.
+enum class Trace { kConnect, kSendmsg, kBind, kAccept, kTcp };
+[[nodiscard]] std::string_view to_string(Trace trace);  // "connect", "tcp"
+[[nodiscard]] std::optional<Trace> parse_trace(std::string_view text);
+
+// A device the pod may not use, whatever its runtime allows it (programs of a cgroup are ANDed).
+struct DeviceRule {
+  char type = 'a';                      // 'c', 'b', or 'a' for both
+  std::optional<uint32_t> major, minor;  // none: all
+  bool read = false, write = false, mknod = false;
+  bool operator==(const DeviceRule&) const = default;
+};
+struct SockoptRule {
+  int level = 0, name = 0;
+  bool operator==(const SockoptRule&) const = default;
+};
+enum class Enforcement { kOff, kAudit, kEnforce };
+[[nodiscard]] std::string_view to_string(Enforcement enforcement);  // "off", "audit", "enforce"
+
+// What one pod's programs are and do: the answer of ports::ProgramPlanner, carried out by ports::ProgramAttacher. A pod runs under
+// its plan from before its first instruction; a changed plan is put in force without a moment under none.
+struct ProgramPlan {
+  std::vector<Hook> hooks;  // in kAllHooks' order
+  std::vector<Trace> traces;
+  // Rows of ports::PolicyTables that decide where the pod may talk; 0: none. A direction that is not isolated is not looked up.
+  uint32_t network_policy = 0;
+  bool isolate_ingress = false, isolate_egress = false;
+  Enforcement network = Enforcement::kOff;
+  std::vector<DeviceRule> denied_devices;
+  Enforcement sysctl_writes = Enforcement::kOff;  // kEnforce: every write of a sysctl is refused
+  std::vector<SockoptRule> denied_sockopts;
+  bool operator==(const ProgramPlan&) const = default;
+};
+// Accounting and connect tracing.
+[[nodiscard]] ProgramPlan default_program_plan();
+
+enum class HookState {
+  kAttached,
+  kAdopted,     // found pinned from an earlier run, and alive
+  kDead,        // was attached; its cgroup went away, or its pin
+  kOverridden,  // attached, but a foreign program keeps it from deciding
+  kRefused,
+  kOff
+};
 [[nodiscard]] std::string_view to_string(HookState state);
+
+// A program of somebody else on the same hook of this cgroup or one above it.
+struct ForeignProgram {
+  uint32_t id = 0;
+  std::string name;  // empty when only CAP_SYS_ADMIN may ask for it
+  std::string tag;
+  uint32_t uid = 0;  // who loaded it
+  Time loaded_at;
+  std::string cgroup;
+  bool exclusive = false;    // attached with flags 0: forbids ours below it
+  bool overridable = false;  // attached with ALLOW_OVERRIDE
+  bool operator==(const ForeignProgram&) const = default;
+};
 
 struct HookStatus {
   Hook hook = Hook::kIngress;
@@ -36,14 +111,31 @@ struct HookStatus {
   uint32_t program_id = 0;
   int sys_errno = 0;  // of the last refused attach
   std::string error;  // names hook, cgroup, errno and likely cause; empty when all is well
+  // Only from inspect(): ours is the n-th of m programs that the kernel runs for this cgroup; 0: not asked for.
+  int position = 0, effective_count = 0;
+  std::vector<ForeignProgram> neighbours;
+  uint64_t hits = 0, drops = 0;
   bool operator==(const HookStatus&) const = default;
 };
 
-// The pod's slot of counters at one moment.
+struct TrafficCounters {
+  uint64_t rx_bytes = 0, rx_packets = 0, tx_bytes = 0, tx_packets = 0;
+  bool operator==(const TrafficCounters&) const = default;
+};
+
+// The pod's slot of counters at one moment. rx and tx below are sums over the protocols.
 struct PodCounters {
   uint64_t rx_bytes = 0, rx_packets = 0, tx_bytes = 0, tx_packets = 0;
-  uint64_t connects = 0, execs = 0, exits = 0;
-  uint64_t events_lost = 0;  // ring reservations that failed for this pod: exact
+  TrafficCounters tcp, udp, other;
+  uint64_t rx_drops = 0, tx_drops = 0;  // packets that policy dropped
+  uint64_t connects = 0, sendmsgs = 0, binds = 0, accepts = 0;
+  uint64_t denied = 0;      // connect, sendmsg and bind calls that policy refused
+  uint64_t would_deny = 0;  // calls and packets that audit let through
+  uint64_t device_denied = 0, sysctl_denied = 0, sockopt_denied = 0;
+  uint64_t tcp_retransmits = 0, tcp_rtt_samples = 0, tcp_rtt_sum_us = 0;
+  uint64_t execs = 0, exits = 0, ooms = 0;
+  uint64_t events_sent = 0;  // records that reached a ring, and …
+  uint64_t events_lost = 0;  // … reservations that failed, for this pod: exact
   bool operator==(const PodCounters&) const = default;
 };
 
@@ -60,17 +152,22 @@ struct AttachReport {
   }
 };
 
-enum class ProgramEventKind { kConnect, kExec, kExit };
+enum class ProgramEventKind { kConnect, kSendmsg, kBind, kAccept, kPacket, kTcp, kDevice, kSysctl, kSockopt, kExec, kExit, kOom };
 [[nodiscard]] std::string_view to_string(ProgramEventKind kind);
+enum class Verdict { kAllowed, kDenied, kWouldDeny };
+[[nodiscard]] std::string_view to_string(Verdict verdict);  // "allowed", "denied", "would-deny"
 struct ProgramEvent {
   ProgramEventKind kind = ProgramEventKind::kExec;
   PodUid uid;  // empty: not (or no longer) a pod of ours
   CgroupId cgroup_id;
-  Time time;         // kernel time (CLOCK_BOOTTIME), converted to wall time
-  uint32_t pid = 0;  // thread group id
+  Time time;          // kernel time (CLOCK_BOOTTIME), converted to wall time
+  uint64_t sequence = 0;  // of this pod and ring, without gaps where nothing was lost
+  uint32_t pid = 0;   // thread group id
   std::string comm;
+  Verdict verdict = Verdict::kAllowed;
   int32_t exit_code = 0;    // kExit: wait status as in waitpid(2)
-  std::string destination;  // kConnect: "10.0.0.1:80/tcp", "[::1]:53/udp"
+  std::string destination;  // the other end (kBind: the own one): "10.0.0.1:80/tcp", "[::1]:53/udp"; kDevice: "c 10:229 rw"
+  std::string detail;       // kOom: the victim; kTcp: "retransmit"; kSockopt: "1:36"
 };
 
 // One probed capability of this kernel and why it is missing, for `doctor` and `ebpf status`.

@@ -25,10 +25,11 @@ class ProgramAttacher {
  public:
   virtual ~ProgramAttacher() = default;
 
-  // Ensures every hook of `hooks` on the pod's cgroup, pinned. Adopts a live pin, replaces a dead one (facts/ebpf 4.3–4.4).
-  // Idempotent. Error only when nothing could be tried (kUnsupported: no eBPF here, with the reason).
+  // Puts the plan in force on the pod's cgroup: its rules first, then every hook as a pinned link. Adopts a live pin, replaces a dead
+  // one, drops hooks that the plan no longer has (facts/ebpf 4.3–4.4). Idempotent. Error only when nothing could be tried
+  // (kUnsupported: no eBPF here, with the reason).
   [[nodiscard]] virtual Result<model::AttachReport> attach(const PodIdentity& pod, const PodCgroup& cgroup,
-                                                           const std::vector<model::Hook>& hooks) = 0;
+                                                           const model::ProgramPlan& plan) = 0;
   // Unpins and frees the pod's slot. Absent is success.
   [[nodiscard]] virtual Status detach(const PodUid& uid) = 0;
   // Pods that have pins under our folder, attached by this or an earlier run.

@@ -168,10 +168,12 @@ class PodExecutor::Step {
     });
     take(self_.share_out());
   }
-  void operator()(const AttachPrograms& action) {
+  void operator()(const AttachPrograms&) {
     const auto cgroup = self_.state_of(uid_).cgroup;
     if (!cgroup) return failed({Code::kGone, 0, fmt::format("attach programs to pod '{}': its cgroup is not open", uid_.value())});
-    auto report = ports_.programs.attach({uid_, pod_.metadata.namespace_, pod_.metadata.name}, *cgroup, action.hooks);
+    Result<model::ProgramPlan> plan = ports_.planner == nullptr ? model::default_program_plan() : ports_.planner->plan_for(pod_);
+    if (!plan) return failed(std::move(plan).error());
+    auto report = ports_.programs.attach({uid_, pod_.metadata.namespace_, pod_.metadata.name}, *cgroup, *plan);
     if (!report) return failed(std::move(report).error());
     reply_.outcome.value = *std::move(report);
   }

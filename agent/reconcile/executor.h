@@ -22,6 +22,7 @@
 #include "ports/object_reader.h"
 #include "ports/prober.h"
 #include "ports/program_attacher.h"
+#include "ports/program_planner.h"
 #include "ports/volume_mounter.h"
 #include "reconcile/image_puller.h"
 #include "reconcile/outputs.h"
@@ -36,6 +37,7 @@ struct ExecutorPorts {
   ports::ImageStore& images;
   ports::ObjectReader& objects;
   ports::Prober& prober;
+  ports::ProgramPlanner* planner = nullptr;  // null: every pod gets the default plan
 };
 
 // Triggers `stop` after `delay`, unless the returned guard is gone by then.

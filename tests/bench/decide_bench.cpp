@@ -56,9 +56,9 @@ lifecycle::ActionOutcome outcome_of(const lifecycle::Action& action, const model
   lifecycle::ActionOutcome outcome;
   if (std::holds_alternative<lifecycle::EnsureCgroup>(action))
     outcome.value = lifecycle::CgroupReady{CgroupId(1), "/kubepods/pod", "/kubepods/pod"};
-  if (const auto* attach = std::get_if<lifecycle::AttachPrograms>(&action)) {
+  if (std::holds_alternative<lifecycle::AttachPrograms>(action)) {
     model::AttachReport report{.uid = seen.uid, .cgroup_id = CgroupId(1)};
-    for (const auto hook : attach->hooks)
+    for (const auto hook : model::kDefaultHooks)
       report.hooks.push_back({.hook = hook, .state = model::HookState::kAttached, .link_id = LinkId(1)});
     outcome.value = report;
   }

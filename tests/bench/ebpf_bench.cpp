@@ -66,7 +66,7 @@ Result<Figures> ebpf_attach_bench() {
   cgroup::CgroupFsTree tree(std::move(layout), fmt::format("/pintle-bench-{}", ::getpid()));
   const auto attacher = bpf::LibbpfAttacher::create(options, clock);
   if (attacher->unsupported()) return std::unexpected(*attacher->unsupported());
-  const std::vector<model::Hook> hooks(std::begin(model::kAllHooks), std::end(model::kAllHooks));
+  const auto plan = model::default_program_plan();
   std::vector<ports::PodCgroup> cgroups;
   for (int i = 0; i < kPods; ++i) {
     PINTLE_ASSIGN_OR_RETURN(auto made, tree.ensure_pod(PodUid(fmt::format("bench-{}", i)), model::QosClass::kBestEffort, {}));
@@ -76,7 +76,7 @@ Result<Figures> ebpf_attach_bench() {
   Status failed;
   for (int i = 0; i < kPods && failed; ++i) {
     const StopWatch watch;
-    const auto report = attacher->attach({PodUid(fmt::format("bench-{}", i)), "default", "bench"}, cgroups[i], hooks);
+    const auto report = attacher->attach({PodUid(fmt::format("bench-{}", i)), "default", "bench"}, cgroups[i], plan);
     attach_us.push_back(watch.seconds() * 1e6);
     if (!report)
       failed = std::unexpected(report.error());
@@ -96,7 +96,7 @@ Result<Figures> ebpf_attach_bench() {
   return Figures{{"ebpf.attach_p50_us", percentile(attach_us, 0.5)},
                  {"ebpf.attach_p99_us", percentile(attach_us, 0.99)},
                  {"ebpf.detach_p50_us", percentile(detach_us, 0.5)},
-                 {"ebpf.hooks", static_cast<double>(hooks.size())}};
+                 {"ebpf.hooks", static_cast<double>(plan.hooks.size())}};
 }
 
 }  // namespace pintle::bench

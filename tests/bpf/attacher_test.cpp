@@ -194,7 +194,7 @@ TEST_CASE("detach leaves no program, no pin and no open file") {
   CHECK(open_files() == files);  // links live by their pins
   CHECK(programs_on(pod.path()) == 4);
   // Fewer hooks wanted: the others go.
-  REQUIRE(attacher.attach(identity("detach"), pod.handle(), {model::Hook::kIngress, model::Hook::kEgress})->hooks.size() == 2);
+  REQUIRE(attacher.attach(identity("detach"), pod.handle(), {.hooks = {model::Hook::kIngress, model::Hook::kEgress}})->hooks.size() == 2);
   CHECK(programs_on(pod.path()) == 2);
   REQUIRE(attacher.detach(PodUid("detach")));
   REQUIRE(attacher.detach(PodUid("detach")));
@@ -210,7 +210,7 @@ TEST_CASE("a thousand events: what was told and what was lost add up") {
   node.options.bulk_ring_bytes = 16384;
   const PodDir pod("kubepods/podloss");
   auto& attacher = node.start();
-  REQUIRE(attacher.attach(identity("loss"), pod.handle(), {model::Hook::kConnect4})->effective());
+  REQUIRE(attacher.attach(identity("loss"), pod.handle(), {.hooks = {model::Hook::kConnect4}})->effective());
   CHECK(run_inside(pod.path(), [] {
           for (int i = 0; i < 1000; ++i)
             if (udp_connect("127.0.0.1", 9) != 0) return 1;

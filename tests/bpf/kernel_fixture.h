@@ -79,6 +79,6 @@ class Node {
   std::unique_ptr<bpf::LibbpfAttacher> attacher_;
 };
 
-inline const std::vector<model::Hook> kEveryHook{std::begin(model::kAllHooks), std::end(model::kAllHooks)};
+inline const model::ProgramPlan kEveryHook = model::default_program_plan();
 
 }  // namespace pintle::kernel_test

@@ -96,7 +96,7 @@ TEST_CASE("EPERM: a missing capability is named") {
   const auto handle = pod.handle();
   const int status = run_inside(cgroup_home(), [&] {
     if (!drop_capability(CAP_NET_ADMIN) || !drop_capability(CAP_SYS_ADMIN)) return 2;
-    const auto report = attacher.attach(kPod, handle, {model::Hook::kIngress});
+    const auto report = attacher.attach(kPod, handle, {.hooks = {model::Hook::kIngress}});
     if (!report || report->hooks.empty()) return 3;
     const std::string text = fmt::format("{} {}", report->hooks[0].sys_errno, report->hooks[0].error);
     return ::write(writer.get(), text.data(), text.size()) > 0 ? 0 : 4;

@@ -11,7 +11,7 @@ namespace {
 
 using model::Hook;
 using model::HookState;
-const std::vector<Hook> kAll{std::begin(model::kAllHooks), std::end(model::kAllHooks)};
+const std::vector<Hook> kAll{std::begin(model::kDefaultHooks), std::end(model::kDefaultHooks)};
 const PodUid kUid("0f1e2d3c-0000-4000-8000-000000000001");
 const ports::PodIdentity kPod{kUid, "default", "web"};
 
@@ -39,7 +39,7 @@ void check_attacher(AttacherSubject& subject) {
   CHECK(!subject.attacher().features().empty());
 
   const auto cgroup = subject.make_cgroup(kUid);
-  const auto first = subject.attacher().attach(kPod, cgroup, kAll);
+  const auto first = subject.attacher().attach(kPod, cgroup, {.hooks = kAll});
   REQUIRE(first);
   CHECK(first->effective());
   CHECK(first->uid == kUid);
@@ -57,7 +57,7 @@ void check_attacher(AttacherSubject& subject) {
   CHECK(subject.attacher().counters(kUid) == model::PodCounters{});
 
   // Idempotent, and told as what it is: this run's own.
-  const auto again = subject.attacher().attach(kPod, cgroup, kAll);
+  const auto again = subject.attacher().attach(kPod, cgroup, {.hooks = kAll});
   REQUIRE(again);
   CHECK(*again == *first);
   CHECK(*subject.attacher().inspect(kUid) == *first);
@@ -65,14 +65,14 @@ void check_attacher(AttacherSubject& subject) {
   // A restart: the same links, adopted.
   subject.restart();
   CHECK(*subject.attacher().list_pinned() == std::vector{kUid});
-  const auto adopted = subject.attacher().attach(kPod, cgroup, kAll);
+  const auto adopted = subject.attacher().attach(kPod, cgroup, {.hooks = kAll});
   REQUIRE(adopted);
   CHECK(all_are(*adopted, HookState::kAdopted));
   CHECK(link_ids(*adopted) == link_ids(*first));
   CHECK(all_are(*subject.attacher().inspect(kUid), HookState::kAdopted));
 
   // Fewer hooks wanted: the others go, the rest stay.
-  const auto fewer = subject.attacher().attach(kPod, cgroup, {Hook::kIngress, Hook::kEgress});
+  const auto fewer = subject.attacher().attach(kPod, cgroup, {.hooks = {Hook::kIngress, Hook::kEgress}});
   REQUIRE(fewer);
   CHECK(link_ids(*fewer) == std::vector{first->hooks[0].link_id, first->hooks[1].link_id});
   CHECK(subject.attacher().inspect(kUid)->hooks.size() == 2);
@@ -84,7 +84,7 @@ void check_attacher(AttacherSubject& subject) {
   CHECK(!dead->effective());
   CHECK(all_are(*dead, HookState::kDead));
   const auto fresh = subject.make_cgroup(kUid);
-  const auto replaced = subject.attacher().attach(kPod, fresh, kAll);
+  const auto replaced = subject.attacher().attach(kPod, fresh, {.hooks = kAll});
   REQUIRE(replaced);
   CHECK(all_are(*replaced, HookState::kAttached));
   for (const auto id : link_ids(*replaced)) CHECK(std::ranges::count(link_ids(*first), id) == 0);

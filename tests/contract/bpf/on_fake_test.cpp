@@ -43,7 +43,7 @@ TEST_CASE("the fake fails as told") {
   CHECK(fake.faults.count("attach") == 3);
 
   fake.refused = {model::Hook::kEgress};
-  const auto report = fake.attach(kPod, kCgroup, {model::Hook::kIngress, model::Hook::kEgress});
+  const auto report = fake.attach(kPod, kCgroup, {.hooks = {model::Hook::kIngress, model::Hook::kEgress}});
   REQUIRE(report);
   CHECK(report->hooks[0].state == model::HookState::kAttached);
   CHECK(report->hooks[1].state == model::HookState::kRefused);

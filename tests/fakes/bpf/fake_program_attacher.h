@@ -5,7 +5,9 @@
 // which pod has which hooks. No thread, no clock. Held to the same contract suite as LibbpfAttacher.
 #pragma once
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "fakes/fault_plan.h"
@@ -31,15 +33,21 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     const auto found = pods_.find(uid);
     return found != pods_.end() && !found->second.dead && found->second.links.contains(hook);
   }
+  [[nodiscard]] std::optional<model::ProgramPlan> plan_of(const PodUid& uid) const {
+    const auto found = pods_.find(uid);
+    return found == pods_.end() ? std::nullopt : std::optional(found->second.plan);
+  }
   [[nodiscard]] bool has_any(const PodUid& uid) const { return pods_.contains(uid); }
 
   Result<model::AttachReport> attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup,
-                                     const std::vector<model::Hook>& hooks) override {
+                                     const model::ProgramPlan& plan) override {
     if (auto error = faults.next("attach", pod.uid.value())) return std::unexpected(*error);
     auto& held = pods_[pod.uid];
     if (held.dead || held.cgroup != cgroup.id) held = {.cgroup = cgroup.id, .path = cgroup.path};
     model::AttachReport report{.uid = pod.uid, .cgroup_id = cgroup.id, .cgroup_path = cgroup.path};
-    for (const auto hook : hooks) {
+    held.plan = plan;
+    std::erase_if(held.links, [&](const auto& link) { return std::ranges::find(plan.hooks, link.first) == plan.hooks.end(); });
+    for (const auto hook : plan.hooks) {
       model::HookStatus status{.hook = hook, .program_tag = "0011223344556677", .program_id = 7};
       if (refused.contains(hook) && !held.links.contains(hook)) {
         status.state = model::HookState::kRefused;
@@ -92,6 +100,7 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     std::string path;
     std::map<model::Hook, LinkId> links;
     model::AttachReport report;
+    model::ProgramPlan plan;
     bool dead = false;
   };
   std::map<PodUid, Held> pods_;

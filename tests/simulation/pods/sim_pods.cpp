@@ -200,7 +200,7 @@ void World::container_starts(const fakes::FakeContainer& container, const fakes:
   if (policy != sandbox.config.annotations.end() && policy->second == "required") {
     const auto* cgroup = cgroups_.find(PodUid(uid));
     if (cgroup == nullptr) broken(fmt::format("{} starts a container without a cgroup", uid));
-    for (const auto hook : model::kAllHooks)
+    for (const auto hook : model::kDefaultHooks)
       if (!programs_.has(PodUid(uid), hook))
         broken(fmt::format("{} requires its programs and starts a container without {}", uid, to_string(hook)));
   }

@@ -78,7 +78,7 @@ TEST_CASE("A pod is made step by step, each step read back") {
   const auto cgroup = node.run(lifecycle::EnsureCgroup{});
   REQUIRE(std::holds_alternative<lifecycle::CgroupReady>(cgroup.outcome.value));
   CHECK(std::get<lifecycle::CgroupReady>(cgroup.outcome.value).runtime_parent == "/kubepods/podu1");
-  const auto attach = node.run(lifecycle::AttachPrograms{{model::Hook::kEgress}});
+  const auto attach = node.run(lifecycle::AttachPrograms{});
   REQUIRE(std::holds_alternative<model::AttachReport>(attach.outcome.value));
   CHECK(std::get<model::AttachReport>(attach.outcome.value).effective());
   REQUIRE_FALSE(node.run(lifecycle::MountVolumes{}).outcome.error);
@@ -95,7 +95,7 @@ TEST_CASE("A pod is made step by step, each step read back") {
 
 TEST_CASE("Programs are not attached to a cgroup that this process has not opened") {
   Node node;
-  const auto attach = node.run(lifecycle::AttachPrograms{{model::Hook::kEgress}});
+  const auto attach = node.run(lifecycle::AttachPrograms{});
   REQUIRE(attach.outcome.error);
   CHECK(attach.outcome.error->code == Code::kGone);  // makes the core ask for the cgroup again
 }

@@ -43,9 +43,9 @@ struct Bench {
   static void fill(const Asked& one, ActionReply& reply) {
     if (std::holds_alternative<lifecycle::EnsureCgroup>(one.action))
       reply.outcome.value = lifecycle::CgroupReady{CgroupId(7), "/sys/x", "/x"};
-    if (const auto* attach = std::get_if<lifecycle::AttachPrograms>(&one.action)) {
+    if (std::holds_alternative<lifecycle::AttachPrograms>(one.action)) {
       model::AttachReport report{one.uid, CgroupId(7), "/sys/x", {}};
-      for (const auto hook : attach->hooks) report.hooks.push_back({.hook = hook, .state = model::HookState::kAttached});
+      for (const auto hook : model::kDefaultHooks) report.hooks.push_back({.hook = hook, .state = model::HookState::kAttached});
       reply.outcome.value = report;
     }
     if (std::holds_alternative<lifecycle::EnsureImage>(one.action)) reply.outcome.value = model::ImageInfo{.id = "sha256:1"};

@@ -71,7 +71,7 @@ inline ports::PodRecord running_pod(const std::string& name = "web", const std::
   report.cgroup_id = CgroupId(4711);
   report.cgroup_path = "/kubepods/besteffort/pod" + pod.metadata.uid;
   uint32_t link = 10;
-  for (const auto hook : model::kAllHooks)
+  for (const auto hook : model::kDefaultHooks)
     report.hooks.push_back({.hook = hook,
                             .state = model::HookState::kAttached,
                             .link_id = LinkId(link++),
