@@ -3,11 +3,11 @@
 #include "bpf/features.h"
 
 #include <cerrno>
+#include <iterator>
 #include <system_error>
 
 #include <unistd.h>
 
-#include <bpf/bpf.h>
 #include <fmt/format.h>
 
 #include "bpf/evidence.h"
@@ -37,21 +37,6 @@ model::FeatureProbe probe_capabilities() {
           "programs can't be loaded; those already pinned stay in force"};
 }
 
-model::FeatureProbe probe_cgroup_links() {
-  const int fd = bpf_link_create(-1, -1, BPF_CGROUP_INET_INGRESS, nullptr);
-  const int err = fd < 0 ? errno : 0;
-  // EBADF: the kernel got as far as looking at the descriptors.
-  return {"cgroup links", err == EBADF, err == EBADF ? "" : fmt::format("BPF_LINK_CREATE: {}", errno_text(err)),
-          "no eBPF on pods (links need kernel 5.7)"};
-}
-
-model::FeatureProbe probe_ring_buffer() {
-  const UniqueFd fd(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "pintle_probe", 0, 0, static_cast<uint32_t>(::sysconf(_SC_PAGESIZE)), nullptr));
-  const int err = fd.valid() ? 0 : errno;
-  return {"ring buffer", err == 0, err == 0 ? "" : fmt::format("BPF_MAP_CREATE: {}", errno_text(err)),
-          "no eBPF on pods (rings need kernel 5.8)"};
-}
-
 model::FeatureProbe probe_btf() {
   const bool readable = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
   return {"kernel BTF", readable, readable ? "" : fmt::format("/sys/kernel/btf/vmlinux: {}", errno_text(errno)),
@@ -59,10 +44,8 @@ model::FeatureProbe probe_btf() {
 }
 
 model::FeatureProbe probe_lockdown() {
-  const auto text = read_file("/sys/kernel/security/lockdown");
-  if (!text) return {"no lockdown", true, "state unknown: securityfs is not mounted", ""};
-  const auto begin = text->find('['), end = text->find(']');
-  const std::string mode = begin != std::string::npos && end != std::string::npos ? text->substr(begin + 1, end - begin - 1) : "unknown";
+  const std::string mode = lockdown_mode();
+  if (mode.empty()) return {"no lockdown", true, "state unknown: securityfs is not mounted", ""};
   return {"no lockdown", mode != "confidentiality", fmt::format("lockdown is '{}'", mode),
           "tracing programs are refused in mode 'confidentiality'"};
 }
@@ -70,19 +53,20 @@ model::FeatureProbe probe_lockdown() {
 }  // namespace
 
 std::vector<model::FeatureProbe> probe_features(const LoadOutcome& outcome) {
-  return {
+  std::vector<model::FeatureProbe> all = {
       probe_cgroup2(),
       probe_capabilities(),
       {"bpffs", !outcome.bpffs_error, outcome.bpffs_error ? *outcome.bpffs_error : fmt::format("pins lie under {}", outcome.bpffs),
        "no eBPF on pods: without pins a restart would leave them bare"},
-      probe_cgroup_links(),
-      probe_ring_buffer(),
       {"cgroup programs", !outcome.cgroup_error, outcome.cgroup_error.value_or(""), "no accounting and no connect events"},
       probe_btf(),
       {"tp_btf", !outcome.lifecycle_error, outcome.lifecycle_error.value_or(""),
        "no exec and exit events; exits are learnt from the runtime"},
       probe_lockdown(),
   };
+  auto ladder = probe_ladder();
+  all.insert(all.end(), std::make_move_iterator(ladder.begin()), std::make_move_iterator(ladder.end()));
+  return all;
 }
 
 }  // namespace pintle::bpf

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "bpf/raw_call.h"
+
+#include <cerrno>
+
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace pintle::bpf {
+namespace {
+
+constexpr int kTokenCreate = 36;
+
+struct LinkCreateAttr {
+  uint32_t program_fd, target_fd, attach_type, flags;
+  uint32_t relative, padding;
+  uint64_t expected_revision;
+};
+struct QueryAttr {
+  uint32_t target_fd, attach_type, query_flags, attach_flags;
+  uint64_t ids;
+  uint32_t count, padding;
+  uint64_t program_flags, link_ids, link_flags, revision;
+};
+struct TokenAttr {
+  uint32_t flags;
+  uint32_t bpffs_fd;
+};
+
+template <typename Attr>
+int call(int command, Attr& attr, size_t size = sizeof(Attr)) {
+  return static_cast<int>(::syscall(SYS_bpf, command, &attr, size));
+}
+
+// Kernels refuse (E2BIG) an attribute that is longer than theirs only when the rest is not zero, so one size serves all.
+int query(QueryAttr& attr) { return call(BPF_PROG_QUERY, attr); }
+
+}  // namespace
+
+Result<UniqueFd> create_cgroup_link(const LinkRequest& request) {
+  LinkCreateAttr attr{};
+  attr.program_fd = static_cast<uint32_t>(request.program_fd);
+  attr.target_fd = static_cast<uint32_t>(request.cgroup_fd);
+  attr.attach_type = request.attach_type;
+  attr.flags = request.flags;
+  attr.relative = request.relative;
+  attr.expected_revision = request.expected_revision;
+  UniqueFd fd(call(BPF_LINK_CREATE, attr));
+  if (!fd.valid()) return fail_errno(errno, "create link");
+  return fd;
+}
+
+Result<AttachedPrograms> query_cgroup(int cgroup_fd, uint32_t attach_type, QueryScope scope) {
+  AttachedPrograms out;
+  out.ids.resize(64);
+  for (;;) {
+    QueryAttr attr{};
+    attr.target_fd = static_cast<uint32_t>(cgroup_fd);
+    attr.attach_type = attach_type;
+    attr.query_flags = scope == QueryScope::kEffective ? BPF_F_QUERY_EFFECTIVE : 0;
+    attr.ids = reinterpret_cast<uintptr_t>(out.ids.data());
+    attr.count = static_cast<uint32_t>(out.ids.size());
+    if (query(attr) == 0) {
+      out.ids.resize(attr.count);
+      out.flags = attr.attach_flags;
+      out.revision = attr.revision;
+      return out;
+    }
+    // ENOSPC tells how many there are: 64 for each level.
+    if (errno != ENOSPC || attr.count <= out.ids.size()) return fail_errno(errno, "query programs");
+    out.ids.resize(attr.count + 16);
+  }
+}
+
+Result<UniqueFd> create_token(int bpffs_fd) {
+  TokenAttr attr{0, static_cast<uint32_t>(bpffs_fd)};
+  UniqueFd fd(call(kTokenCreate, attr));
+  if (!fd.valid()) return fail_errno(errno, "create a BPF token");
+  return fd;
+}
+
+}  // namespace pintle::bpf

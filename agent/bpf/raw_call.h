@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// The few forms of bpf(2) that libbpf 1.4 can't say: cgroup links with an order (kernel 6.15 and 6.17), queries that tell the
+// revision, tokens (6.9). Layouts are the kernel's own, which never change once published. Not for what libbpf does as well.
+// Thread rule: any. Errors carry the kernel's errno untouched.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace pintle::bpf {
+
+// Newer than the headers of Debian 12.
+inline constexpr uint32_t kFlagAllowOverride = 1U << 0, kFlagAllowMulti = 1U << 1, kFlagReplace = 1U << 2;
+inline constexpr uint32_t kFlagBefore = 1U << 3, kFlagAfter = 1U << 4, kFlagId = 1U << 5, kFlagPreorder = 1U << 6;
+
+struct LinkRequest {
+  int program_fd = -1, cgroup_fd = -1;
+  uint32_t attach_type = 0, flags = 0;
+  uint32_t relative = 0;           // a program's descriptor, with kFlagId its id; 0: none
+  uint64_t expected_revision = 0;  // of the list; 0: whatever it is
+};
+[[nodiscard]] Result<UniqueFd> create_cgroup_link(const LinkRequest& request);
+
+struct AttachedPrograms {
+  std::vector<uint32_t> ids;  // in the order in which they run
+  uint32_t flags = 0;         // of the cgroup's own list: 0 exclusive, kFlagAllowOverride, kFlagAllowMulti
+  uint64_t revision = 0;      // 0: this kernel keeps none
+};
+enum class QueryScope { kOwn, kEffective };
+// Needs CAP_NET_ADMIN. EINVAL: a hook that this kernel doesn't know. ENOENT, ENODEV, ENXIO: the cgroup is gone.
+[[nodiscard]] Result<AttachedPrograms> query_cgroup(int cgroup_fd, uint32_t attach_type, QueryScope scope);
+
+// `bpffs_fd`: an open directory of a bpffs that delegates. EOPNOTSUPP (or EINVAL before 6.9), EPERM: not in its user namespace.
+[[nodiscard]] Result<UniqueFd> create_token(int bpffs_fd);
+
+}  // namespace pintle::bpf
