@@ -26,10 +26,8 @@ Explanation explain_foreign(const model::ForeignProgram& other) {
   const std::string loaded = other.loaded_at == kNoTime ? "" : fmt::format(", loaded {}", format_rfc3339(other.loaded_at));
   const std::string who = fmt::format("program {} '{}' (uid {}) on '{}'{}", other.id, other.name, other.uid, other.cgroup, loaded);
   if (other.overridable)
-    return {Cause::kForeignOverridable,
-            who + ", was attached with ALLOW_OVERRIDE: detach it, or attach it again with BPF_F_ALLOW_MULTI"};
-  return {Cause::kForeignExclusive,
-          who + ", was attached as the only one allowed: detach it, or attach it again with BPF_F_ALLOW_MULTI"};
+    return {Cause::kForeignOverridable, who + ", was attached with ALLOW_OVERRIDE: detach it, or attach it again with BPF_F_ALLOW_MULTI"};
+  return {Cause::kForeignExclusive, who + ", was attached as the only one allowed: detach it, or attach it again with BPF_F_ALLOW_MULTI"};
 }
 
 Explanation explain_eperm(const Evidence& evidence) {
@@ -51,8 +49,8 @@ Explanation explain_e2big(model::Hook hook, const Evidence& evidence) {
   for (const auto& name : evidence.attached) ++counts[name];
   const auto most = std::ranges::max_element(counts, {}, [](const auto& entry) { return entry.second; });
   const std::string who = most == counts.end() ? "" : fmt::format(", {} of them '{}'", most->second, most->first);
-  return {Cause::kTooManyPrograms, fmt::format("64 programs of hook '{}' are on the cgroup already{}: some agent leaks them",
-                                               model::to_string(hook), who)};
+  return {Cause::kTooManyPrograms,
+          fmt::format("64 programs of hook '{}' are on the cgroup already{}: some agent leaks them", model::to_string(hook), who)};
 }
 
 Explanation explain_einval(model::Hook hook, const Evidence& evidence) {
@@ -62,8 +60,7 @@ Explanation explain_einval(model::Hook hook, const Evidence& evidence) {
   if (!evidence.type_fits)
     return {Cause::kAttachTypeMismatch,
             fmt::format("the program was loaded for '{}', not for '{}'", evidence.given_type, evidence.wanted_type)};
-  if (evidence.neighbour_missing)
-    return {Cause::kNoSuchNeighbour, "the program that ours shall run before or after is not on this cgroup"};
+  if (evidence.neighbour_missing) return {Cause::kNoSuchNeighbour, "the program that ours shall run before or after is not on this cgroup"};
   if (evidence.flags != 0)
     return {Cause::kUnknownFlags,
             fmt::format("attach flags {:#x} are not allowed here: cgroup links take none but the order's (kernel 6.15 and 6.17)",
@@ -74,9 +71,10 @@ Explanation explain_einval(model::Hook hook, const Evidence& evidence) {
 Explanation explain_common(int err, const Process& process) {
   switch (err) {
     case EMFILE:
-      return {Cause::kTooManyFiles,
-              fmt::format("the agent is out of file descriptors (limit {}): raise LimitNOFILE; links are closed once pinned, so this is a leak",
-                          process.open_files_limit)};
+      return {
+          Cause::kTooManyFiles,
+          fmt::format("the agent is out of file descriptors (limit {}): raise LimitNOFILE; links are closed once pinned, so this is a leak",
+                      process.open_files_limit)};
     case ENFILE: return {Cause::kTooManyFiles, "the host is out of file descriptors: raise fs.file-max; LimitNOFILE does not help"};
     case ENOMEM: return {Cause::kMemoryLimit, "the agent's memory limit, or the host, leaves no room"};
     case ENOSYS:
@@ -90,11 +88,10 @@ Explanation explain_common(int err, const Process& process) {
 Explanation explain_open(int err, const OpenEvidence& evidence) {
   switch (err) {
     case ENOENT:
-      return {Cause::kNoSuchCgroup,
-              evidence.parent.empty()
-                  ? fmt::format("cgroup '{}' does not exist", evidence.path)
-                  : fmt::format("cgroup '{}' does not exist; '{}' has: {}", evidence.path, evidence.parent,
-                                evidence.siblings.empty() ? std::string("nothing") : listed(evidence.siblings))};
+      return {Cause::kNoSuchCgroup, evidence.parent.empty()
+                                        ? fmt::format("cgroup '{}' does not exist", evidence.path)
+                                        : fmt::format("cgroup '{}' does not exist; '{}' has: {}", evidence.path, evidence.parent,
+                                                      evidence.siblings.empty() ? std::string("nothing") : listed(evidence.siblings))};
     case ENOTDIR: return {Cause::kNotCgroup2, fmt::format("'{}' is not a cgroup's folder", evidence.path)};
     case ENODEV:
     case ENXIO: return {Cause::kCgroupGone, "the pod's cgroup was removed meanwhile"};
@@ -118,7 +115,8 @@ Explanation explain_attach(int err, model::Hook hook, const Evidence& evidence) 
       // Without the capability some kernels answer EINVAL where they mean EPERM.
       return evidence.process.has_net_admin ? explain_einval(hook, evidence) : explain_eperm(evidence);
     case E2BIG: return explain_e2big(hook, evidence);
-    case ESTALE: return {Cause::kListChanged, "somebody attached or detached meanwhile (the list's revision changed): ask again, then retry"};
+    case ESTALE:
+      return {Cause::kListChanged, "somebody attached or detached meanwhile (the list's revision changed): ask again, then retry"};
     default: return explain_common(err, evidence.process);
   }
 }
@@ -136,8 +134,8 @@ Explanation explain_update(int err, const UpdateEvidence& evidence) {
     case ENOLINK: return {Cause::kLinkDead, "the link's cgroup is gone, or somebody detached it: attach anew"};
     case EPERM:
       if (evidence.replaces && evidence.wanted != evidence.found)
-        return {Cause::kProgramSwapped,
-                fmt::format("somebody put program {} in the place of ours ({}): whoever can open the pin can", evidence.found, evidence.wanted)};
+        return {Cause::kProgramSwapped, fmt::format("somebody put program {} in the place of ours ({}): whoever can open the pin can",
+                                                    evidence.found, evidence.wanted)};
       return explain_forbidden(evidence.process);
     case EINVAL:
       if (evidence.link_type != evidence.program_type)
@@ -155,8 +153,7 @@ Explanation explain_trace_attach(int err, const TraceEvidence& evidence) {
         return {Cause::kNoTracefs, "tracefs is not mounted: mount it at /sys/kernel/tracing, or use tp_btf, which needs none"};
       return {Cause::kNoTracepoint, "this kernel has no such tracepoint"};
     case EINVAL:
-      if (evidence.iterator && !evidence.has_order)
-        return {Cause::kNoOrder, "an iterator over cgroups must say in which order it walks"};
+      if (evidence.iterator && !evidence.has_order) return {Cause::kNoOrder, "an iterator over cgroups must say in which order it walks"};
       return {Cause::kAttachTypeMismatch, "the program was not loaded for this kind of attachment"};
     case EPERM:
     case EACCES:

@@ -114,10 +114,10 @@ struct Evidence {
   bool hook_known = true;
   bool is_program = true;  // the program's descriptor is one
   uint32_t flags = 0;
-  bool type_fits = true;           // the program's type and the attach type it was loaded for
+  bool type_fits = true;  // the program's type and the attach type it was loaded for
   std::string wanted_type, given_type;
-  bool attached_already = false;   // PROG_ATTACH of a program that is in the list
-  bool neighbour_missing = false;  // BEFORE or AFTER a program that is not in the list
+  bool attached_already = false;      // PROG_ATTACH of a program that is in the list
+  bool neighbour_missing = false;     // BEFORE or AFTER a program that is not in the list
   std::vector<std::string> attached;  // names of the programs in the list
 };
 [[nodiscard]] Explanation explain_attach(int err, model::Hook hook, const Evidence& evidence);
@@ -162,6 +162,7 @@ struct MapUse {
   bool is_array = false;
   bool read_only = false;  // frozen, or made so
   uint64_t entries = 0, max_entries = 0;
+  Process process;
 };
 [[nodiscard]] Explanation explain_map_update(int err, const MapUse& use);
 
@@ -171,6 +172,7 @@ struct PinEvidence {
   bool parent_exists = true, parent_is_folder = true, on_bpffs = true;
   bool exists = false, read_only_mount = false;
   std::string owner;  // "uid 0, mode 0700": of what refused
+  Process process;
 };
 [[nodiscard]] Explanation explain_pin(int err, const PinEvidence& evidence);
 

@@ -307,7 +307,8 @@ MapEvidence gather_map_evidence(uint32_t type, uint32_t key_bytes, uint32_t valu
   MapEvidence evidence{type, key_bytes, value_bytes, max_entries, flags, map_type_name(type)};
   // Unknown types are refused before rights are looked at; anything else is known.
   evidence.type_known = libbpf_bpf_map_type_str(static_cast<bpf_map_type>(type)) != nullptr;
-  if (evidence.type_known && has_capability(39)) evidence.type_known = libbpf_probe_bpf_map_type(static_cast<bpf_map_type>(type), nullptr) != 0;
+  if (evidence.type_known && has_capability(39))
+    evidence.type_known = libbpf_probe_bpf_map_type(static_cast<bpf_map_type>(type), nullptr) != 0;
   evidence.page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   evidence.process = gather_process();
   return evidence;
@@ -315,6 +316,7 @@ MapEvidence gather_map_evidence(uint32_t type, uint32_t key_bytes, uint32_t valu
 
 MapUse gather_map_use(int map_fd) {
   MapUse use;
+  use.process = gather_process();
   const auto info = map_details(map_fd);
   if (!info) return use;
   use.name = info->name;
@@ -329,6 +331,7 @@ MapUse gather_map_use(int map_fd) {
 PinEvidence gather_pin_evidence(const std::string& path) {
   PinEvidence evidence;
   evidence.path = path;
+  evidence.process = gather_process();
   const auto slash = path.rfind('/');
   evidence.parent = slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
   struct stat st{};

@@ -16,15 +16,17 @@ namespace pintle::bpf {
 
 // What was asked of the kernel, as far as the caller knows it.
 struct AttachAttempt {
-  int program_fd = -1;       // -1: not told
+  int program_fd = -1;  // -1: not told
   uint32_t flags = 0;
-  uint32_t relative_id = 0;  // of a program to be before or after
+  uint32_t relative_id = 0;                     // of a program to be before or after
   std::optional<uint32_t> program_attach_type;  // that it was loaded for: the kernel doesn't tell
   const Clock* clock = nullptr;                 // for the time at which a foreign program was loaded; null: left out
 };
-[[nodiscard]] Evidence gather_evidence(const DirFd& cgroup, const std::string& path, uint32_t attach_type, const AttachAttempt& attempt = {});
+[[nodiscard]] Evidence gather_evidence(const DirFd& cgroup, const std::string& path, uint32_t attach_type,
+                                       const AttachAttempt& attempt = {});
 
-[[nodiscard]] UpdateEvidence gather_update_evidence(int link_fd, int program_fd, std::optional<uint32_t> replaced_program_id = std::nullopt);
+[[nodiscard]] UpdateEvidence gather_update_evidence(int link_fd, int program_fd,
+                                                    std::optional<uint32_t> replaced_program_id = std::nullopt);
 
 struct LoadAttempt {
   uint32_t program_type = 0, attach_type = 0;
@@ -33,7 +35,8 @@ struct LoadAttempt {
 };
 [[nodiscard]] LoadEvidence gather_load_evidence(const LoadAttempt& attempt);
 // Fills page size, the type's name and whether it is known, and the process.
-[[nodiscard]] MapEvidence gather_map_evidence(uint32_t type, uint32_t key_bytes, uint32_t value_bytes, uint32_t max_entries, uint32_t flags);
+[[nodiscard]] MapEvidence gather_map_evidence(uint32_t type, uint32_t key_bytes, uint32_t value_bytes, uint32_t max_entries,
+                                              uint32_t flags);
 [[nodiscard]] MapUse gather_map_use(int map_fd);
 [[nodiscard]] PinEvidence gather_pin_evidence(const std::string& path);
 enum class TraceKind { kClassic, kBtf, kIterator };

@@ -175,7 +175,10 @@ void probe_tracing(std::vector<FeatureProbe>& out) {
     }
     out.push_back(told(std::string(rungs[i].name), std::move(why), std::string(rungs[i].without)));
   }
-  out.push_back(told("mapped kernel BTF", !types ? types.error().message() : types->mapped ? "" : "mmap of /sys/kernel/btf/vmlinux is refused",
+  out.push_back(told("mapped kernel BTF",
+                     !types          ? types.error().message()
+                     : types->mapped ? ""
+                                     : "mmap of /sys/kernel/btf/vmlinux is refused",
                      "the kernel's types are read into 6 MB for a moment (kernel 6.16 maps them)"));
 }
 
@@ -187,18 +190,19 @@ std::vector<FeatureProbe> probe_ladder() {
   out.push_back(probe_links());
   out.push_back(told("ring buffer", why_no_map(BPF_MAP_TYPE_RINGBUF, 0, 0, page), "no eBPF on pods (rings need kernel 5.8)"));
   out.push_back(probe_detach());
-  out.push_back(told("sock_release hook",
-                     why_not_loaded({.type = BPF_PROG_TYPE_CGROUP_SOCK, .attach_type = BPF_CGROUP_INET_SOCK_RELEASE}),
+  out.push_back(told("sock_release hook", why_not_loaded({.type = BPF_PROG_TYPE_CGROUP_SOCK, .attach_type = BPF_CGROUP_INET_SOCK_RELEASE}),
                      "ends of sockets are not seen (kernel 5.9)"));
   out.push_back(told("shared cgroup storage", why_no_map(BPF_MAP_TYPE_CGROUP_STORAGE, 8, 8, 0),
                      "a pod's slot is found by a hash keyed by its cgroup id (kernel 5.9)"));
-  out.push_back(told("memory accounted by cgroup", why_not_loaded({.type = BPF_PROG_TYPE_SOCKET_FILTER, .instructions = calling(kCoarseTime)}),
+  out.push_back(told("memory accounted by cgroup",
+                     why_not_loaded({.type = BPF_PROG_TYPE_SOCKET_FILTER, .instructions = calling(kCoarseTime)}),
                      "programs and maps count against RLIMIT_MEMLOCK, which must be raised (kernel 5.11)"));
   out.push_back(told("light skeletons", why_not_loaded({.type = BPF_PROG_TYPE_SYSCALL, .flags = BPF_F_SLEEPABLE}),
                      "no tracepoint programs: without the kernel's help loading them would cost 12 MB (kernel 5.14)"));
-  out.push_back(told("bpf_set_retval",
-                     why_not_loaded({.type = BPF_PROG_TYPE_CGROUP_DEVICE, .attach_type = BPF_CGROUP_DEVICE, .instructions = calling(kSetRetval)}),
-                     "what policy refuses fails with EPERM, whatever errno was asked for (kernel 5.18)"));
+  out.push_back(
+      told("bpf_set_retval",
+           why_not_loaded({.type = BPF_PROG_TYPE_CGROUP_DEVICE, .attach_type = BPF_CGROUP_DEVICE, .instructions = calling(kSetRetval)}),
+           "what policy refuses fails with EPERM, whatever errno was asked for (kernel 5.18)"));
   out.push_back(told("user ring buffer", why_no_map(31, 0, 0, page), "nothing: it isn't used (kernel 6.1)"));
   out.push_back(probe_cgrp_storage());
   out.push_back(probe_log_size());

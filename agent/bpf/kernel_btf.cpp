@@ -106,7 +106,8 @@ Result<BtfLookup> find_kernel_types(const std::vector<BtfName>& names) {
     if (!read) return unsupported(std::move(read).error());
     text = std::move(*read);
   }
-  const std::string_view btf = out.mapped ? std::string_view(static_cast<const char*>(mapping.data), mapping.bytes) : std::string_view(text);
+  const std::string_view btf =
+      out.mapped ? std::string_view(static_cast<const char*>(mapping.data), mapping.bytes) : std::string_view(text);
   auto ids = find_types(btf, names);
   if (!ids) return unsupported(std::move(ids).error());
   out.ids = std::move(*ids);

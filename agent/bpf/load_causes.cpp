@@ -31,8 +31,7 @@ Explanation explain_load_eperm(const LoadEvidence& evidence) {
   if (evidence.needs_net_admin && !process.has_net_admin) return lacks("CAP_NET_ADMIN");
   if (evidence.needs_perfmon && !process.has_perfmon) return lacks("CAP_PERFMON");
   if (!process.initial_user_namespace) return explain_forbidden(process);
-  if (process.charges_memlock)
-    return {Cause::kMemlock, "before kernel 5.11 programs count against RLIMIT_MEMLOCK: raise LimitMEMLOCK"};
+  if (process.charges_memlock) return {Cause::kMemlock, "before kernel 5.11 programs count against RLIMIT_MEMLOCK: raise LimitMEMLOCK"};
   if (evidence.needs_perfmon && process.lockdown == "confidentiality")
     return {Cause::kLockdown, "kernel lockdown is 'confidentiality': tracing programs are refused, even to root"};
   if (evidence.needs_trampoline && evidence.tp_btf_loads)
@@ -47,14 +46,15 @@ Explanation explain_map_einval(const MapEvidence& evidence) {
   if (!evidence.type_known) return {Cause::kUnknownMapType, fmt::format("this kernel does not know maps of type '{}'", evidence.type_name)};
   if (evidence.type == BPF_MAP_TYPE_RINGBUF) {
     if (!std::has_single_bit(evidence.max_entries) || evidence.max_entries % evidence.page_bytes != 0)
-      return {Cause::kRingSize, fmt::format("a ring's size must be a power of two and whole pages of {} bytes, {} is not", evidence.page_bytes,
-                                            evidence.max_entries)};
+      return {Cause::kRingSize, fmt::format("a ring's size must be a power of two and whole pages of {} bytes, {} is not",
+                                            evidence.page_bytes, evidence.max_entries)};
     return {Cause::kMapShape, "a ring has neither keys nor values"};
   }
   if (evidence.type == BPF_MAP_TYPE_LPM_TRIE && (evidence.flags & BPF_F_NO_PREALLOC) == 0)
     return {Cause::kNoPrealloc, "a prefix tree must be made with BPF_F_NO_PREALLOC"};
-  return {Cause::kMapShape, fmt::format("a map of type '{}' can't have keys of {} bytes, values of {} bytes, {} entries and flags {:#x}",
-                                        evidence.type_name, evidence.key_bytes, evidence.value_bytes, evidence.max_entries, evidence.flags)};
+  return {Cause::kMapShape,
+          fmt::format("a map of type '{}' can't have keys of {} bytes, values of {} bytes, {} entries and flags {:#x}", evidence.type_name,
+                      evidence.key_bytes, evidence.value_bytes, evidence.max_entries, evidence.flags)};
 }
 
 Explanation explain_files(int err, const Process& process) {
@@ -71,13 +71,14 @@ Explanation explain_program_load(int err, std::string_view verifier_log, const L
   const auto said = read_verifier_log(verifier_log);
   // A log cut short is not a verdict: the program may be good.
   if (err == ENOSPC)
-    return {Cause::kLogTooSmall, fmt::format("the buffer of {} bytes for the verifier's log is too small{}: load without, or with a larger one",
-                                             evidence.log_bytes,
-                                             evidence.log_needed > 0 ? fmt::format(" ({} are needed)", evidence.log_needed) : std::string())};
+    return {
+        Cause::kLogTooSmall,
+        fmt::format("the buffer of {} bytes for the verifier's log is too small{}: load without, or with a larger one", evidence.log_bytes,
+                    evidence.log_needed > 0 ? fmt::format(" ({} are needed)", evidence.log_needed) : std::string())};
   if (err == E2BIG)
-    return {Cause::kTooLarge, said.rule != VerifierRule::kNone
-                                  ? explain_verifier(said).text
-                                  : fmt::format("{} instructions are more than the {} that the kernel takes", evidence.instructions, kMostInstructions)};
+    return {Cause::kTooLarge, said.rule != VerifierRule::kNone ? explain_verifier(said).text
+                                                               : fmt::format("{} instructions are more than the {} that the kernel takes",
+                                                                             evidence.instructions, kMostInstructions)};
   if (said.rule != VerifierRule::kNone) return explain_verifier(said);
   switch (err) {
     case EPERM: return explain_load_eperm(evidence);
@@ -118,8 +119,8 @@ Explanation explain_map_create(int err, const MapEvidence& evidence) {
       return explain_forbidden(evidence.process);
     case EINVAL: return explain_map_einval(evidence);
     case E2BIG:
-      return {Cause::kMapTooLarge, fmt::format("{} entries of {} and {} bytes are more than a map of type '{}' can hold", evidence.max_entries,
-                                               evidence.key_bytes, evidence.value_bytes, evidence.type_name)};
+      return {Cause::kMapTooLarge, fmt::format("{} entries of {} and {} bytes are more than a map of type '{}' can hold",
+                                               evidence.max_entries, evidence.key_bytes, evidence.value_bytes, evidence.type_name)};
     default: return explain_files(err, evidence.process);
   }
 }
@@ -133,10 +134,10 @@ Explanation explain_map_update(int err, const MapUse& use) {
     case ENOSPC: return {Cause::kMapFull, fmt::format("'{}' is full: {}/{} entries", use.name, use.entries, use.max_entries)};
     case EPERM:
       if (use.read_only) return {Cause::kReadOnlyMap, fmt::format("'{}' is frozen, or open for reading only", use.name)};
-      return {Cause::kSecurityModule, "a security module refused bpf(2)"};
+      return explain_forbidden(use.process);
     case EEXIST: return {Cause::kKeyExists, fmt::format("'{}' has the key already", use.name)};
     case ENOENT: return {Cause::kNoKey, fmt::format("'{}' has no such key", use.name)};
-    default: return explain_files(err, {});
+    default: return explain_files(err, use.process);
   }
 }
 
@@ -144,10 +145,11 @@ Explanation explain_pin(int err, const PinEvidence& evidence) {
   const std::string name = evidence.path.substr(evidence.path.rfind('/') + 1);
   switch (err) {
     case EPERM:
-      if (!evidence.on_bpffs) return {Cause::kNotBpffs, fmt::format("'{}' is not in a bpffs: mount -t bpf bpf {}", evidence.parent, evidence.parent)};
+      if (!evidence.on_bpffs)
+        return {Cause::kNotBpffs, fmt::format("'{}' is not in a bpffs: mount -t bpf bpf {}", evidence.parent, evidence.parent)};
       if (name.find('.') != std::string::npos)
         return {Cause::kNameWithDot, fmt::format("a bpffs takes no names with a dot, as '{}'", name)};
-      return {Cause::kSecurityModule, "a security module refused bpf(2)"};
+      return explain_forbidden(evidence.process);
     case EEXIST: return {Cause::kPinExists, fmt::format("something is pinned at '{}' already: adopt it or remove it", evidence.path)};
     case ENOENT:
       if (!evidence.parent_exists) return {Cause::kNoParent, fmt::format("the folder '{}' is missing", evidence.parent)};
@@ -160,7 +162,7 @@ Explanation explain_pin(int err, const PinEvidence& evidence) {
     case ENAMETOOLONG: return {Cause::kNameTooLong, "the pin's name is longer than 255 characters"};
     case EINVAL:
     case EBADF: return {Cause::kNotAnObject, "the descriptor is not a program, map or link"};
-    default: return explain_files(err, {});
+    default: return explain_files(err, evidence.process);
   }
 }
 

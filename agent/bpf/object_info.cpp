@@ -13,24 +13,32 @@
 namespace pintle::bpf {
 namespace {
 
-// The one number that BPF_OBJ_GET_INFO_BY_FD leaves out.
-uint64_t memlock_of(int fd) {
+// Every descriptor answers BPF_OBJ_GET_INFO_BY_FD, and a map's answer read as a program's would be nonsense.
+struct FdInfo {
+  bool right_kind = true;
+  uint64_t memlock = 0;  // the one number that BPF_OBJ_GET_INFO_BY_FD leaves out; 0: unknown
+};
+
+FdInfo read_fdinfo(int fd, std::string_view wanted_key) {
+  FdInfo out;
   const auto text = read_file(fmt::format("/proc/thread-self/fdinfo/{}", fd));
-  if (!text) return 0;
+  if (!text) return out;
+  out.right_kind = text->find(wanted_key) != std::string::npos;
   constexpr std::string_view kKey = "memlock:";
   const auto at = text->find(kKey);
-  if (at == std::string::npos) return 0;
+  if (at == std::string::npos) return out;
   const char* end = text->data() + text->size();
   const char* begin = text->data() + at + kKey.size();
   while (begin < end && (*begin == ' ' || *begin == '\t')) ++begin;
-  uint64_t bytes = 0;
-  (void)std::from_chars(begin, end, bytes);  // ignoring: 0 says unknown
-  return bytes;
+  (void)std::from_chars(begin, end, out.memlock);  // ignoring: 0 says unknown
+  return out;
 }
 
 }  // namespace
 
 Result<ProgramDetails> program_details(int fd) {
+  const auto file = read_fdinfo(fd, "prog_type:");
+  if (!file.right_kind) return fail(Code::kInvalid, "the descriptor is not a program");
   bpf_prog_info raw{};
   uint32_t size = sizeof raw;
   if (bpf_prog_get_info_by_fd(fd, &raw, &size) != 0) return fail_errno(errno, "read program");
@@ -46,7 +54,7 @@ Result<ProgramDetails> program_details(int fd) {
   out.verified_insns = raw.verified_insns;
   out.run_count = raw.run_cnt;
   out.run_ns = raw.run_time_ns;
-  out.memlock_bytes = memlock_of(fd);
+  out.memlock_bytes = file.memlock;
   if (raw.nr_map_ids > 0) {
     out.map_ids.resize(raw.nr_map_ids);
     bpf_prog_info maps{};
@@ -60,10 +68,12 @@ Result<ProgramDetails> program_details(int fd) {
 }
 
 Result<MapDetails> map_details(int fd) {
+  const auto file = read_fdinfo(fd, "map_type:");
+  if (!file.right_kind) return fail(Code::kInvalid, "the descriptor is not a map");
   bpf_map_info raw{};
   uint32_t size = sizeof raw;
   if (bpf_map_get_info_by_fd(fd, &raw, &size) != 0) return fail_errno(errno, "read map");
-  return MapDetails{raw.id, raw.type, raw.name, raw.key_size, raw.value_size, raw.max_entries, raw.map_flags, memlock_of(fd)};
+  return MapDetails{raw.id, raw.type, raw.name, raw.key_size, raw.value_size, raw.max_entries, raw.map_flags, file.memlock};
 }
 
 Result<Instructions> program_instructions(int fd) {

@@ -15,7 +15,8 @@ namespace {
 constexpr uint32_t kTokenFlag = 1U << 16;  // BPF_F_TOKEN_FD
 
 bool is_tracing(uint32_t type) {
-  return type == BPF_PROG_TYPE_TRACING || type == BPF_PROG_TYPE_LSM || type == BPF_PROG_TYPE_SYSCALL || type == BPF_PROG_TYPE_RAW_TRACEPOINT;
+  return type == BPF_PROG_TYPE_TRACING || type == BPF_PROG_TYPE_LSM || type == BPF_PROG_TYPE_SYSCALL ||
+         type == BPF_PROG_TYPE_RAW_TRACEPOINT;
 }
 
 }  // namespace
@@ -38,10 +39,10 @@ ProgramTrial try_program(const ProgramProbe& probe) {
   if (probe.log_bytes > 0) {
     options.log_buf = trial.log.data();
     options.log_size = probe.log_bytes;
-    options.log_level = 1;
+    options.log_level = probe.log_level;
   }
-  trial.fd = UniqueFd(bpf_prog_load(static_cast<bpf_prog_type>(probe.type), nullptr, probe.license, instructions.data(), instructions.size(),
-                                    &options));
+  trial.fd = UniqueFd(
+      bpf_prog_load(static_cast<bpf_prog_type>(probe.type), nullptr, probe.license, instructions.data(), instructions.size(), &options));
   trial.err = trial.fd.valid() ? 0 : errno;
   trial.log_needed = options.log_true_size;
   trial.log.resize(trial.log.find('\0') == std::string::npos ? trial.log.size() : trial.log.find('\0'));

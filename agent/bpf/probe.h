@@ -23,6 +23,7 @@ struct ProgramProbe {
   uint32_t flags = 0;
   int token_fd = -1;
   uint32_t log_bytes = 4096;  // 0: no log
+  uint32_t log_level = 1;
   const char* license = "GPL";
 };
 struct ProgramTrial {

@@ -13,11 +13,13 @@ Explanation lacks(std::string_view capability) {
 
 Explanation explain_forbidden(const Process& process) {
   if (!process.initial_user_namespace)
-    return {Cause::kUserNamespace,
-            "the agent runs in a user namespace, whose capabilities don't count: run it in the host's, or give it a BPF token (kernel 6.9)"};
+    return {
+        Cause::kUserNamespace,
+        "the agent runs in a user namespace, whose capabilities don't count: run it in the host's, or give it a BPF token (kernel 6.9)"};
   if (process.seccomp) return {Cause::kSeccomp, "a seccomp filter is in force and may forbid bpf(2)"};
   if (!process.security_module.empty())
-    return {Cause::kSecurityModule, fmt::format("a security module refused bpf(2); the agent is confined as '{}'", process.security_module)};
+    return {Cause::kSecurityModule,
+            fmt::format("a security module refused bpf(2); the agent is confined as '{}'", process.security_module)};
   return {Cause::kSecurityModule, "a security module refused bpf(2)"};
 }
 
