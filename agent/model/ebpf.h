@@ -100,6 +100,8 @@ struct ForeignProgram {
   std::string cgroup;
   bool exclusive = false;    // attached with flags 0: forbids ours below it
   bool overridable = false;  // attached with ALLOW_OVERRIDE
+  bool runs_after = false;   // ours: what ours denies it may allow again (bpf_set_retval), which nobody can prove from outside
+  bool in_force = true;      // false: switched off for this cgroup, as an overridable one is by any program below it
   bool operator==(const ForeignProgram&) const = default;
 };
 
