@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "bpf/inventory.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <fmt/format.h>
+
+#include "bpf/disassembly.h"
+#include "bpf/kernel_object.h"
+#include "bpf/link.h"
+#include "bpf/pin.h"
+
+namespace pintle::bpf {
+namespace {
+
+struct OwnedProgram {
+  UniqueFd fd;
+  ProgramDetails details;
+  uint64_t links = 0;
+};
+struct OwnedMap {
+  UniqueFd fd;
+  MapDetails details;
+};
+
+UniqueFd duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+bool counts_keys(uint32_t type) {
+  return type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_LRU_HASH || type == BPF_MAP_TYPE_PERCPU_HASH || type == BPF_MAP_TYPE_LPM_TRIE ||
+         type == BPF_MAP_TYPE_CGROUP_STORAGE;
+}
+
+uint64_t entries_of(const OwnedMap& map) {
+  const auto& details = map.details;
+  if (details.type == BPF_MAP_TYPE_ARRAY || details.type == BPF_MAP_TYPE_PERCPU_ARRAY) return details.max_entries;
+  if (!counts_keys(details.type)) return 0;
+  return count_keys(map.fd.get(), details.key_bytes, details.max_entries == 0 ? UINT32_MAX : details.max_entries);
+}
+
+bool run_statistics() {
+  const auto text = read_file("/proc/sys/kernel/bpf_stats_enabled");
+  return text && text->starts_with("1");
+}
+
+}  // namespace
+
+struct PinInventory::Found {
+  std::map<uint32_t, OwnedProgram> programs;  // by id
+  std::map<uint32_t, OwnedMap> maps;
+  uint64_t links = 0;
+
+  void add_program(UniqueFd fd) {
+    if (!fd.valid()) return;
+    auto details = program_details(fd.get());
+    if (!details) return;
+    const uint32_t id = details->id;
+    programs.try_emplace(id, OwnedProgram{std::move(fd), std::move(*details)});
+  }
+  void add_map(UniqueFd fd) {
+    if (!fd.valid()) return;
+    auto details = map_details(fd.get());
+    if (!details) return;
+    const uint32_t id = details->id;
+    maps.try_emplace(id, OwnedMap{std::move(fd), std::move(*details)});
+  }
+  void add_link(const std::string& pin) {
+    const auto link = BpfLink::open(pin);
+    if (!link) return;
+    const auto info = link->info();
+    if (!info) return;
+    ++links;
+    // A program that no pin holds: the kernel gives it by number to CAP_SYS_ADMIN only.
+    if (!programs.contains(info->program_id)) add_program(UniqueFd(bpf_prog_get_fd_by_id(info->program_id)));
+    if (const auto found = programs.find(info->program_id); found != programs.end()) ++found->second.links;
+  }
+};
+
+Result<PinInventory::Found> PinInventory::look() const {
+  const auto& layout = sources_.layout;
+  Found found;
+  PINTLE_ASSIGN_OR_RETURN(const auto program_pins, list_pins(layout.root + "/prog"));
+  for (const auto& name : program_pins) found.add_program(UniqueFd(bpf_obj_get(layout.program(name).c_str())));
+  for (const auto& name : list_pins(layout.root + "/map").value_or(std::vector<std::string>()))
+    found.add_map(UniqueFd(bpf_obj_get(layout.map(name).c_str())));
+  if (sources_.held) {
+    const Held held = sources_.held();
+    for (const int fd : held.programs) found.add_program(duplicate(fd));
+    for (const int fd : held.maps) found.add_map(duplicate(fd));
+  }
+  for (const auto& name : list_pins(layout.root + "/link").value_or(std::vector<std::string>())) found.add_link(layout.link(name));
+  for (const auto& pod : list_pins(layout.pods()).value_or(std::vector<std::string>())) {
+    const std::string folder = layout.pods() + "/" + pod;
+    for (const auto& hook : list_pins(folder).value_or(std::vector<std::string>())) found.add_link(folder + "/" + hook);
+  }
+  // Maps that have no pin of their own.
+  for (const auto& [id, program] : found.programs)
+    for (const auto map : program.details.map_ids)
+      if (!found.maps.contains(map)) found.add_map(UniqueFd(bpf_map_get_fd_by_id(map)));
+  return found;
+}
+
+Result<std::vector<ports::LoadedProgram>> PinInventory::programs() {
+  PINTLE_ASSIGN_OR_RETURN(const auto found, look());
+  const Duration wall = boot_to_wall(clock_);
+  std::vector<ports::LoadedProgram> out;
+  for (const auto& [id, program] : found.programs) {
+    const auto& d = program.details;
+    ports::LoadedProgram row;
+    row.id = id;
+    row.name = d.name;
+    row.type = program_type_name(d.type);
+    row.tag = d.tag;
+    row.loaded_at = Time(wall + d.loaded);
+    row.xlated_bytes = d.xlated_bytes;
+    row.jited_bytes = d.jited_bytes;
+    row.memlock_bytes = d.memlock_bytes;
+    row.verified_insns = d.verified_insns;
+    row.links = program.links;
+    row.run_count = d.run_count;
+    row.run_ns = d.run_ns;
+    row.map_ids = d.map_ids;
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+Result<std::vector<ports::LoadedMap>> PinInventory::maps() {
+  PINTLE_ASSIGN_OR_RETURN(const auto found, look());
+  std::vector<ports::LoadedMap> out;
+  for (const auto& [id, map] : found.maps) {
+    const auto& d = map.details;
+    out.push_back({id, d.name, map_type_name(d.type), d.key_bytes, d.value_bytes, d.max_entries, d.memlock_bytes, entries_of(map)});
+  }
+  return out;
+}
+
+Result<ports::ProgramCost> PinInventory::cost() {
+  PINTLE_ASSIGN_OR_RETURN(const auto found, look());
+  ports::ProgramCost out;
+  out.programs = found.programs.size();
+  out.maps = found.maps.size();
+  out.links = found.links;
+  out.run_statistics = run_statistics();
+  for (const auto& [id, program] : found.programs) out.kernel_bytes += program.details.memlock_bytes;
+  const auto counts = sources_.ring_counts ? sources_.ring_counts() : std::vector<RingCount>();
+  for (const auto& [id, map] : found.maps) {
+    out.kernel_bytes += map.details.memlock_bytes;
+    if (map.details.type != BPF_MAP_TYPE_RINGBUF) continue;
+    ports::RingUse ring;
+    ring.name = map.details.name;
+    ring.bytes = map.details.max_entries;
+    ring.unread_bytes = unread_bytes(map.fd.get()).value_or(0);
+    if (const auto count = std::ranges::find(counts, ring.name, &RingCount::map); count != counts.end()) {
+      ring.received = count->received;
+      ring.lost = count->lost;
+    }
+    out.rings.push_back(std::move(ring));
+  }
+  return out;
+}
+
+Result<std::string> PinInventory::dump(uint32_t program_id, bool jited) {
+  PINTLE_ASSIGN_OR_RETURN(const auto found, look());
+  const auto program = found.programs.find(program_id);
+  if (program == found.programs.end()) return fail(Code::kNotFound, fmt::format("program {} is none of Pintle's", program_id));
+  PINTLE_ASSIGN_OR_RETURN(const auto code, program_instructions(program->second.fd.get()));
+  const auto& bytes = jited ? code.jited : code.xlated;
+  if (bytes.empty())
+    return fail(Code::kUnsupported,
+                fmt::format("the kernel does not show the {} instructions of program {}: it takes CAP_SYS_ADMIN or CAP_PERFMON, "
+                            "kernel.kptr_restrict and net.core.bpf_jit_harden below 2, and for the machine's a JIT",
+                            jited ? "machine's" : "translated", program_id));
+  if (jited) return hex_lines(bytes);
+  std::vector<bpf_insn> instructions(bytes.size() / sizeof(bpf_insn));
+  std::memcpy(instructions.data(), bytes.data(), instructions.size() * sizeof(bpf_insn));
+  return disassemble(instructions, kernel_call_names(instructions));
+}
+
+Result<uint64_t> unread_bytes(int ring_fd) {
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  // The first page holds where the reader is, the second where the writers are.
+  void* memory = ::mmap(nullptr, page, PROT_READ, MAP_SHARED, ring_fd, 0);
+  if (memory == MAP_FAILED) return fail_errno(errno, "map the ring's reader");
+  const uint64_t consumer = __atomic_load_n(static_cast<const uint64_t*>(memory), __ATOMIC_ACQUIRE);
+  (void)::munmap(memory, page);  // ignoring: fails only for ranges that were never mapped
+  memory = ::mmap(nullptr, page, PROT_READ, MAP_SHARED, ring_fd, static_cast<off_t>(page));
+  if (memory == MAP_FAILED) return fail_errno(errno, "map the ring's writers");
+  const uint64_t producer = __atomic_load_n(static_cast<const uint64_t*>(memory), __ATOMIC_ACQUIRE);
+  (void)::munmap(memory, page);  // ignoring: as above
+  return producer - consumer;
+}
+
+}  // namespace pintle::bpf
