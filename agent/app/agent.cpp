@@ -14,6 +14,7 @@
 #include "app/event_ring.h"
 #include "app/node_facts.h"
 #include "app/pod_feed.h"
+#include "app/policy_side.h"
 #include "app/view.h"
 #include "base/log.h"
 #include "bpf/libbpf_attacher.h"
@@ -119,6 +120,7 @@ class Agent::Parts {
     for (const auto& source : sources) expected.insert(source->name());
     merge = std::make_unique<sources::Merge>(clock, std::move(expected),
                                              [this](sources::PodChanges changes) { feed->take(std::move(changes)); });
+    PINTLE_TRY(policies->start());
     for (const auto& source : sources) PINTLE_TRY(source->start(*merge));
     audit->start();
     if (node_agent) node_agent->start();
@@ -133,6 +135,7 @@ class Agent::Parts {
     if (control) control->stop();
     for (const auto& source : sources) source->stop();
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
+    if (policies) policies->stop();
     if (audit) audit->stop();
     if (loop) loop->stop();
     if (mirrors) mirrors->stop();
@@ -221,10 +224,17 @@ class Agent::Parts {
 
   void build_core() {
     loop = std::make_unique<reconcile::LoopThread>(clock);
+    policies = std::make_unique<PolicySide>(
+        api->kubeconfig(), config, clock,
+        PolicySide::Outputs{.plan_changed =
+                                [this](const PodUid& uid) {
+                                  loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_programs(uid, now); });
+                                },
+                            .problem = [this](const policy::PolicyProblem& problem) { tell_problem(problem); }});
     workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{
         .name = "worker", .on_quiet = [] { (void)::malloc_trim(0); }});  // pages inside the heap that a burst left free
     executor = std::make_unique<reconcile::PodExecutor>(
-        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober}, clock, reads,
+        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &policies->engine()}, clock, reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
                                                              ? size_t{1}
                                                              : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16)),
@@ -260,13 +270,29 @@ class Agent::Parts {
         *attacher,
         reconcile::ProgramAuditOptions{.reports = [this] { return view->program_reports(); },
                                        .died = [this](const PodUid& uid, const std::string& what) { programs_died(uid, what); }});
-    feed = std::make_unique<PodFeed>(*loop, *view, events, clock);
+    feed = std::make_unique<PodFeed>(*loop, *view, events, policies->engine(), clock);
     observer = std::make_unique<observe::RuntimeObserver>(*runtime, observer_outputs());
     if (!config.static_pod_path.empty())
       sources.push_back(std::make_unique<sources::FileSource>(
           clock, sources::FileSourceOptions{.path = config.static_pod_path, .node_name = config.pintle.node_name}));
     sources.push_back(
         std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name}));
+  }
+
+  void tell_problem(const policy::PolicyProblem& problem) {
+    view->set_problem("networkpolicy", problem.origin, problem.error, clock.now());
+    if (problem.error.empty()) return;
+    PINTLE_LOG(kWarning, "policy", "{}: {}", problem.origin, problem.error);
+    if (problem.name.empty()) return;
+    events.record({.object = {.api_version = "networking.k8s.io/v1",
+                              .kind = "NetworkPolicy",
+                              .namespace_ = problem.namespace_,
+                              .name = problem.name,
+                              .uid = problem.uid},
+                   .type = model::EventType::kWarning,
+                   .reason = "Unreadable",
+                   .message = problem.error,
+                   .time = clock.now()});
   }
 
   [[nodiscard]] observe::ObserverOutputs observer_outputs() {
@@ -393,6 +419,7 @@ class Agent::Parts {
   std::unique_ptr<node::NodeAgent> node_agent;
   std::unique_ptr<node::LeaseKeeper> lease_keeper;
 
+  std::unique_ptr<PolicySide> policies;
   std::unique_ptr<reconcile::WorkerPool> workers;
   std::unique_ptr<reconcile::PodExecutor> executor;
   std::unique_ptr<reconcile::PooledRunner> actions;

@@ -24,6 +24,9 @@ constexpr Kind kKinds[] = {
     {"Node", "nodes", "/api/v1", false},
     {"ServiceAccount", "serviceaccounts", "/api/v1", true},
     {"Lease", "leases", "/apis/coordination.k8s.io/v1", true},
+    {"Service", "services", "/api/v1", true},
+    {"NetworkPolicy", "networkpolicies", "/apis/networking.k8s.io/v1", true},
+    {"EndpointSlice", "endpointslices", "/apis/discovery.k8s.io/v1", true},
 };
 
 const Kind* find_kind(std::string_view name) {
@@ -57,7 +60,7 @@ ports::ApplyReply Applier::apply(const std::string& manifest, const std::string&
     const Kind* kind = find_kind(object.kind);
     if (kind == nullptr) {
       reply.errors.push_back(
-          fmt::format("{}:{}: kind '{}' is not served here (Pod, ConfigMap, Secret, Namespace)", origin, object.line, object.kind));
+          fmt::format("{}:{}: kind '{}' is not served here (Pod, ConfigMap, Secret, Namespace, Service, EndpointSlice, NetworkPolicy)", origin, object.line, object.kind));
       continue;
     }
     if (object.kind == "Pod" && std::ranges::none_of(parsed.pods, [&](const model::Pod& pod) {
@@ -103,7 +106,7 @@ Result<std::string> Applier::list_json(const std::string& kind, const std::strin
   const Kind* known = find_kind(kind);
   if (known == nullptr)
     return fail(Code::kInvalid,
-                fmt::format("kind '{}' is not served (pods, nodes, events, configmaps, secrets, namespaces, leases)", kind));
+                fmt::format("kind '{}' is not served (pods, nodes, events, configmaps, secrets, namespaces, leases, services, endpointslices, networkpolicies)", kind));
   return connection_.request({.method = "GET", .path = collection(*known, namespace_)}, std::move(stop));
 }
 

@@ -2,8 +2,13 @@
 // Copyright The Pintle Authors
 #include "app/node_facts.h"
 
+#include <algorithm>
+#include <memory>
 #include <sstream>
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -48,6 +53,24 @@ std::vector<std::string> node_addresses(const config::AgentConfig& config) {
   if (!config.pintle.node_ip.empty()) return split(config.pintle.node_ip, ',');
   auto found = node::default_route_addresses("/");
   return found.empty() ? std::vector<std::string>{"127.0.0.1"} : found;
+}
+
+std::vector<model::IpAddress> interface_addresses() {
+  std::vector<model::IpAddress> out;
+  ifaddrs* raw = nullptr;
+  if (::getifaddrs(&raw) != 0) return out;
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> list(raw, ::freeifaddrs);
+  for (const ifaddrs* entry = raw; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr || (entry->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    char text[INET6_ADDRSTRLEN] = {};
+    const void* bytes = nullptr;
+    if (entry->ifa_addr->sa_family == AF_INET) bytes = &reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr;
+    if (entry->ifa_addr->sa_family == AF_INET6) bytes = &reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr;
+    if (bytes == nullptr || ::inet_ntop(entry->ifa_addr->sa_family, bytes, text, sizeof(text)) == nullptr) continue;
+    const auto address = model::parse_ip(text);
+    if (address && std::ranges::find(out, *address) == out.end()) out.push_back(*address);
+  }
+  return out;
 }
 
 node::NodeSettings node_settings(const config::AgentConfig& config, const std::vector<std::string>& addresses,

@@ -10,12 +10,16 @@
 #include "base/result.h"
 #include "config/config.h"
 #include "lifecycle/decide.h"
+#include "model/policy_rows.h"
 #include "node/node_object.h"
 
 namespace pintle::app {
 
 // The addresses the node is known by: configured, or those of the default route, or loopback where there is none.
 [[nodiscard]] std::vector<std::string> node_addresses(const config::AgentConfig& config);
+
+// Every address of this machine's own network but loopback, as it is now: bridges and veths come with the first pods.
+[[nodiscard]] std::vector<model::IpAddress> interface_addresses();
 
 [[nodiscard]] node::NodeSettings node_settings(const config::AgentConfig& config, const std::vector<std::string>& addresses,
                                                const node::MachineInfo& machine);

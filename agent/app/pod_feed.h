@@ -7,6 +7,7 @@
 
 #include "app/view.h"
 #include "base/time.h"
+#include "policy/policy_engine.h"
 #include "ports/pod_api.h"
 #include "reconcile/loop_thread.h"
 #include "sources/merge.h"
@@ -16,14 +17,15 @@ namespace pintle::app {
 class PodFeed {
  public:
   // REQUIRES: all outlive this.
-  PodFeed(reconcile::LoopThread& loop, View& view, ports::EventSink& events, const Clock& clock)
-      : loop_(loop), view_(view), events_(events), clock_(clock) {}
+  PodFeed(reconcile::LoopThread& loop, View& view, ports::EventSink& events, policy::PolicyEngine& policies, const Clock& clock)
+      : loop_(loop), view_(view), events_(events), policies_(policies), clock_(clock) {}
   void take(sources::PodChanges changes);
 
  private:
   reconcile::LoopThread& loop_;
   View& view_;
   ports::EventSink& events_;
+  policy::PolicyEngine& policies_;
   const Clock& clock_;
   bool ready_ = false;
 };

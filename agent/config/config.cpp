@@ -100,12 +100,56 @@ void read_eviction(const Cursor& cursor, std::map<std::string, EvictionThreshold
   for (const auto signal : kSignals) fields.with(signal, [&](const Cursor& at) { read_threshold(at, out[std::string(signal)]); });
 }
 
+// YAML reads a bare "off" as false; there is only one thing that it can mean here.
+bool is_bare_off(const Cursor& at) { return at.node().kind == codec::Node::Kind::kBool && !at.node().is_true(); }
+
+// A word or an item as in the annotations of pods.
+template <typename T>
+void read_setting(const Cursor& cursor, T& out, Result<T> (*parse)(std::string_view)) {
+  std::string text;
+  if (is_bare_off(cursor))
+    text = "off";
+  else
+    read(cursor, text);
+  if (!cursor.node().is_string() && !is_bare_off(cursor)) return;
+  if (auto value = parse(text))
+    out = *std::move(value);
+  else
+    cursor.error(value.error().message());
+}
+
+template <typename T>
+void read_settings(const Cursor& cursor, std::vector<T>& out, Result<T> (*parse)(std::string_view)) {
+  if (!cursor.node().is_list()) return cursor.expected("a list");
+  out.clear();
+  for (size_t i = 0; i < cursor.node().children.size(); ++i) {
+    T item{};
+    read_setting(Cursor(cursor, cursor.node().children[i], i), item, parse);
+    if (std::ranges::find(out, item) == out.end()) out.push_back(item);
+  }
+}
+
+void read_programs(Fields& fields, EbpfOptions& out) {
+  auto& programs = out.programs;
+  fields.with("trace", [&](const Cursor& at) {
+    read_settings(at, programs.traces, model::read_trace);
+    std::ranges::sort(programs.traces);
+  });
+  fields.with("networkPolicy", [&](const Cursor& at) { read_setting(at, programs.network_policy, model::read_network_policy); });
+  fields.with("networkPolicyFailure", [&](const Cursor& at) {
+    read_setting(at, out.network_policy_failure.emplace(model::PolicyFailure::kClosed), model::read_policy_failure);
+  });
+  fields.with("denyDevices", [&](const Cursor& at) { read_settings(at, programs.denied_devices, model::read_device_rule); });
+  fields.with("sysctlWrites", [&](const Cursor& at) { read_setting(at, programs.sysctl_writes, model::read_sysctl_writes); });
+  fields.with("denySockopts", [&](const Cursor& at) { read_settings(at, programs.denied_sockopts, model::read_sockopt_rule); });
+}
+
 void read_ebpf(const Cursor& cursor, EbpfOptions& out) {
   Fields fields(cursor);
+  read_programs(fields, out);
   fields.with("policy", [&](const Cursor& at) {
     using enum model::EbpfPolicy;
-    // YAML reads a bare "off" as false; there is only one thing that it can mean here.
-    if (at.node().kind == codec::Node::Kind::kBool && !at.node().is_true()) {
+    if (is_bare_off(at)) {
       out.policy = kOff;
       return;
     }
@@ -238,6 +282,10 @@ void read_config(const Cursor& cursor, AgentConfig& out) {
 void finish(AgentConfig& config) {
   if (config.pintle.control_socket.empty()) config.pintle.control_socket = config.pintle.run_dir + "/pintle.sock";
   if (config.image_service_endpoint.empty()) config.image_service_endpoint = config.container_runtime_endpoint;
+  auto& ebpf = config.pintle.ebpf;
+  if (!ebpf.network_policy_failure)
+    ebpf.network_policy_failure = config.pintle.mode == Mode::kStandalone ? model::PolicyFailure::kClosed : model::PolicyFailure::kOpen;
+  ebpf.programs.network_policy_failure = *ebpf.network_policy_failure;
   if (config.static_pod_path.empty() && config.pintle.mode == Mode::kStandalone) config.static_pod_path = "/etc/pintle/manifests";
 }
 

@@ -22,6 +22,7 @@
 #include "base/time.h"
 #include "model/ebpf.h"
 #include "model/node.h"
+#include "model/program_settings.h"
 
 namespace pintle::config {
 
@@ -42,7 +43,11 @@ struct EbpfOptions {
   // shown in every status, and a pod that must not run without its programs says so by its annotation, or the node here.
   model::EbpfPolicy policy = model::EbpfPolicy::kBestEffort;
   std::string bpffs = "/sys/fs/bpf";
-  bool operator==(const EbpfOptions&) const = default;
+  // trace, networkPolicy, networkPolicyFailure, denyDevices, sysctlWrites, denySockopts: what a pod's annotations go over.
+  model::ProgramSettings programs;
+  // Not chosen: closed in standalone mode; open in mode node, where the credentials of a kubelet may not read policies.
+  std::optional<model::PolicyFailure> network_policy_failure;
+  [[nodiscard]] bool operator==(const EbpfOptions&) const = default;
 };
 
 struct PintleOptions {

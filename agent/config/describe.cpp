@@ -75,6 +75,18 @@ void write_pintle(Node& node, const AgentConfig& config) {
   Writer ebpf(out.map("ebpf"));
   ebpf.text("policy", to_string(options.ebpf.policy));
   ebpf.text("bpffs", options.ebpf.bpffs);
+  const auto& programs = options.ebpf.programs;
+  const auto texts = [](const auto& items) {
+    std::vector<std::string> out;
+    for (const auto& item : items) out.emplace_back(to_string(item));
+    return out;
+  };
+  ebpf.texts("trace", texts(programs.traces));
+  ebpf.text("networkPolicy", to_string(programs.network_policy));
+  ebpf.text("networkPolicyFailure", to_string(programs.network_policy_failure));
+  ebpf.texts("denyDevices", texts(programs.denied_devices));
+  ebpf.text("sysctlWrites", model::sysctl_writes_name(programs.sysctl_writes));
+  ebpf.texts("denySockopts", texts(programs.denied_sockopts));
 }
 
 void write_taints(Node& list, const std::vector<model::Taint>& taints) {

@@ -25,6 +25,8 @@ constexpr Known kKnown[] = {{"pods", "pod", "po", true},
                             {"serviceaccounts", "serviceaccount", "sa", true},
                             {"services", "service", "svc", true},
                             {"leases", "lease", "lease", true},
+                            {"networkpolicies", "networkpolicy", "netpol", true},
+                            {"endpointslices", "endpointslice", "endpointslice", true},
                             {"namespaces", "namespace", "ns", false}};
 
 }  // namespace

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// The pods of one node from the API server, as source "api" (facts rows 2.1, 7.22): paged list, then a watch with
-// bookmarks that resumes where it broke off. 410 lists again; every other failure waits 0.8 s doubling to 30 s, with
-// jitter, or what Retry-After says. A pod that can't be decoded is a PodProblem "api:namespace/name": what was known of
-// it stays, and nothing ends. Failures to list or watch are a PodProblem "api", cleared by the next success.
-// Thread rule: one thread of its own, on a connection of its own; its one blocking call is ApiConnection::stream.
-// start() once; stop() from another thread than the sink's.
+// The pods of one node from the API server, as source "api", over a ListWatch. A pod that can't be decoded is a PodProblem
+// "api:namespace/name": what was known of it stays, and nothing ends. Failures to list or watch are a PodProblem "api", cleared by the
+// next success. Thread rule: as ListWatch. start() once; stop() from another thread than the sink's.
 #pragma once
 
 #include <atomic>
 #include <map>
 #include <memory>
 #include <set>
-#include <thread>
 
-#include "base/backoff.h"
-#include "kube/api_connection.h"
-#include "kube/line_splitter.h"
+#include "kube/list_watch.h"
 #include "ports/pod_source.h"
 
 namespace pintle::kube {
@@ -34,7 +28,7 @@ struct PodWatchCounts {
   uint64_t lists = 0, watches = 0, events = 0, problems = 0;
 };
 
-class PodWatcher final : public ports::PodSource {
+class PodWatcher final : public ports::PodSource, private WatchedKind {
  public:
   // Contract: `clock` outlives the watcher.
   PodWatcher(Kubeconfig config, const Clock& clock, PodWatcherOptions options);
@@ -46,37 +40,23 @@ class PodWatcher final : public ports::PodSource {
   [[nodiscard]] PodWatchCounts counts() const;
 
  private:
-  enum class Next { kList, kWatch };
-  struct Step {
-    Next next = Next::kWatch;
-    bool healthy = true;  // false: wait before going on
-    Duration wait_at_least{};
-  };
-  void run(std::stop_token stop);
-  [[nodiscard]] Step list(std::stop_token stop);
-  [[nodiscard]] Result<std::string> list_page(const std::string& continue_token, std::stop_token stop, Duration& retry_after);
-  [[nodiscard]] Step watch(std::stop_token stop);
-  void handle_line(std::string_view line, Step& step);
-  void handle_pod(std::string_view object_json, bool deleted);
+  void list_begins() override;
+  [[nodiscard]] Result<ListHead> page(const std::string& body) override;
+  void list_ends() override;
+  void changed(std::string_view object_json, bool deleted) override;
+  void trouble(Trouble trouble, const std::string& error) override;
   void report(const std::string& origin, const std::string& error);
   void clear(const std::string& origin);
-  [[nodiscard]] Step failed(Next next, const Error& error);
-  [[nodiscard]] std::string selector_path() const;
 
-  // const after construction
-  const Kubeconfig config_;
-  const Clock& clock_;
-  const PodWatcherOptions options_;
   // own thread
   ports::PodSink* sink_ = nullptr;
-  std::unique_ptr<ApiConnection> connection_;
-  std::string resource_version_;
   std::map<std::string, ports::PodPtr> known_;  // by UID: what an undecodable newer version falls back to
   std::set<std::string> problems_;              // origins reported and not cleared
-  bool watch_ended_by_event_ = false;
+  std::map<std::string, ports::PodPtr> found_;  // by the list that is being read
+  std::map<std::string, std::string> refused_;  // by the same: origin -> error
   // any thread
-  std::atomic<uint64_t> lists_{0}, watches_{0}, events_{0}, problem_count_{0};
-  std::jthread thread_;
+  std::atomic<uint64_t> problem_count_{0};
+  ListWatch watch_;
 };
 
 }  // namespace pintle::kube

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -91,6 +92,9 @@ struct RemoveCgroup {
 using Action = std::variant<EnsureCgroup, AttachPrograms, MountVolumes, EnsureImage, RunSandbox, StartContainer, StopContainer,
                             RemoveContainer, StopSandbox, RemoveSandbox, InspectPod, UnmountVolumes, DetachPrograms, RemoveCgroup>;
 [[nodiscard]] std::string describe(const Action& action);  // "start container 'web' (attempt 0)"
+
+// The reason of an AttachPrograms for which there was no plan: whatever is attached stays, and a pod that has nothing waits.
+inline constexpr std::string_view kProgramPlanRefused = "ProgramPlanRefused";
 
 struct CgroupReady {
   CgroupId id;

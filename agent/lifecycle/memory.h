@@ -85,7 +85,8 @@ struct PodMemory {
   bool programs_tried = false, programs_unsupported = false, programs_check = false;
   int programs_failures = 0;
   Time programs_failed_at{};
-  std::string programs_error;  // empty when every hook is effective
+  std::string programs_error;       // empty when every hook is effective
+  std::string programs_plan_error;  // why there was no plan at the last try; what is attached stays as it is
   bool volumes_mounted = false, volumes_refresh = false;
   Time volumes_mounted_at{};
   // After a refresh that failed: the pod runs on with what it has, so nothing else waits for it.

@@ -53,6 +53,7 @@ bool programs_withhold(const Context& ctx) {
 }
 
 std::string programs_reason(const Context& ctx) {
+  if (!programs_effective(ctx.memory) && !ctx.memory.programs_plan_error.empty()) return ctx.memory.programs_plan_error;
   if (!ctx.memory.programs_error.empty()) return ctx.memory.programs_error;
   return "not attached yet";
 }
@@ -60,10 +61,16 @@ std::string programs_reason(const Context& ctx) {
 std::optional<ProgramsVerdict> programs_verdict(const Context& ctx) {
   const auto policy = ebpf_policy(ctx.pod, ctx.node);
   if (policy == EbpfPolicy::kOff) return ProgramsVerdict{false, "Off", "eBPF is switched off for this pod"};
-  if (programs_effective(ctx.memory)) return ProgramsVerdict{true, "Attached", ""};
+  const std::string& no_plan = ctx.memory.programs_plan_error;
+  if (programs_effective(ctx.memory))
+    return ProgramsVerdict{true, "Attached", no_plan.empty() ? "" : "what was attached stays in force, a new plan was refused: " + no_plan};
   if (ctx.memory.programs_tried)
     return ProgramsVerdict{false, policy == EbpfPolicy::kRequired ? "AttachRefused" : "Degraded", ctx.memory.programs_error};
-  if (const auto* known = find_condition(ctx.published(), kProgramsCondition))
+  const auto* known = find_condition(ctx.published(), kProgramsCondition);
+  // Found attached by an earlier run, it stays so: pinned programs do not wait for plans.
+  const bool was_attached = known != nullptr && known->status == model::ConditionStatus::kTrue;
+  if (!no_plan.empty() && !was_attached) return ProgramsVerdict{false, "PlanRefused", no_plan};
+  if (known != nullptr)
     return ProgramsVerdict{known->status == model::ConditionStatus::kTrue, known->reason, known->message};
   return std::nullopt;
 }
@@ -72,17 +79,22 @@ bool plan_programs(Context& ctx) {
   PodMemory& memory = ctx.memory;
   const auto policy = ebpf_policy(ctx.pod, ctx.node);
   if (policy == EbpfPolicy::kOff) return false;
-  bool due = !memory.programs_tried || memory.programs_check;
+  const bool lacks_plan = !memory.programs_tried && !memory.programs_plan_error.empty();
+  bool due = (!memory.programs_tried && !lacks_plan) || memory.programs_check;
   if (!due && !programs_effective(memory)) {
     // What the kernel does not have will not come while we run; a pod that waits for it still tries, in case it was loaded.
     if (policy == EbpfPolicy::kBestEffort && memory.programs_unsupported) return false;
-    const Duration delay = policy == EbpfPolicy::kRequired
+    const bool waits = policy == EbpfPolicy::kRequired || lacks_plan;
+    const Duration delay = waits
                                ? doubled(std::chrono::milliseconds(50), std::chrono::seconds(10), memory.programs_failures)
                                : doubled(std::chrono::seconds(10), std::chrono::seconds(300), memory.programs_failures);
     const Time until = memory.programs_failed_at + delay;
     if (ctx.now < until) {
       ctx.wake(until);
-      if (policy == EbpfPolicy::kRequired)
+      if (lacks_plan)
+        ctx.explain(fmt::format("waits for the plan of its eBPF programs: {}; tried again in {}", memory.programs_plan_error,
+                                format_duration(until - ctx.now)));
+      else if (waits)
         ctx.explain(fmt::format("waits for its required eBPF programs: {}; tried again in {}", memory.programs_error,
                                 format_duration(until - ctx.now)));
       return false;
@@ -95,7 +107,26 @@ bool plan_programs(Context& ctx) {
   return true;
 }
 
+namespace {
+
+// Nothing was tried, so nothing of what is attached has changed.
+void record_no_plan(PodMemory& memory, const Error& error, Time now) {
+  constexpr int kPatience = 5;  // failures: what is not known yet usually is within the second
+  memory.programs_check = false;
+  const bool is_news = memory.programs_plan_error != error.message();
+  memory.programs_plan_error = error.message().empty() ? std::string(to_string(error.code)) : error.message();
+  ++memory.programs_failures;
+  memory.programs_failed_at = now;
+  if (error.code == Code::kInvalid ? is_news : memory.programs_failures == kPatience)
+    memory.events.push_back(
+        {"", model::EventType::kWarning, "ProgramPlanRefused", "No plan for its eBPF programs: " + memory.programs_plan_error, now});
+}
+
+}  // namespace
+
 void record_programs(PodMemory& memory, const ActionOutcome& outcome, Time now) {
+  if (outcome.error && outcome.reason == kProgramPlanRefused) return record_no_plan(memory, *outcome.error, now);
+  memory.programs_plan_error.clear();
   const std::string before = memory.programs_error;
   memory.programs_tried = true;
   memory.programs_check = false;

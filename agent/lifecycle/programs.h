@@ -4,7 +4,8 @@
 // The gate before a pod's first instruction: its eBPF programs. Nothing of the pod is started before AttachPrograms has
 // reported every hook effective (policy required) or has at least been tried (best-effort). Programs that are refused are
 // tried again: 50 ms doubling to 10 s when the pod waits for them, 10 s doubling to 300 s when it runs without them.
-// Condition "pintle.dev/ProgramsAttached": True Attached; False AttachRefused (required), Degraded (best-effort), Off.
+// A pod for which there is no plan yet (ports/program_planner.h) waits whatever its policy says; one that has programs keeps them.
+// Condition "pintle.dev/ProgramsAttached": True Attached; False AttachRefused (required), Degraded (best-effort), PlanRefused, Off.
 #pragma once
 
 #include <optional>

@@ -95,6 +95,7 @@ void PolicyEngine::set_pod(const model::Pod& pod) {
   {
     const MutexLock lock(mu_);
     Local& local = take(pod);
+    local.told = true;
     replan(pod.uid(), local, news);
     tidy(news);
   }
@@ -130,7 +131,8 @@ Result<ProgramPlan> PolicyEngine::plan_for(const model::Pod& pod) {
     Touched touched;
     set_node(std::move(addresses), touched);
     apply(touched, news);
-    Local& local = take(pod);
+    const auto known = locals_.find(pod.uid());
+    Local& local = known != locals_.end() && known->second.told ? known->second : take(pod);
     plan = make_plan(pod.uid(), local);
     local.refused = !plan;
     if (plan) {

@@ -82,6 +82,7 @@ class PolicyEngine final : public ports::ProgramPlanner, public ports::PolicyVie
     model::StringMap labels, annotations;
     std::vector<model::NamedPort> ports;
     bool host_network = false;
+    bool told = false;  // by its source: newer than what a plan is asked with
     Result<model::ProgramSettings> settings;
     std::string group;                            // key; empty: no policy selects it
     uint32_t rows_id = 0;

@@ -172,7 +172,7 @@ class PodExecutor::Step {
     const auto cgroup = self_.state_of(uid_).cgroup;
     if (!cgroup) return failed({Code::kGone, 0, fmt::format("attach programs to pod '{}': its cgroup is not open", uid_.value())});
     Result<model::ProgramPlan> plan = ports_.planner == nullptr ? model::default_program_plan() : ports_.planner->plan_for(pod_);
-    if (!plan) return failed(std::move(plan).error());
+    if (!plan) return failed(std::move(plan).error(), std::string(lifecycle::kProgramPlanRefused));
     auto report = ports_.programs.attach({uid_, pod_.metadata.namespace_, pod_.metadata.name}, *cgroup, *plan);
     if (!report) return failed(std::move(report).error());
     reply_.outcome.value = *std::move(report);
@@ -211,7 +211,10 @@ class PodExecutor::Step {
     take(ports_.volumes.unmount(uid_));
     if (!reply_.outcome.error) keep([](PodState& state) { state.volumes.reset(); });
   }
-  void operator()(const DetachPrograms&) { take(ports_.programs.detach(uid_)); }
+  void operator()(const DetachPrograms&) {
+    take(ports_.programs.detach(uid_));
+    if (!reply_.outcome.error && ports_.planner != nullptr) ports_.planner->forget(uid_);
+  }
   void operator()(const RemoveCgroup&) {
     keep([](PodState& state) { state.cgroup.reset(); });  // an open directory would keep the removed cgroup alive
     take(ports_.cgroups.remove_pod(uid_));

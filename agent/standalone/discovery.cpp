@@ -11,18 +11,22 @@
 namespace pintle::standalone {
 namespace {
 
-constexpr const char* kGroup = "coordination.k8s.io";
-
 // The level of the API whose objects are spoken here; clients compare it with their own.
 Json version_document() {
   return {{"major", "1"},    {"minor", "32"},  {"gitVersion", "v1.32.0+pintle"}, {"gitCommit", ""}, {"gitTreeState", ""}, {"buildDate", ""},
           {"goVersion", ""}, {"compiler", ""}, {"platform", "linux/amd64"}};
 }
 
-Json group_document() {
-  const Json version = {{"groupVersion", fmt::format("{}/v1", kGroup)}, {"version", "v1"}};
-  return {
-      {"kind", "APIGroup"}, {"apiVersion", "v1"}, {"name", kGroup}, {"versions", Json::array({version})}, {"preferredVersion", version}};
+Json group_document(std::string_view group) {
+  const Json version = {{"groupVersion", fmt::format("{}/v1", group)}, {"version", "v1"}};
+  return {{"kind", "APIGroup"}, {"apiVersion", "v1"}, {"name", group}, {"versions", Json::array({version})}, {"preferredVersion", version}};
+}
+
+// The group of "<before>GROUP<after>", if it is one of ours.
+std::optional<std::string_view> group_in(const std::string& path, std::string_view before, std::string_view after) {
+  for (const auto group : api_groups())
+    if (path == fmt::format("{}{}{}", before, group, after)) return group;
+  return std::nullopt;
 }
 
 Json resource_entry(const ResourceType& type) {
@@ -86,12 +90,14 @@ Json openapi_v3(std::string_view group) {
 
 std::optional<Document> openapi_document(const std::string& path, const std::string& accept) {
   const auto json = [](const Json& document) { return Document{dump(document)}; };
-  if (path == "/openapi/v3")
-    return json({{"paths",
-                  {{"api/v1", {{"serverRelativeURL", "/openapi/v3/api/v1?hash=1"}}},
-                   {fmt::format("apis/{}/v1", kGroup), {{"serverRelativeURL", fmt::format("/openapi/v3/apis/{}/v1?hash=1", kGroup)}}}}}});
+  if (path == "/openapi/v3") {
+    Json paths = {{"api/v1", {{"serverRelativeURL", "/openapi/v3/api/v1?hash=1"}}}};
+    for (const auto group : api_groups())
+      paths[fmt::format("apis/{}/v1", group)] = {{"serverRelativeURL", fmt::format("/openapi/v3/apis/{}/v1?hash=1", group)}};
+    return json({{"paths", paths}});
+  }
   if (path == "/openapi/v3/api/v1") return json(openapi_v3(""));
-  if (path == fmt::format("/openapi/v3/apis/{}/v1", kGroup)) return json(openapi_v3(kGroup));
+  if (const auto group = group_in(path, "/openapi/v3/apis/", "/v1")) return json(openapi_v3(*group));
   if (path != "/openapi/v2") return std::nullopt;
   // Older clients read only the protobuf form. A document of no bytes is a valid one: it knows no kinds, so nothing is refused
   // by the client and the server has the word.
@@ -110,18 +116,27 @@ std::optional<Document> discovery_document(const std::string& path, const std::s
   const auto json = [](const Json& document) { return Document{dump(document)}; };
   if (path == "/healthz" || path == "/livez" || path == "/readyz") return Document{"ok", "text/plain; charset=utf-8"};
   if (path == "/version") return json(version_document());
-  if (path == "/")
-    return json({{"paths",
-                  {"/api", "/api/v1", "/apis", fmt::format("/apis/{}", kGroup), fmt::format("/apis/{}/v1", kGroup), "/healthz", "/livez",
-                   "/openapi/v2", "/openapi/v3", "/readyz", "/version"}}});
+  if (path == "/") {
+    Json paths = {"/api", "/api/v1", "/apis"};
+    for (const auto group : api_groups()) {
+      paths.push_back(fmt::format("/apis/{}", group));
+      paths.push_back(fmt::format("/apis/{}/v1", group));
+    }
+    for (const char* other : {"/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}) paths.push_back(other);
+    return json({{"paths", paths}});
+  }
   if (path == "/api")
     return json({{"kind", "APIVersions"},
                  {"versions", Json::array({"v1"})},
                  {"serverAddressByClientCIDRs", Json::array({{{"clientCIDR", "0.0.0.0/0"}, {"serverAddress", server_address}}})}});
-  if (path == "/apis") return json({{"kind", "APIGroupList"}, {"apiVersion", "v1"}, {"groups", Json::array({group_document()})}});
+  if (path == "/apis") {
+    Json groups = Json::array();
+    for (const auto group : api_groups()) groups.push_back(group_document(group));
+    return json({{"kind", "APIGroupList"}, {"apiVersion", "v1"}, {"groups", groups}});
+  }
   if (path == "/api/v1") return json(resource_list(""));
-  if (path == fmt::format("/apis/{}", kGroup)) return json(group_document());
-  if (path == fmt::format("/apis/{}/v1", kGroup)) return json(resource_list(kGroup));
+  if (const auto group = group_in(path, "/apis/", "")) return json(group_document(*group));
+  if (const auto group = group_in(path, "/apis/", "/v1")) return json(resource_list(*group));
   return openapi_document(path, accept);
 }
 

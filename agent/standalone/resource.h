@@ -23,6 +23,8 @@ struct ResourceType {
 };
 
 [[nodiscard]] std::span<const ResourceType> resource_types();
+// API groups beside the core one, each in version v1.
+[[nodiscard]] std::span<const std::string_view> api_groups();
 // nullptr: not served.
 [[nodiscard]] const ResourceType* find_resource_type(std::string_view group, std::string_view version, std::string_view plural);
 
@@ -35,6 +37,9 @@ extern const ResourceType& kSecrets;
 extern const ResourceType& kConfigMaps;
 extern const ResourceType& kServiceAccounts;
 extern const ResourceType& kLeases;
+extern const ResourceType& kServices;
+extern const ResourceType& kNetworkPolicies;
+extern const ResourceType& kEndpointSlices;
 }  // namespace resources
 
 }  // namespace pintle::standalone

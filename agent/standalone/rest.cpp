@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "standalone/metadata.h"
+#include "standalone/network_rules.h"
 #include "standalone/patch.h"
 #include "standalone/pod_rules.h"
 #include "standalone/protobuf_body.h"
@@ -128,6 +129,7 @@ ApiResult<void> Rest::prepare_create(const ObjectPath& path, Json& object, const
   PINTLE_TRY(check_namespace(path));
   PINTLE_TRY(start_metadata(type, path.namespace_, clock_.now(), object));
   if (&type == &resources::kSecrets) PINTLE_TRY(fold_secret(object));
+  PINTLE_TRY(check_network_object(type, object, options.strict));
   if (&type == &resources::kNamespaces) {
     object["status"] = {{"phase", "Active"}};
     object["metadata"]["labels"]["kubernetes.io/metadata.name"] = object["metadata"]["name"];
@@ -183,6 +185,7 @@ ApiResult<void> Rest::prepare_update(const ObjectPath& path, const Json& before,
   }
   if (&type == &resources::kSecrets) PINTLE_TRY(fold_secret(after));
   PINTLE_TRY(check_immutable(type, before, after));
+  PINTLE_TRY(check_network_object(type, after, options.strict));
   if (is_pod(type)) {
     PINTLE_TRY(validate_pod(after, options.strict));
     apply_pod_defaults(after);

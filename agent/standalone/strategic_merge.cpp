@@ -41,6 +41,14 @@ std::string_view merge_key(std::string_view field) {
   return it == kKeys.end() ? std::string_view() : it->second;
 }
 
+// A service's ports have no containerPort: there the key is another.
+std::string_view merge_key(std::string_view field, const Json& list) {
+  const std::string_view key = merge_key(field);
+  const bool of_service = field == "ports" && list.is_array() && !list.empty() && list.front().is_object() &&
+                          !list.front().contains("containerPort") && list.front().contains("port");
+  return of_service ? std::string_view("port") : key;
+}
+
 bool merges_as_set(std::string_view field) { return field == "finalizers" || field == "podCIDRs"; }
 
 ApiResult<Json> merge_object(const Json& object, const Json& patch, int depth);
@@ -78,7 +86,7 @@ void set_order(Json& list, const Json& order, const std::string& key) {
 }
 
 ApiResult<Json> merge_named_list(const Json& current, const Json& patch, std::string_view field, int depth) {
-  const std::string key(merge_key(field));
+  const std::string key(merge_key(field, patch));
   Json merged = current.is_array() ? current : Json::array();
   for (const auto& change : patch)
     if (text_at(change, "$patch") == "replace") merged = Json::array();  // the rest of the patch is the new list
@@ -131,7 +139,7 @@ void apply_list_directives(Json& merged, const Json& patch) {
     }
     if (name.starts_with(kOrder) && value.is_array()) {
       const std::string field = name.substr(kOrder.size());
-      if (const auto it = merged.find(field); it != merged.end() && it->is_array()) set_order(*it, value, std::string(merge_key(field)));
+      if (const auto it = merged.find(field); it != merged.end() && it->is_array()) set_order(*it, value, std::string(merge_key(field, value)));
     }
   }
 }

@@ -56,6 +56,10 @@ std::vector<Column> columns_of(const ResourceType& type) {
   if (type.plural == "namespaces") return {name, {"Status"}, age};
   if (type.plural == "serviceaccounts") return {name, {"Secrets", "integer"}, age};
   if (type.plural == "leases") return {name, {"Holder"}, age};
+  if (type.plural == "networkpolicies") return {name, {"Pod-Selector"}, age};
+  if (type.plural == "services")
+    return {name, {"Type"}, {"Cluster-IP"}, {"External-IP"}, {"Port(s)"}, age, {"Selector", "string", 1}};
+  if (type.plural == "endpointslices") return {name, {"AddressType"}, {"Ports"}, {"Endpoints"}, age};
   return {name, age};
 }
 
@@ -146,6 +150,56 @@ Json event_cells(const Json& event, Time now) {
           text_at(event, "metadata", "name")};
 }
 
+std::string pairs(const Json* map) {
+  std::string text;
+  if (map != nullptr && map->is_object())
+    for (const auto& [key, value] : map->items())
+      text += fmt::format("{}{}={}", text.empty() ? "" : ",", key, value.is_string() ? value.get<std::string>() : "");
+  return text;
+}
+
+// As kubectl writes a label selector: "app=web,tier in (a,b),!old".
+std::string selector_text(const Json& policy) {
+  std::string text = pairs(find(policy, "spec", "podSelector", "matchLabels"));
+  for (const auto& requirement : list_at(policy, "spec", "podSelector", "matchExpressions")) {
+    const std::string key = text_at(requirement, "key"), op = text_at(requirement, "operator");
+    std::string values;
+    for (const auto& value : list_at(requirement, "values"))
+      values += fmt::format("{}{}", values.empty() ? "" : ",", value.is_string() ? value.get<std::string>() : "");
+    if (!text.empty()) text += ',';
+    if (op == "In" || op == "NotIn")
+      text += fmt::format("{} {} ({})", key, op == "In" ? "in" : "notin", values);
+    else
+      text += (op == "DoesNotExist" ? "!" : "") + key;
+  }
+  return or_none(text);
+}
+
+Json service_cells(const Json& service, const std::string& name, const std::string& age) {
+  std::string ports;
+  for (const auto& port : list_at(service, "spec", "ports")) {
+    const std::string protocol = text_at(port, "protocol");
+    const auto node_port = integer_at(port, "nodePort");
+    ports += fmt::format("{}{}{}/{}", ports.empty() ? "" : ",", integer_at(port, "port").value_or(0),
+                         node_port ? fmt::format(":{}", *node_port) : "", protocol.empty() ? "TCP" : protocol);
+  }
+  const std::string type = text_at(service, "spec", "type");
+  return {name, type.empty() ? "ClusterIP" : type, or_none(text_at(service, "spec", "clusterIP")), "<none>", or_none(ports), age,
+          or_none(pairs(find(service, "spec", "selector")))};
+}
+
+// Three addresses, and how many more there are.
+Json slice_cells(const Json& slice, const std::string& name, const std::string& age) {
+  std::string ports, addresses;
+  for (const auto& port : list_at(slice, "ports")) ports += fmt::format("{}{}", ports.empty() ? "" : ",", integer_at(port, "port").value_or(0));
+  size_t count = 0;
+  for (const auto& endpoint : list_at(slice, "endpoints"))
+    for (const auto& address : list_at(endpoint, "addresses"))
+      if (++count <= 3) addresses += fmt::format("{}{}", addresses.empty() ? "" : ",", address.is_string() ? address.get<std::string>() : "");
+  if (count > 3) addresses += fmt::format(" + {} more...", count - 3);
+  return {name, text_at(slice, "addressType"), ports.empty() ? "<unset>" : ports, addresses.empty() ? "<unset>" : addresses, age};
+}
+
 Json cells_of(const ResourceType& type, const Json& object, Time now) {
   const std::string name = text_at(object, "metadata", "name");
   const std::string age = age_of(text_at(object, "metadata", "creationTimestamp"), now);
@@ -157,6 +211,9 @@ Json cells_of(const ResourceType& type, const Json& object, Time now) {
   if (type.plural == "namespaces") return {name, text_at(object, "status", "phase"), age};
   if (type.plural == "serviceaccounts") return {name, list_at(object, "secrets").size(), age};
   if (type.plural == "leases") return {name, text_at(object, "spec", "holderIdentity"), age};
+  if (type.plural == "networkpolicies") return {name, selector_text(object), age};
+  if (type.plural == "services") return service_cells(object, name, age);
+  if (type.plural == "endpointslices") return slice_cells(object, name, age);
   return {name, age};
 }
 

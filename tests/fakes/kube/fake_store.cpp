@@ -14,11 +14,19 @@ const char* kind_of(const std::string& resource) {
                                                            {"events", "Event"},
                                                            {"secrets", "Secret"},
                                                            {"configmaps", "ConfigMap"},
-                                                           {"serviceaccounts", "ServiceAccount"}};
+                                                           {"serviceaccounts", "ServiceAccount"},
+                                                           {"namespaces", "Namespace"},
+                                                           {"services", "Service"},
+                                                           {"networkpolicies", "NetworkPolicy"},
+                                                           {"endpointslices", "EndpointSlice"}};
   const auto at = kinds.find(resource);
   return at == kinds.end() ? "Object" : at->second;
 }
-const char* api_version_of(const std::string& resource) { return resource == "leases" ? "coordination.k8s.io/v1" : "v1"; }
+const char* api_version_of(const std::string& resource) {
+  if (resource == "leases") return "coordination.k8s.io/v1";
+  if (resource == "networkpolicies") return "networking.k8s.io/v1";
+  return resource == "endpointslices" ? "discovery.k8s.io/v1" : "v1";
+}
 
 // By which member the items of a list are told apart; null: the list is replaced whole.
 const char* merge_key(const std::string& list) {

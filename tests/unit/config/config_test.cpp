@@ -115,6 +115,13 @@ TEST_CASE("mistakes name file, line, field and fix") {
       {"pintle:\n  ebpf:\n    policy: on\n",
        "p.yaml:5: pintle.ebpf.policy: expected a string (required, best-effort, off), found the boolean on (quote it: \"on\")"},
       {"pintle:\n  ebpf:\n    policy: off\n", ""},
+      {"pintle:\n  ebpf:\n    networkPolicy: on\n",
+       "p.yaml:5: pintle.ebpf.networkPolicy: expected a string, found the boolean on (quote it: \"on\")"},
+      {"pintle:\n  ebpf:\n    networkPolicy: strict\n",
+       "p.yaml:5: pintle.ebpf.networkPolicy: 'strict' is not one of enforce, audit, off"},
+      {"pintle:\n  ebpf:\n    trace: [connect, dns]\n",
+       "p.yaml:5: pintle.ebpf.trace[1]: 'dns' is not one of connect, sendmsg, bind, accept, tcp"},
+      {"pintle:\n  ebpf:\n    sysctlWrites: never\n", "p.yaml:5: pintle.ebpf.sysctlWrites: 'never' is not one of allow, audit, deny"},
       {"pintle: {mode: companion}\n", "p.yaml:3: pintle.mode: 'companion' is not there yet; use standalone or node"},
       {"pintle: {mode: nod}\n", "p.yaml:3: pintle.mode: 'nod' is not one of standalone, node, companion (did you mean 'node'?)"},
       {"pintle: {mode: node}\n", "p.yaml:1: pintle.kubeconfig: is required in mode 'node'; name the file that reaches the API"},
@@ -150,6 +157,32 @@ TEST_CASE("other documents are refused") {
   CHECK(parse("", "p").error().context == "p:1: expected one document, found 0");
   CHECK(parse("kind: [", "p").error().context.starts_with("p:1: invalid YAML"));
   CHECK(load("/nonexistent/pintled.yaml").error().code == Code::kNotFound);
+}
+
+TEST_CASE("what programs do is read, defaulted by mode and written back") {
+  const auto read = [](const std::string& pintle) {
+    auto config = parse("apiVersion: pintle.dev/v1\nkind: PintleConfiguration\npintle:\n" + pintle, "p.yaml");
+    if (!config) FAIL(config.error().message());
+    return *std::move(config);
+  };
+  const auto given = read(
+      "  ebpf: {trace: [tcp, connect, tcp], networkPolicy: off, networkPolicyFailure: open, denyDevices: ['c 10:229 rw'], sysctlWrites: deny, "
+      "denySockopts: ['SOL_SOCKET:SO_MARK', '6:13']}\n");
+  const auto& programs = given.pintle.ebpf.programs;
+  CHECK(programs.traces == std::vector{model::Trace::kConnect, model::Trace::kTcp});
+  CHECK(programs.network_policy == model::Enforcement::kOff);
+  CHECK(programs.network_policy_failure == model::PolicyFailure::kOpen);
+  CHECK(programs.denied_devices.size() == 1);
+  CHECK(programs.sysctl_writes == model::Enforcement::kEnforce);
+  CHECK(programs.denied_sockopts == std::vector<model::SockoptRule>{{1, 36}, {6, 13}});
+  const auto again = parse(describe(given), "again");
+  REQUIRE(again);
+  CHECK(again->pintle.ebpf == given.pintle.ebpf);
+
+  CHECK(read("  mode: standalone\n").pintle.ebpf.programs.network_policy_failure == model::PolicyFailure::kClosed);
+  CHECK(read("  mode: node\n  kubeconfig: /k\n").pintle.ebpf.programs.network_policy_failure == model::PolicyFailure::kOpen);
+  CHECK(read("  mode: node\n  kubeconfig: /k\n  ebpf: {networkPolicyFailure: closed}\n").pintle.ebpf.programs.network_policy_failure ==
+        model::PolicyFailure::kClosed);
 }
 
 }  // namespace pintle::config

@@ -206,3 +206,60 @@ TEST_CASE("volumes are refreshed on request and nothing else happens") {
   rig.settle();
   CHECK(rig.log == std::vector<std::string>{"mount volumes"});
 }
+
+TEST_CASE("a pod without a plan waits, whatever its policy; one that has programs keeps them") {
+  std::optional<Error> refusal = Error{Code::kUnavailable, 0, "policies are not known yet"};
+  const auto no_plan = [&](const Action& a) -> std::optional<ActionOutcome> {
+    if (!std::holds_alternative<AttachPrograms>(a) || !refusal) return std::nullopt;
+    ActionOutcome out;
+    out.error = refusal;
+    out.reason = kProgramPlanRefused;
+    return out;
+  };
+  Rig rig(with_policy("best-effort"));
+  rig.fault = no_plan;
+  rig.settle();
+  for (int i = 0; i < 3; ++i) rig.wake();
+  CHECK(rig.count("run sandbox") == 0);
+  CHECK(rig.condition(kCondition).reason == "PlanRefused");
+  CHECK(rig.last.explanation.starts_with("waits for the plan of its eBPF programs: policies are not known yet"));
+  CHECK(rig.events.empty());  // what is not known yet usually is soon
+  for (int i = 0; i < 3; ++i) rig.wake();
+  CHECK(rig.was_told("Warning ProgramPlanRefused: No plan for its eBPF programs: policies are not known yet"));
+  refusal.reset();
+  rig.wake();
+  CHECK(rig.status().phase == Phase::kRunning);
+  CHECK(rig.condition(kCondition).reason == "Attached");
+
+  // An annotation that can't be read, while it runs.
+  refusal = Error{Code::kInvalid, 0, "annotation x: 'y' is not z"};
+  request_programs_check(rig.memory);
+  rig.settle();
+  CHECK(rig.status().phase == Phase::kRunning);
+  CHECK(rig.condition("Ready").status == model::ConditionStatus::kTrue);
+  CHECK(rig.condition(kCondition).status == model::ConditionStatus::kTrue);
+  CHECK(rig.condition(kCondition).message.find("'y' is not z") != std::string::npos);
+  CHECK(rig.was_told("Warning ProgramPlanRefused: No plan for its eBPF programs: annotation x: 'y' is not z"));
+  refusal.reset();
+  request_programs_check(rig.memory);
+  rig.settle();
+  CHECK(rig.condition(kCondition).message.empty());
+}
+
+TEST_CASE("after a restart, programs that were attached stay told as such while there is no plan") {
+  Rig rig(with_policy("required"));
+  rig.settle();
+  REQUIRE(rig.condition("Ready").status == model::ConditionStatus::kTrue);
+  rig.restart_agent();
+  rig.fault = [](const Action& a) -> std::optional<ActionOutcome> {
+    if (!std::holds_alternative<AttachPrograms>(a)) return std::nullopt;
+    ActionOutcome out;
+    out.error = Error{Code::kUnavailable, 0, "policies are not known yet"};
+    out.reason = kProgramPlanRefused;
+    return out;
+  };
+  rig.settle();
+  CHECK(rig.status().phase == Phase::kRunning);
+  CHECK(rig.condition("Ready").status == model::ConditionStatus::kTrue);
+  CHECK(rig.condition(kCondition).reason == "Attached");
+}

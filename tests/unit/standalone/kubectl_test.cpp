@@ -171,4 +171,35 @@ TEST_CASE("kubectl watches and reads logs") {
   CHECK(followed.text == "one\ntwo\nfollowed\n");
 }
 
+TEST_CASE("kubectl applies network policies, services and endpoint slices") {
+  Kubectl kubectl;
+  const std::string file = kubectl.f.dir / "net.yaml";
+  const std::string manifest =
+      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny}\nspec: {podSelector: {matchLabels: {app: web}}}\n"
+      "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.96.0.7, selector: {app: web}, ports: [{port: 80}]}\n"
+      "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\n"
+      "addressType: IPv4\nports: [{port: 80}]\nendpoints: [{addresses: [10.1.0.1]}]\n";
+  fakes::write_text(file, manifest);
+  const auto made = kubectl.ok("apply -f " + file);
+  CHECK(has(made, "networkpolicy.networking.k8s.io/deny created"));
+  CHECK(has(made, "service/web created"));
+  CHECK(has(made, "endpointslice.discovery.k8s.io/web-1 created"));
+  CHECK(has(kubectl.ok("apply -f " + file), "networkpolicy.networking.k8s.io/deny unchanged"));
+  CHECK(has(kubectl.ok("get netpol"), "app=web"));
+  CHECK(kubectl.ok("get netpol deny -o jsonpath='{.spec.policyTypes[0]}'") == "Ingress");
+  CHECK(has(kubectl.ok("get svc"), "10.96.0.7"));
+  CHECK(has(kubectl.ok("get endpointslices"), "10.1.0.1"));
+  const std::string changed = kubectl.f.dir / "changed.yaml";
+  fakes::write_text(changed,
+                    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny}\nspec: {podSelector: {matchLabels: {app: web}}, "
+                    "ingress: [{from: [{podSelector: {}}], ports: [{port: 80}]}]}\n");
+  CHECK(has(kubectl.ok("apply -f " + changed), "deny configured"));
+  CHECK(kubectl.ok("get netpol deny -o jsonpath='{.spec.ingress[0].ports[0].port}'") == "80");
+  const std::string bad = kubectl.f.dir / "bad.yaml";
+  fakes::write_text(bad, "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: bad}\nspec: {podSelector: {}, ingress: [{from: [{ipBlock: "
+                         "{cidr: 10.0.0.0/99}}]}]}\n");
+  CHECK(has(kubectl.refused("apply -f " + bad), "10.0.0.0/99"));
+  CHECK(has(kubectl.ok("delete netpol deny"), "deleted"));
+}
+
 }  // namespace pintle::standalone

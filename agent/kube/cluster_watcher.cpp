@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "kube/cluster_watcher.h"
+
+#include <fmt/format.h>
+
+#include "codec/network_policy.h"
+#include "codec/object_name.h"
+
+namespace pintle::kube {
+namespace {
+
+using ports::ClusterKind;
+
+struct Place {
+  ClusterKind kind;
+  const char *what, *path;
+};
+constexpr Place kPlaces[] = {{ClusterKind::kPolicies, "networkpolicies", "/apis/networking.k8s.io/v1/networkpolicies"},
+                             {ClusterKind::kNamespaces, "namespaces", "/api/v1/namespaces"},
+                             {ClusterKind::kPods, "pods", "/api/v1/pods"},
+                             {ClusterKind::kServices, "services", "/api/v1/services"},
+                             {ClusterKind::kEndpointSlices, "endpointslices", "/apis/discovery.k8s.io/v1/endpointslices"}};
+
+const Place& place_of(ClusterKind kind) {
+  for (const auto& place : kPlaces)
+    if (place.kind == kind) return place;
+  return kPlaces[0];
+}
+
+Result<ports::ClusterObject> decode(ClusterKind kind, std::string_view json) {
+  switch (kind) {
+    case ClusterKind::kPolicies: return codec::decode_network_policy(json);
+    case ClusterKind::kNamespaces: return codec::decode_namespace_view(json);
+    case ClusterKind::kPods: return codec::decode_pod_view(json);
+    case ClusterKind::kServices: return codec::decode_service_view(json);
+    case ClusterKind::kEndpointSlices: return codec::decode_endpoint_slice_view(json);
+  }
+  return fail(Code::kInternal, "no such kind");
+}
+
+}  // namespace
+
+class ClusterWatcher::Kind final : private WatchedKind {
+ public:
+  Kind(ClusterWatcher& owner, ClusterKind kind)
+      : owner_(owner),
+        kind_(kind),
+        watch_(owner.config_, owner.clock_,
+               {.name = fmt::format("{}-watch", place_of(kind).what),
+                .what = place_of(kind).what,
+                .path = place_of(kind).path,
+                .page_size = owner.options_.page_size,
+                .backoff = owner.options_.backoff},
+               *this) {}
+  ~Kind() override { stop(); }
+  [[nodiscard]] Status start() { return watch_.start(); }
+  void stop() { watch_.stop(); }
+
+ private:
+  void list_begins() override { set_ = {.kind = kind_, .objects = {}, .unreadable = {}}; }
+
+  Result<ListHead> page(const std::string& body) override {
+    PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
+    for (const auto& item : list.items) {
+      if (auto object = decode(kind_, item))
+        set_.objects.push_back(*std::move(object));
+      else if (auto one = unreadable(item, object.error()))
+        set_.unreadable.push_back(*std::move(one));
+    }
+    return ListHead{list.resource_version, list.continue_token};
+  }
+
+  void list_ends() override {
+    names_.clear();
+    if (kind_ == ClusterKind::kPolicies) {
+      for (const auto& object : set_.objects) names_.insert(std::get<model::NetworkPolicy>(object).full_name());
+      for (const auto& one : set_.unreadable) names_.insert(one.namespace_ + "/" + one.name);
+    }
+    owner_.sink_.deliver(std::exchange(set_, {}));
+    told();
+  }
+
+  void changed(std::string_view json, bool deleted) override {
+    const auto name = codec::decode_object_name(json);
+    if (!name || name->name.empty()) return trouble(Trouble::kStream, fmt::format("{}: an object without a name", place_of(kind_).what));
+    if (deleted) {
+      names_.erase(name->full_name());
+      owner_.sink_.deliver(ports::ClusterGone{kind_, name->namespace_, name->name});
+      return told();
+    }
+    if (kind_ == ClusterKind::kPolicies) names_.insert(name->full_name());
+    if (auto object = decode(kind_, json))
+      owner_.sink_.deliver(ports::ClusterUpsert{*std::move(object)});
+    else if (auto one = unreadable(json, object.error()))
+      owner_.sink_.deliver(*std::move(one));
+    told();
+  }
+
+  void trouble(Trouble trouble, const std::string& error) override {
+    if (trouble == Trouble::kStream && error.empty()) return;
+    if (error.empty() && !troubled_) return;
+    troubled_ = !error.empty();
+    owner_.sink_.deliver(ports::ClusterTrouble{kind_, error});
+  }
+
+  [[nodiscard]] std::optional<ports::ClusterUnreadable> unreadable(std::string_view json, const Error& error) const {
+    const auto name = codec::decode_object_name(json);
+    if (!name || name->name.empty()) return std::nullopt;
+    ports::ClusterUnreadable one{.kind = kind_, .namespace_ = name->namespace_, .name = name->name, .error = error.message(), .closed = {}};
+    if (kind_ == ClusterKind::kPolicies) one.closed = codec::closed_policy(json);
+    return one;
+  }
+
+  void told() {
+    if (kind_ == ClusterKind::kPolicies) owner_.policies_known(names_.size());
+  }
+
+  ClusterWatcher& owner_;
+  const ClusterKind kind_;
+  // own thread
+  ports::ClusterSet set_;
+  std::set<std::string> names_;  // of policies
+  bool troubled_ = false;
+  ListWatch watch_;
+};
+
+ClusterWatcher::ClusterWatcher(Kubeconfig config, const Clock& clock, ClusterWatcherOptions options, ports::ClusterSink& sink)
+    : config_(std::move(config)), clock_(clock), options_(options), sink_(sink) {}
+ClusterWatcher::~ClusterWatcher() { stop(); }
+
+Status ClusterWatcher::start() {
+  policies_ = std::make_unique<Kind>(*this, ClusterKind::kPolicies);
+  return policies_->start();
+}
+
+void ClusterWatcher::stop() {
+  std::vector<std::unique_ptr<Kind>> others;
+  {
+    const MutexLock lock(mu_);
+    stopped_ = true;
+    others.swap(others_);
+  }
+  if (policies_) policies_->stop();
+  for (const auto& kind : others) kind->stop();
+}
+
+size_t ClusterWatcher::watched_kinds() {
+  const MutexLock lock(mu_);
+  return (policies_ ? 1 : 0) + others_.size();
+}
+
+// On the policies' thread.
+void ClusterWatcher::policies_known(size_t count) {
+  std::vector<std::unique_ptr<Kind>> ended;
+  {
+    const MutexLock lock(mu_);
+    if (stopped_ || (count > 0) != others_.empty()) return;
+    if (count == 0) {
+      ended.swap(others_);
+    } else {
+      for (const auto kind : ports::kAllClusterKinds) {
+        if (kind == ClusterKind::kPolicies) continue;
+        auto made = std::make_unique<Kind>(*this, kind);
+        // No descriptors left: told, and the policies stay unsynced, which holds or lets through as each pod says.
+        if (const auto started = made->start(); !started)
+          sink_.deliver(ports::ClusterTrouble{kind, started.error().message()});
+        else
+          others_.push_back(std::move(made));
+      }
+    }
+  }
+  if (ended.empty()) return;
+  for (const auto& kind : ended) kind->stop();
+  sink_.deliver(ports::ClusterUnwatched{});
+}
+
+}  // namespace pintle::kube
