@@ -226,15 +226,15 @@ class Agent::Parts {
     loop = std::make_unique<reconcile::LoopThread>(clock);
     policies = std::make_unique<PolicySide>(
         api->kubeconfig(), config, clock,
-        PolicySide::Outputs{.plan_changed =
-                                [this](const PodUid& uid) {
-                                  loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_programs(uid, now); });
-                                },
-                            .problem = [this](const policy::PolicyProblem& problem) { tell_problem(problem); }});
+        PolicySide::Outputs{
+            .plan_changed =
+                [this](const PodUid& uid) { loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_programs(uid, now); }); },
+            .problem = [this](const policy::PolicyProblem& problem) { tell_problem(problem); }});
     workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{
         .name = "worker", .on_quiet = [] { (void)::malloc_trim(0); }});  // pages inside the heap that a burst left free
     executor = std::make_unique<reconcile::PodExecutor>(
-        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &policies->engine()}, clock, reads,
+        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &policies->engine()}, clock,
+        reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
                                                              ? size_t{1}
                                                              : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16)),

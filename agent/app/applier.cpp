@@ -54,13 +54,16 @@ ports::ApplyReply Applier::apply(const std::string& manifest, const std::string&
   ports::ApplyReply reply;
   const auto parsed = codec::parse_pod_manifest(manifest, origin);  // strict: unknown fields, types and validation of pods
   for (const auto& error : parsed.errors) reply.errors.push_back(error.message());
-  const auto documents = codec::parse_manifest(manifest, origin);
+  auto documents = codec::parse_manifest(manifest, origin);
+  // Pods last: what they mount, and the policies that they are to start under, should be there first.
+  std::ranges::stable_partition(documents.objects, [](const auto& object) { return object.kind != "Pod"; });
   for (const auto& object : documents.objects) {
     const std::string namespace_ = object.namespace_.empty() ? "default" : object.namespace_;
     const Kind* kind = find_kind(object.kind);
     if (kind == nullptr) {
       reply.errors.push_back(
-          fmt::format("{}:{}: kind '{}' is not served here (Pod, ConfigMap, Secret, Namespace, Service, EndpointSlice, NetworkPolicy)", origin, object.line, object.kind));
+          fmt::format("{}:{}: kind '{}' is not served here (Pod, ConfigMap, Secret, Namespace, Service, EndpointSlice, NetworkPolicy)",
+                      origin, object.line, object.kind));
       continue;
     }
     if (object.kind == "Pod" && std::ranges::none_of(parsed.pods, [&](const model::Pod& pod) {
@@ -105,8 +108,9 @@ Status Applier::delete_pod(const std::string& namespace_, const std::string& nam
 Result<std::string> Applier::list_json(const std::string& kind, const std::string& namespace_, std::stop_token stop) {
   const Kind* known = find_kind(kind);
   if (known == nullptr)
-    return fail(Code::kInvalid,
-                fmt::format("kind '{}' is not served (pods, nodes, events, configmaps, secrets, namespaces, leases, services, endpointslices, networkpolicies)", kind));
+    return fail(Code::kInvalid, fmt::format("kind '{}' is not served (pods, nodes, events, configmaps, secrets, namespaces, leases, "
+                                            "services, endpointslices, networkpolicies)",
+                                            kind));
   return connection_.request({.method = "GET", .path = collection(*known, namespace_)}, std::move(stop));
 }
 

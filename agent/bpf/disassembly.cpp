@@ -13,8 +13,10 @@
 namespace pintle::bpf {
 namespace {
 
-constexpr std::array<std::string_view, 16> kAlu = {"+=", "-=", "*=", "/=", "|=", "&=", "<<=", ">>=", "neg", "%=", "^=", "=", "s>>=", "endian", "", ""};
-constexpr std::array<std::string_view, 16> kJump = {"ja", "==", ">", ">=", "&", "!=", "s>", "s>=", "call", "exit", "<", "<=", "s<", "s<=", "", ""};
+constexpr std::array<std::string_view, 16> kAlu = {
+    "+=", "-=", "*=", "/=", "|=", "&=", "<<=", ">>=", "neg", "%=", "^=", "=", "s>>=", "endian", "", ""};
+constexpr std::array<std::string_view, 16> kJump = {
+    "ja", "==", ">", ">=", "&", "!=", "s>", "s>=", "call", "exit", "<", "<=", "s<", "s<=", "", ""};
 
 std::string_view size_name(uint8_t code) {
   switch (BPF_SIZE(code)) {
@@ -38,7 +40,8 @@ std::string alu(const bpf_insn& i) {
   if (i.off == 1 && BPF_OP(i.code) == BPF_DIV) op = "s/=";
   if (i.off == 1 && BPF_OP(i.code) == BPF_MOD) op = "s%=";
   if (BPF_SRC(i.code) == BPF_K) return fmt::format("{}{} {} {}", reg, dst, op, i.imm);
-  const std::string from = BPF_OP(i.code) == BPF_MOV && i.off > 1 ? fmt::format("(s{}){}{}", i.off, reg, src) : fmt::format("{}{}", reg, src);
+  const std::string from =
+      BPF_OP(i.code) == BPF_MOV && i.off > 1 ? fmt::format("(s{}){}{}", i.off, reg, src) : fmt::format("{}{}", reg, src);
   return fmt::format("{}{} {} {}", reg, dst, op, from);
 }
 
@@ -97,7 +100,8 @@ std::string text_of(const bpf_insn& i, const bpf_insn* next, const CallName& nam
     case BPF_ALU:
     case BPF_ALU64: return alu(i);
     case BPF_LDX:
-      if (BPF_MODE(i.code) == 0x80) return fmt::format("r{} = *(s{} *)(r{} {:+d})", unsigned{i.dst_reg}, size_name(i.code).substr(1), unsigned{i.src_reg}, i.off);
+      if (BPF_MODE(i.code) == 0x80)
+        return fmt::format("r{} = *(s{} *)(r{} {:+d})", unsigned{i.dst_reg}, size_name(i.code).substr(1), unsigned{i.src_reg}, i.off);
       return fmt::format("r{} = {}", unsigned{i.dst_reg}, memory(i.code, i.src_reg, i.off));
     case BPF_ST: return fmt::format("{} = {}", memory(i.code, i.dst_reg, i.off), i.imm);
     case BPF_STX:

@@ -30,7 +30,7 @@ class PinInventory final : public ports::ProgramInventory {
   };
   struct Sources {
     PinLayout layout;
-    std::function<Held()> held;                          // null: only what is pinned
+    std::function<Held()> held;                           // null: only what is pinned
     std::function<std::vector<RingCount>()> ring_counts;  // null: zeros
   };
   // The clock must outlive this.

@@ -358,7 +358,8 @@ Result<ListText> decode_list(std::string_view json) {
       metadata("resourceVersion", out.resource_version);
       metadata("continue", out.continue_token);
     });
-    fields.with("items", [&](const Cursor& items) { each_item(items, [&](const Cursor& at) { out.items.push_back(to_json(at.node())); }); });
+    fields.with("items",
+                [&](const Cursor& items) { each_item(items, [&](const Cursor& at) { out.items.push_back(to_json(at.node())); }); });
   }
   if (!log.empty()) return std::unexpected(log.first_error());
   return out;

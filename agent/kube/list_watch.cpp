@@ -156,7 +156,8 @@ void ListWatch::handle_line(std::string_view line, Step& step) {
     return;
   }
   events_.fetch_add(1);
-  if (event->kind != codec::WatchEvent::Kind::kBookmark) kind_.changed(event->object_json, event->kind == codec::WatchEvent::Kind::kDeleted);
+  if (event->kind != codec::WatchEvent::Kind::kBookmark)
+    kind_.changed(event->object_json, event->kind == codec::WatchEvent::Kind::kDeleted);
   if (!event->resource_version.empty()) resource_version_ = event->resource_version;
 }
 

@@ -70,8 +70,7 @@ std::optional<ProgramsVerdict> programs_verdict(const Context& ctx) {
   // Found attached by an earlier run, it stays so: pinned programs do not wait for plans.
   const bool was_attached = known != nullptr && known->status == model::ConditionStatus::kTrue;
   if (!no_plan.empty() && !was_attached) return ProgramsVerdict{false, "PlanRefused", no_plan};
-  if (known != nullptr)
-    return ProgramsVerdict{known->status == model::ConditionStatus::kTrue, known->reason, known->message};
+  if (known != nullptr) return ProgramsVerdict{known->status == model::ConditionStatus::kTrue, known->reason, known->message};
   return std::nullopt;
 }
 
@@ -85,9 +84,8 @@ bool plan_programs(Context& ctx) {
     // What the kernel does not have will not come while we run; a pod that waits for it still tries, in case it was loaded.
     if (policy == EbpfPolicy::kBestEffort && memory.programs_unsupported) return false;
     const bool waits = policy == EbpfPolicy::kRequired || lacks_plan;
-    const Duration delay = waits
-                               ? doubled(std::chrono::milliseconds(50), std::chrono::seconds(10), memory.programs_failures)
-                               : doubled(std::chrono::seconds(10), std::chrono::seconds(300), memory.programs_failures);
+    const Duration delay = waits ? doubled(std::chrono::milliseconds(50), std::chrono::seconds(10), memory.programs_failures)
+                                 : doubled(std::chrono::seconds(10), std::chrono::seconds(300), memory.programs_failures);
     const Time until = memory.programs_failed_at + delay;
     if (ctx.now < until) {
       ctx.wake(until);

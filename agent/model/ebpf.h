@@ -16,20 +16,7 @@
 namespace pintle::model {
 
 // cgroup hooks, in the order in which they are attached. Which of them a pod gets is its ProgramPlan's to say.
-enum class Hook {
-  kIngress,
-  kEgress,
-  kConnect4,
-  kConnect6,
-  kSendmsg4,
-  kSendmsg6,
-  kBind4,
-  kBind6,
-  kSockOps,
-  kDevice,
-  kSysctl,
-  kSetsockopt
-};
+enum class Hook { kIngress, kEgress, kConnect4, kConnect6, kSendmsg4, kSendmsg6, kBind4, kBind6, kSockOps, kDevice, kSysctl, kSetsockopt };
 inline constexpr Hook kAllHooks[] = {Hook::kIngress, Hook::kEgress, Hook::kConnect4, Hook::kConnect6, Hook::kSendmsg4, Hook::kSendmsg6,
                                      Hook::kBind4,   Hook::kBind6,  Hook::kSockOps,  Hook::kDevice,   Hook::kSysctl,   Hook::kSetsockopt};
 inline constexpr size_t kHookCount = std::size(kAllHooks);
@@ -51,7 +38,7 @@ enum class Trace { kConnect, kSendmsg, kBind, kAccept, kTcp };
 
 // A device the pod may not use, whatever its runtime allows it (programs of a cgroup are ANDed).
 struct DeviceRule {
-  char type = 'a';                      // 'c', 'b', or 'a' for both
+  char type = 'a';                       // 'c', 'b', or 'a' for both
   std::optional<uint32_t> major, minor;  // none: all
   bool read = false, write = false, mknod = false;
   bool operator==(const DeviceRule&) const = default;
@@ -162,9 +149,9 @@ struct ProgramEvent {
   ProgramEventKind kind = ProgramEventKind::kExec;
   PodUid uid;  // empty: not (or no longer) a pod of ours
   CgroupId cgroup_id;
-  Time time;          // kernel time (CLOCK_BOOTTIME), converted to wall time
+  Time time;              // kernel time (CLOCK_BOOTTIME), converted to wall time
   uint64_t sequence = 0;  // of this pod and ring, without gaps where nothing was lost
-  uint32_t pid = 0;   // thread group id
+  uint32_t pid = 0;       // thread group id
   std::string comm;
   Verdict verdict = Verdict::kAllowed;
   int32_t exit_code = 0;    // kExit: wait status as in waitpid(2)

@@ -35,9 +35,9 @@ struct LabelSelector {
 };
 
 struct NetworkPolicyPort {
-  uint8_t protocol = 6;                                // IPPROTO_TCP, _UDP, _SCTP
+  uint8_t protocol = 6;                                     // IPPROTO_TCP, _UDP, _SCTP
   std::variant<std::monostate, int32_t, std::string> port;  // none: every port of the protocol
-  std::optional<int32_t> end_port;                     // with a number only
+  std::optional<int32_t> end_port;                          // with a number only
   bool operator==(const NetworkPolicyPort&) const = default;
 };
 struct IpBlock {

@@ -118,7 +118,8 @@ Result<Enforcement> read_sysctl_writes(std::string_view text) {
 }
 
 Result<DeviceRule> read_device_rule(std::string_view text) {
-  constexpr std::string_view kAllowed = "a device rule: c, b or a for the type, MAJOR:MINOR with * for all, and some of r, w, m, as in \"c 10:229 rw\"";
+  constexpr std::string_view kAllowed =
+      "a device rule: c, b or a for the type, MAJOR:MINOR with * for all, and some of r, w, m, as in \"c 10:229 rw\"";
   const size_t first = text.find(' '), colon = text.find(':');
   if (first != 1 || colon == std::string_view::npos) return bad(text, kAllowed);
   const std::string_view numbers = trimmed(text.substr(1));
@@ -174,7 +175,8 @@ Result<ProgramSettings> settings_for(const StringMap& annotations, const Program
     const auto found = annotations.find(std::string(key));
     if (found == annotations.end()) return {};
     auto value = read(trimmed(found->second));
-    if (!value) return std::unexpected(with_context(value.error(), fmt::format("annotation {}: \"{}\"", key, found->second.substr(0, 120))));
+    if (!value)
+      return std::unexpected(with_context(value.error(), fmt::format("annotation {}: \"{}\"", key, found->second.substr(0, 120))));
     into = *std::move(value);
     return {};
   };

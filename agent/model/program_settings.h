@@ -16,12 +16,12 @@
 
 namespace pintle::model {
 
-inline constexpr std::string_view kTraceAnnotation = "pintle.dev/ebpf-trace";                           // "connect,bind,tcp"; "" for none
-inline constexpr std::string_view kNetworkPolicyAnnotation = "pintle.dev/network-policy";               // enforce | audit | off
+inline constexpr std::string_view kTraceAnnotation = "pintle.dev/ebpf-trace";                             // "connect,bind,tcp"; "" for none
+inline constexpr std::string_view kNetworkPolicyAnnotation = "pintle.dev/network-policy";                 // enforce | audit | off
 inline constexpr std::string_view kNetworkPolicyFailureAnnotation = "pintle.dev/network-policy-failure";  // closed | open
-inline constexpr std::string_view kDenyDevicesAnnotation = "pintle.dev/deny-devices";                   // "c 10:229 rw, b *:* rwm"
-inline constexpr std::string_view kSysctlWritesAnnotation = "pintle.dev/sysctl-writes";                 // allow | audit | deny
-inline constexpr std::string_view kDenySockoptsAnnotation = "pintle.dev/deny-sockopts";                 // "1:36, SOL_SOCKET:SO_MARK"
+inline constexpr std::string_view kDenyDevicesAnnotation = "pintle.dev/deny-devices";                     // "c 10:229 rw, b *:* rwm"
+inline constexpr std::string_view kSysctlWritesAnnotation = "pintle.dev/sysctl-writes";                   // allow | audit | deny
+inline constexpr std::string_view kDenySockoptsAnnotation = "pintle.dev/deny-sockopts";                   // "1:36, SOL_SOCKET:SO_MARK"
 
 // What becomes of a new pod while the policies that may select it are not known.
 enum class PolicyFailure { kClosed, kOpen };  // it is held; it starts without

@@ -54,7 +54,8 @@ class Direction {
   void add(const NetworkPolicy& policy, const NetworkPolicyRule& rule) {
     // In egress the names are the other end's: a pod's are its own, addresses have none.
     const bool per_pod = way_ == Way::kEgress && has_named_port(rule);
-    const std::span<const NamedPort> names = way_ == Way::kIngress ? std::span<const NamedPort>(subject_.ports) : std::span<const NamedPort>();
+    const std::span<const NamedPort> names =
+        way_ == Way::kIngress ? std::span<const NamedPort>(subject_.ports) : std::span<const NamedPort>();
     const Ports ports = ports_of(rule, names);
     if (rule.peers.empty()) {
       grants.allow(kAnywhere, {}, ports);

@@ -206,8 +206,8 @@ void PolicyEngine::take_unreadable(ports::ClusterUnreadable& one, Touched& touch
     return report(news, fmt::format("{}:{}/{}", plural(one.kind), one.namespace_, one.name), one.error);
   const auto known = policies_.find(one.namespace_ + "/" + one.name);
   if (known == policies_.end())
-    return take_policy(std::move(one.closed), fmt::format("{}; the pods that it selects are closed until it can be read", one.error), touched,
-                       news);
+    return take_policy(std::move(one.closed), fmt::format("{}; the pods that it selects are closed until it can be read", one.error),
+                       touched, news);
   // Fail safe: neither forgotten nor guessed at.
   known->second.error = fmt::format("{}; its last version that could be read stays in force", one.error);
   report(news, origin_of(known->second.policy), known->second.error, &known->second.policy);

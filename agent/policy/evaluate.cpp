@@ -95,7 +95,8 @@ std::optional<std::string> allowing_service(const Subject& subject, const Cluste
               const bool own = std::ranges::find(subject.own, address) != subject.own.end();
               const auto rule = own ? std::optional<std::string>("the pod itself") : allowing_rule(subject, cluster, behind);
               if (rule)
-                return fmt::format("it is service '{}/{}', and to {}:{} behind it: {}", space, name, to_string(address), target.port, *rule);
+                return fmt::format("it is service '{}/{}', and to {}:{} behind it: {}", space, name, to_string(address), target.port,
+                                   *rule);
             }
       }
     }

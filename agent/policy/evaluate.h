@@ -13,10 +13,10 @@
 namespace pintle::policy {
 
 struct Flow {
-  bool ingress = false;    // towards the subject, else from it
-  model::IpAddress peer;   // the other end
+  bool ingress = false;   // towards the subject, else from it
+  model::IpAddress peer;  // the other end
   uint8_t protocol = 6;
-  uint16_t port = 0;       // of the end that is talked to
+  uint16_t port = 0;  // of the end that is talked to
 };
 struct Opinion {
   bool allowed = true;

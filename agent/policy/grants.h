@@ -36,10 +36,10 @@ class Grants {
     auto operator<=>(const Mark&) const = default;
   };
   std::vector<Mark> marks_;
-  std::vector<uint32_t> ports_of_;        // by grant
-  std::vector<Ports> ports_;              // unlike each other
-  std::map<Ports, uint32_t> number_;      // their place in ports_
-  std::map<uint32_t, uint32_t> plain_;    // the one grant without exceptions on these ports
+  std::vector<uint32_t> ports_of_;      // by grant
+  std::vector<Ports> ports_;            // unlike each other
+  std::map<Ports, uint32_t> number_;    // their place in ports_
+  std::map<uint32_t, uint32_t> plain_;  // the one grant without exceptions on these ports
 };
 
 // Finds the class of an address quickly in rows that many addresses are looked up in.

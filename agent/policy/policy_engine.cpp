@@ -71,9 +71,10 @@ PolicyEngine::Local& PolicyEngine::take(const model::Pod& pod) {
               .problem = {}};
   if (fresh.settings && options_.defaults.network_policy == Enforcement::kOff) {
     if (fresh.settings->network_policy != Enforcement::kOff)
-      fresh.settings = fail(Code::kInvalid, fmt::format("annotation {}: \"{}\": network policy is off on this node (pintle.ebpf.networkPolicy); "
-                                                        "remove the annotation or set it to off",
-                                                        model::kNetworkPolicyAnnotation, to_string(fresh.settings->network_policy)));
+      fresh.settings =
+          fail(Code::kInvalid, fmt::format("annotation {}: \"{}\": network policy is off on this node (pintle.ebpf.networkPolicy); "
+                                           "remove the annotation or set it to off",
+                                           model::kNetworkPolicyAnnotation, to_string(fresh.settings->network_policy)));
   }
   const auto off = pod.metadata.annotations.find(std::string(model::kEbpfPolicyAnnotation));
   fresh.wants_programs = off == pod.metadata.annotations.end() || off->second != to_string(model::EbpfPolicy::kOff);
@@ -267,9 +268,10 @@ Result<ProgramPlan> PolicyEngine::make_plan(const PodUid& uid, Local& local) {
       plan.isolate_egress = local.plan->isolate_egress;
       if (plan.network_policy != 0) plan.network = settings.network_policy;
     } else if (closed) {
-      return fail(Code::kUnavailable, fmt::format("the cluster's network policies are not known yet{}; the pod is held until they are ({}: closed)",
-                                                  problems_.contains("networkpolicies") ? " (see 'pintlectl status')" : "",
-                                                  model::kNetworkPolicyFailureAnnotation));
+      return fail(
+          Code::kUnavailable,
+          fmt::format("the cluster's network policies are not known yet{}; the pod is held until they are ({}: closed)",
+                      problems_.contains("networkpolicies") ? " (see 'pintlectl status')" : "", model::kNetworkPolicyFailureAnnotation));
     }
     plan.hooks = model::hooks_for(plan);
     return plan;

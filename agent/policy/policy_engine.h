@@ -30,9 +30,9 @@ namespace pintle::policy {
 
 // Something about policies that people must know. Empty `error`: it is well again.
 struct PolicyProblem {
-  std::string origin;                       // "networkpolicy:default/web", "networkpolicies"
+  std::string origin;  // "networkpolicy:default/web", "networkpolicies"
   std::string error;
-  std::string namespace_, name, uid;        // of the NetworkPolicy meant; empty: none in particular
+  std::string namespace_, name, uid;  // of the NetworkPolicy meant; empty: none in particular
 };
 
 struct EngineOptions {
@@ -53,9 +53,9 @@ class PolicyEngine final : public ports::ProgramPlanner, public ports::PolicyVie
   PolicyEngine(ports::PolicyTables& tables, const Clock& clock, EngineOptions options, EngineOutputs outputs);
 
   // --- this node's pods ---
-  void set_pod(const model::Pod& pod);   // as its source has it now
-  void remove_pod(const PodUid& uid);    // its source has it no more; one that has a plan keeps it until forget()
-  void set_pods_ready();                 // every pod of this node has been told once
+  void set_pod(const model::Pod& pod);  // as its source has it now
+  void remove_pod(const PodUid& uid);   // its source has it no more; one that has a plan keeps it until forget()
+  void set_pods_ready();                // every pod of this node has been told once
   [[nodiscard]] Result<model::ProgramPlan> plan_for(const model::Pod& pod) override;
   void forget(const PodUid& uid) override;
 
@@ -84,14 +84,14 @@ class PolicyEngine final : public ports::ProgramPlanner, public ports::PolicyVie
     bool host_network = false;
     bool told = false;  // by its source: newer than what a plan is asked with
     Result<model::ProgramSettings> settings;
-    std::string group;                            // key; empty: no policy selects it
+    std::string group;  // key; empty: no policy selects it
     uint32_t rows_id = 0;
     std::optional<model::ProgramPlan> plan;       // as last told
     bool refused = false, wants_programs = true;  // refused: it asked and was told an Error
     std::string problem;
     Time in_force_since{};
   };
-  struct Group {  // pods under the same policies
+  struct Group {                        // pods under the same policies
     std::vector<std::string> policies;  // full names
     std::string namespace_;
     std::vector<model::NamedPort> ports;

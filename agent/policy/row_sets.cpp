@@ -48,8 +48,10 @@ Status RowSets::keep(const std::set<uint32_t>& named, SteadyTime now) {
   bool dropped = !swept_;
   for (auto it = sets_.begin(); it != sets_.end();) {
     auto& [id, set] = *it;
-    if (named.contains(id)) set.unnamed_since.reset();
-    else if (!set.unnamed_since) set.unnamed_since = now;
+    if (named.contains(id))
+      set.unnamed_since.reset();
+    else if (!set.unnamed_since)
+      set.unnamed_since = now;
     if (!set.unnamed_since || now - *set.unnamed_since < kGrace) {
       if (set.pushed) kept.insert(id);
       ++it;

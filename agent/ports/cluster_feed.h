@@ -15,8 +15,8 @@
 namespace pintle::ports {
 
 enum class ClusterKind { kPolicies, kNamespaces, kPods, kServices, kEndpointSlices };
-inline constexpr ClusterKind kAllClusterKinds[] = {ClusterKind::kPolicies, ClusterKind::kNamespaces, ClusterKind::kPods, ClusterKind::kServices,
-                                                   ClusterKind::kEndpointSlices};
+inline constexpr ClusterKind kAllClusterKinds[] = {ClusterKind::kPolicies, ClusterKind::kNamespaces, ClusterKind::kPods,
+                                                   ClusterKind::kServices, ClusterKind::kEndpointSlices};
 
 using ClusterObject =
     std::variant<model::NetworkPolicy, model::NamespaceView, model::PodView, model::ServiceView, model::EndpointSliceView>;

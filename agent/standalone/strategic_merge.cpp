@@ -139,7 +139,8 @@ void apply_list_directives(Json& merged, const Json& patch) {
     }
     if (name.starts_with(kOrder) && value.is_array()) {
       const std::string field = name.substr(kOrder.size());
-      if (const auto it = merged.find(field); it != merged.end() && it->is_array()) set_order(*it, value, std::string(merge_key(field, value)));
+      if (const auto it = merged.find(field); it != merged.end() && it->is_array())
+        set_order(*it, value, std::string(merge_key(field, value)));
     }
   }
 }

@@ -57,8 +57,7 @@ std::vector<Column> columns_of(const ResourceType& type) {
   if (type.plural == "serviceaccounts") return {name, {"Secrets", "integer"}, age};
   if (type.plural == "leases") return {name, {"Holder"}, age};
   if (type.plural == "networkpolicies") return {name, {"Pod-Selector"}, age};
-  if (type.plural == "services")
-    return {name, {"Type"}, {"Cluster-IP"}, {"External-IP"}, {"Port(s)"}, age, {"Selector", "string", 1}};
+  if (type.plural == "services") return {name, {"Type"}, {"Cluster-IP"}, {"External-IP"}, {"Port(s)"}, age, {"Selector", "string", 1}};
   if (type.plural == "endpointslices") return {name, {"AddressType"}, {"Ports"}, {"Endpoints"}, age};
   return {name, age};
 }
@@ -184,18 +183,25 @@ Json service_cells(const Json& service, const std::string& name, const std::stri
                          node_port ? fmt::format(":{}", *node_port) : "", protocol.empty() ? "TCP" : protocol);
   }
   const std::string type = text_at(service, "spec", "type");
-  return {name, type.empty() ? "ClusterIP" : type, or_none(text_at(service, "spec", "clusterIP")), "<none>", or_none(ports), age,
+  return {name,
+          type.empty() ? "ClusterIP" : type,
+          or_none(text_at(service, "spec", "clusterIP")),
+          "<none>",
+          or_none(ports),
+          age,
           or_none(pairs(find(service, "spec", "selector")))};
 }
 
 // Three addresses, and how many more there are.
 Json slice_cells(const Json& slice, const std::string& name, const std::string& age) {
   std::string ports, addresses;
-  for (const auto& port : list_at(slice, "ports")) ports += fmt::format("{}{}", ports.empty() ? "" : ",", integer_at(port, "port").value_or(0));
+  for (const auto& port : list_at(slice, "ports"))
+    ports += fmt::format("{}{}", ports.empty() ? "" : ",", integer_at(port, "port").value_or(0));
   size_t count = 0;
   for (const auto& endpoint : list_at(slice, "endpoints"))
     for (const auto& address : list_at(endpoint, "addresses"))
-      if (++count <= 3) addresses += fmt::format("{}{}", addresses.empty() ? "" : ",", address.is_string() ? address.get<std::string>() : "");
+      if (++count <= 3)
+        addresses += fmt::format("{}{}", addresses.empty() ? "" : ",", address.is_string() ? address.get<std::string>() : "");
   if (count > 3) addresses += fmt::format(" + {} more...", count - 3);
   return {name, text_at(slice, "addressType"), ports.empty() ? "<unset>" : ports, addresses.empty() ? "<unset>" : addresses, age};
 }

@@ -11,7 +11,8 @@ namespace {
 using Catch::Matchers::ContainsSubstring;
 
 std::string policy(const std::string& spec) {
-  return R"({"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"p","namespace":"s","uid":"u"},"spec":)" + spec + "}";
+  return R"({"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"p","namespace":"s","uid":"u"},"spec":)" + spec +
+         "}";
 }
 
 }  // namespace
@@ -21,10 +22,11 @@ TEST_CASE("policyTypes are defaulted as the API does") {
     const char* spec;
     bool ingress, egress;
   };
-  for (const auto& row : {Row{R"({"podSelector":{}})", true, false}, Row{R"({"podSelector":{},"egress":[]})", true, false},
-                          Row{R"({"podSelector":{},"egress":[{}]})", true, true}, Row{R"({"podSelector":{},"policyTypes":["Egress"]})", false, true},
-                          Row{R"({"podSelector":{},"policyTypes":["Ingress"],"egress":[{}]})", true, false},
-                          Row{R"({"podSelector":{},"policyTypes":[],"ingress":[{}]})", true, false}}) {
+  for (const auto& row :
+       {Row{R"({"podSelector":{}})", true, false}, Row{R"({"podSelector":{},"egress":[]})", true, false},
+        Row{R"({"podSelector":{},"egress":[{}]})", true, true}, Row{R"({"podSelector":{},"policyTypes":["Egress"]})", false, true},
+        Row{R"({"podSelector":{},"policyTypes":["Ingress"],"egress":[{}]})", true, false},
+        Row{R"({"podSelector":{},"policyTypes":[],"ingress":[{}]})", true, false}}) {
     INFO(row.spec);
     const auto read = decode_network_policy(policy(row.spec));
     REQUIRE(read);
@@ -35,7 +37,8 @@ TEST_CASE("policyTypes are defaulted as the API does") {
 }
 
 TEST_CASE("a policy is read whole") {
-  const auto read = decode_network_policy(policy(R"({"podSelector":{"matchLabels":{"a":"b"},"matchExpressions":[{"key":"k","operator":"NotIn",
+  const auto read =
+      decode_network_policy(policy(R"({"podSelector":{"matchLabels":{"a":"b"},"matchExpressions":[{"key":"k","operator":"NotIn",
     "values":["v"]}]},"ingress":[{"from":[{"podSelector":{}},{"ipBlock":{"cidr":"10.0.0.0/8","except":["10.1.0.0/16"]}}],
     "ports":[{"port":80},{"protocol":"UDP","port":"dns"},{"port":1,"endPort":5},{"protocol":"SCTP"}]}]})"));
   REQUIRE(read);
@@ -58,7 +61,8 @@ TEST_CASE("what would be misread is refused, by field") {
   };
   for (const auto& row :
        {Row{R"({"podSelector":{},"ingress":[{"from":[{}]}]})", "spec.ingress[0].from[0]: needs podSelector, namespaceSelector or ipBlock"},
-        Row{R"({"podSelector":{},"ingress":[{"from":[{"nodeSelector":{}}]}]})", "needs podSelector, namespaceSelector or ipBlock (and 1 more)"},
+        Row{R"({"podSelector":{},"ingress":[{"from":[{"nodeSelector":{}}]}]})",
+            "needs podSelector, namespaceSelector or ipBlock (and 1 more)"},
         Row{R"({"podSelector":{},"ingress":[{"from":[{"ipBlock":{"cidr":"10.0.0.0/8"},"podSelector":{}}]}]})", "may not stand beside"},
         Row{R"({"podSelector":{},"ingress":[{"from":[{"ipBlock":{"cidr":"10.0.0.0/40"}}]}]})", "'10.0.0.0/40' is not a range"},
         Row{R"({"podSelector":{},"ingress":[{"from":[{"ipBlock":{"cidr":"10.0.0.1"}}]}]})", "is not a range"},
@@ -80,7 +84,8 @@ TEST_CASE("what would be misread is refused, by field") {
 }
 
 TEST_CASE("a policy that can't be read is closed, for the pods it is known to mean") {
-  const auto selected = closed_policy(policy(R"({"podSelector":{"matchLabels":{"a":"b"}},"policyTypes":["Ingress"],"ingress":[{"from":[{}]}]})"));
+  const auto selected =
+      closed_policy(policy(R"({"podSelector":{"matchLabels":{"a":"b"}},"policyTypes":["Ingress"],"ingress":[{"from":[{}]}]})"));
   CHECK(selected.full_name() == "s/p");
   CHECK(selected.pods.match_labels.at("a") == "b");
   CHECK(selected.isolates_ingress);
@@ -93,7 +98,8 @@ TEST_CASE("a policy that can't be read is closed, for the pods it is known to me
 }
 
 TEST_CASE("views keep what policies can see") {
-  const auto pod = decode_pod_view(R"({"metadata":{"name":"p","namespace":"s","uid":"u","labels":{"a":"b"},"managedFields":[1]},"spec":{"hostNetwork":true,
+  const auto pod = decode_pod_view(
+      R"({"metadata":{"name":"p","namespace":"s","uid":"u","labels":{"a":"b"},"managedFields":[1]},"spec":{"hostNetwork":true,
     "containers":[{"name":"c","image":"i","ports":[{"name":"http","containerPort":80},{"containerPort":81},{"name":"dns","containerPort":53,"protocol":"UDP"}]}],
     "initContainers":[{"name":"i","ports":[{"name":"no","containerPort":1}]},{"name":"s","restartPolicy":"Always","ports":[{"name":"side","containerPort":2}]}]},
     "status":{"phase":"Failed","podIP":"10.0.0.1","podIPs":[{"ip":"10.0.0.1"},{"ip":"fd00::1"}]}})");
@@ -112,7 +118,8 @@ TEST_CASE("views keep what policies can see") {
   REQUIRE(headless);
   CHECK(headless->cluster_ips.empty());
 
-  const auto slice = decode_endpoint_slice_view(R"({"metadata":{"name":"x","namespace":"s","labels":{"kubernetes.io/service-name":"n"}},"addressType":"IPv4",
+  const auto slice = decode_endpoint_slice_view(
+      R"({"metadata":{"name":"x","namespace":"s","labels":{"kubernetes.io/service-name":"n"}},"addressType":"IPv4",
     "ports":[{"name":"w","port":8080}],"endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true}},{"addresses":["10.0.0.2"],"conditions":{"ready":false}},
     {"addresses":["10.0.0.3"]}]})");
   REQUIRE(slice);

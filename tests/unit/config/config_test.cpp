@@ -117,8 +117,7 @@ TEST_CASE("mistakes name file, line, field and fix") {
       {"pintle:\n  ebpf:\n    policy: off\n", ""},
       {"pintle:\n  ebpf:\n    networkPolicy: on\n",
        "p.yaml:5: pintle.ebpf.networkPolicy: expected a string, found the boolean on (quote it: \"on\")"},
-      {"pintle:\n  ebpf:\n    networkPolicy: strict\n",
-       "p.yaml:5: pintle.ebpf.networkPolicy: 'strict' is not one of enforce, audit, off"},
+      {"pintle:\n  ebpf:\n    networkPolicy: strict\n", "p.yaml:5: pintle.ebpf.networkPolicy: 'strict' is not one of enforce, audit, off"},
       {"pintle:\n  ebpf:\n    trace: [connect, dns]\n",
        "p.yaml:5: pintle.ebpf.trace[1]: 'dns' is not one of connect, sendmsg, bind, accept, tcp"},
       {"pintle:\n  ebpf:\n    sysctlWrites: never\n", "p.yaml:5: pintle.ebpf.sysctlWrites: 'never' is not one of allow, audit, deny"},
@@ -166,7 +165,8 @@ TEST_CASE("what programs do is read, defaulted by mode and written back") {
     return *std::move(config);
   };
   const auto given = read(
-      "  ebpf: {trace: [tcp, connect, tcp], networkPolicy: off, networkPolicyFailure: open, denyDevices: ['c 10:229 rw'], sysctlWrites: deny, "
+      "  ebpf: {trace: [tcp, connect, tcp], networkPolicy: off, networkPolicyFailure: open, denyDevices: ['c 10:229 rw'], sysctlWrites: "
+      "deny, "
       "denySockopts: ['SOL_SOCKET:SO_MARK', '6:13']}\n");
   const auto& programs = given.pintle.ebpf.programs;
   CHECK(programs.traces == std::vector{model::Trace::kConnect, model::Trace::kTcp});

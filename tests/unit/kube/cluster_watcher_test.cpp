@@ -120,13 +120,15 @@ TEST_CASE("the first policy brings the rest, the last one takes it away") {
   rig.server.create("namespaces", "", {{"metadata", {{"name", "other"}, {"labels", {{"x", "y"}}}}}});
   rig.server.create("services", "other", {{"metadata", {{"name", "svc"}, {"namespace", "other"}}}, {"spec", {{"clusterIP", "10.96.0.1"}}}});
   rig.server.create("endpointslices", "other",
-                    {{"metadata", {{"name", "svc-1"}, {"namespace", "other"}, {"labels", {{"kubernetes.io/service-name", "svc"}}}}}, {"addressType", "IPv4"}});
+                    {{"metadata", {{"name", "svc-1"}, {"namespace", "other"}, {"labels", {{"kubernetes.io/service-name", "svc"}}}}},
+                     {"addressType", "IPv4"}});
   REQUIRE(rig.watcher.start());
   REQUIRE(rig.watches(1));
   rig.policy("first");
   REQUIRE(rig.watches(5));
   REQUIRE(rig.sink.wait([](const Picture& seen) {
-    return seen.listed.size() == 5 && seen.pods.size() == 5 && seen.spaces.contains("other") && seen.services.contains("svc") && seen.slices.contains("svc");
+    return seen.listed.size() == 5 && seen.pods.size() == 5 && seen.spaces.contains("other") && seen.services.contains("svc") &&
+           seen.slices.contains("svc");
   }));
   rig.server.create("pods", "other", fakes::pod_json("late", "n9", "other"));
   rig.server.remove("pods", "other", "p0");

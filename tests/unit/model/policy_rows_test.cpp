@@ -35,7 +35,8 @@ TEST_CASE("prefixes are read, cut to their length and written back") {
     CHECK(to_string(*prefix) == row.written);
     CHECK(parse_prefix(to_string(*prefix)) == prefix);
   }
-  for (const char* bad : {"10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", "10.0.0.0/8 ", "10.0.0.0/-1", "/8"}) CHECK_FALSE(parse_prefix(bad));
+  for (const char* bad : {"10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", "10.0.0.0/8 ", "10.0.0.0/-1", "/8"})
+    CHECK_FALSE(parse_prefix(bad));
 }
 
 TEST_CASE("a prefix contains addresses and narrower prefixes") {
@@ -60,10 +61,10 @@ TEST_CASE("the longest prefix decides, with the ports of its class alone") {
     uint16_t port;
     bool allowed;
   };
-  for (const auto& row : {Row{"10.2.0.1", 6, 80, true}, Row{"10.2.0.1", 6, 90, true}, Row{"10.2.0.1", 6, 91, false},
-                          Row{"10.2.0.1", 17, 53, true}, Row{"10.2.0.1", 17, 80, false}, Row{"10.2.0.1", 1, 0, false},
-                          Row{"10.1.0.1", 6, 80, false}, Row{"10.1.2.3", 6, 1, true}, Row{"10.1.2.3", 1, 0, true},
-                          Row{"11.0.0.1", 6, 80, false}, Row{"fd00::1", 6, 80, false}}) {
+  for (const auto& row :
+       {Row{"10.2.0.1", 6, 80, true}, Row{"10.2.0.1", 6, 90, true}, Row{"10.2.0.1", 6, 91, false}, Row{"10.2.0.1", 17, 53, true},
+        Row{"10.2.0.1", 17, 80, false}, Row{"10.2.0.1", 1, 0, false}, Row{"10.1.0.1", 6, 80, false}, Row{"10.1.2.3", 6, 1, true},
+        Row{"10.1.2.3", 1, 0, true}, Row{"11.0.0.1", 6, 80, false}, Row{"fd00::1", 6, 80, false}}) {
     INFO(row.peer << " " << int{row.protocol} << " " << row.port);
     CHECK(allows(direction, ip(row.peer), row.protocol, row.port) == row.allowed);
   }

@@ -36,14 +36,15 @@ TEST_CASE("what can't be read is refused with annotation, value and what is allo
   struct Row {
     const char *key, *value, *text;
   };
-  for (const auto& row : {Row{"pintle.dev/ebpf-trace", "connect;bind", "connect, sendmsg, bind, accept, tcp"}, Row{"pintle.dev/ebpf-trace", "connect,", "list"},
-                          Row{"pintle.dev/network-policy", "on", "enforce, audit, off"}, Row{"pintle.dev/network-policy-failure", "Closed", "closed, open"},
-                          Row{"pintle.dev/sysctl-writes", "off", "allow, audit, deny"}, Row{"pintle.dev/deny-devices", "c 10:229", "as in \"c 10:229 rw\""},
-                          Row{"pintle.dev/deny-devices", "x 10:229 rw", "device rule"}, Row{"pintle.dev/deny-devices", "c 10 rw", "device rule"},
-                          Row{"pintle.dev/deny-devices", "c 10:229 rr", "device rule"}, Row{"pintle.dev/deny-devices", "c 10:y rw", "device rule"},
-                          Row{"pintle.dev/deny-devices", "cc 1:2 rw", "device rule"}, Row{"pintle.dev/deny-sockopts", "SO_MARK", "LEVEL:NAME"},
-                          Row{"pintle.dev/deny-sockopts", "SOL_SOCKET:SO_MARC", "SO_MARK"}, Row{"pintle.dev/deny-sockopts", "SOL_SOKET:36", "SOL_SOCKET"},
-                          Row{"pintle.dev/deny-sockopts", "-1:36", "LEVEL:NAME"}}) {
+  for (const auto& row :
+       {Row{"pintle.dev/ebpf-trace", "connect;bind", "connect, sendmsg, bind, accept, tcp"},
+        Row{"pintle.dev/ebpf-trace", "connect,", "list"}, Row{"pintle.dev/network-policy", "on", "enforce, audit, off"},
+        Row{"pintle.dev/network-policy-failure", "Closed", "closed, open"}, Row{"pintle.dev/sysctl-writes", "off", "allow, audit, deny"},
+        Row{"pintle.dev/deny-devices", "c 10:229", "as in \"c 10:229 rw\""}, Row{"pintle.dev/deny-devices", "x 10:229 rw", "device rule"},
+        Row{"pintle.dev/deny-devices", "c 10 rw", "device rule"}, Row{"pintle.dev/deny-devices", "c 10:229 rr", "device rule"},
+        Row{"pintle.dev/deny-devices", "c 10:y rw", "device rule"}, Row{"pintle.dev/deny-devices", "cc 1:2 rw", "device rule"},
+        Row{"pintle.dev/deny-sockopts", "SO_MARK", "LEVEL:NAME"}, Row{"pintle.dev/deny-sockopts", "SOL_SOCKET:SO_MARC", "SO_MARK"},
+        Row{"pintle.dev/deny-sockopts", "SOL_SOKET:36", "SOL_SOCKET"}, Row{"pintle.dev/deny-sockopts", "-1:36", "LEVEL:NAME"}}) {
     INFO(row.key << ": " << row.value);
     const auto read = settings_for({{row.key, row.value}}, {});
     REQUIRE_FALSE(read);

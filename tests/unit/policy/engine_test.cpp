@@ -54,7 +54,8 @@ struct Rig {
   }
   void upsert_policy(const std::string& yaml) { engine->deliver(ports::ClusterUpsert{policies_of(yaml).at(0)}); }
   void list_rest(std::vector<model::PodView> pods = {}) {
-    engine->deliver(ports::ClusterSet{ClusterKind::kNamespaces, {model::NamespaceView{"default", {}}, model::NamespaceView{"prod", {{"env", "prod"}}}}, {}});
+    engine->deliver(ports::ClusterSet{
+        ClusterKind::kNamespaces, {model::NamespaceView{"default", {}}, model::NamespaceView{"prod", {{"env", "prod"}}}}, {}});
     ports::ClusterSet set{ClusterKind::kPods, {}, {}};
     for (auto& pod : pods) set.objects.emplace_back(std::move(pod));
     engine->deliver(std::move(set));
@@ -77,7 +78,8 @@ model::Pod local_pod(const std::string& name, model::StringMap labels = {}, mode
 
 const std::string kDenyWeb = "metadata: {name: deny-web}\nspec: {podSelector: {matchLabels: {app: web}}}";
 const std::string kFromClient =
-    "metadata: {name: from-client}\nspec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: client}}}]}]}";
+    "metadata: {name: from-client}\nspec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: "
+    "client}}}]}]}";
 
 model::ProgramPlan plan_of(Rig& rig, const model::Pod& pod) {
   const auto plan = rig.engine->plan_for(pod);
@@ -170,8 +172,10 @@ TEST_CASE("pods under the same policies share rows; an egress-isolated one has i
 
 TEST_CASE("a change recompiles only rows that can see it, and tells only pods whose plan is another") {
   Rig rig;
-  rig.list_policies(kFromClient + "\n---\nmetadata: {name: db}\nspec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: "
-                                  "{app: web}}}]}]}");
+  rig.list_policies(
+      kFromClient +
+      "\n---\nmetadata: {name: db}\nspec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: "
+      "{app: web}}}]}]}");
   rig.list_rest();
   const auto web = local_pod("web", {{"app", "web"}}), db = local_pod("db", {{"app", "db"}});
   const auto web_plan = plan_of(rig, web);
@@ -226,7 +230,8 @@ TEST_CASE("an unreadable policy opens nothing") {
   };
   SECTION("its last readable version stays") {
     bad("from-client");
-    CHECK_THAT(rig.problems.at("networkpolicy:default/from-client"), ContainsSubstring("expected a list") && ContainsSubstring("stays in force"));
+    CHECK_THAT(rig.problems.at("networkpolicy:default/from-client"),
+               ContainsSubstring("expected a list") && ContainsSubstring("stays in force"));
     CHECK(plan_of(rig, web) == plan);
     CHECK(lets_in(rig, plan.network_policy, "10.1.0.5"));
     CHECK_THAT(rig.engine->list_policies().at(0).problem, ContainsSubstring("expected a list"));
@@ -334,7 +339,9 @@ TEST_CASE("full tables: what was in force stays, a new pod is held or starts wit
   CHECK(lets_in(rig, plan.network_policy, "10.1.0.1"));
   CHECK_FALSE(lets_in(rig, plan.network_policy, "10.1.0.9"));
   CHECK_THAT(rig.problems.at("networkpolicy-rows:default/web"), ContainsSubstring("rows "));
-  rig.upsert_policy("metadata: {name: all}\nspec: {podSelector: {matchLabels: {app: other}}, ingress: [{from: [{podSelector: {matchLabels: {app: client}}}]}]}");
+  rig.upsert_policy(
+      "metadata: {name: all}\nspec: {podSelector: {matchLabels: {app: other}}, ingress: [{from: [{podSelector: {matchLabels: {app: "
+      "client}}}]}]}");
   const auto held = rig.engine->plan_for(local_pod("other", {{"app", "other"}}));
   REQUIRE_FALSE(held);
   CHECK(held.error().code == Code::kUnavailable);
@@ -380,10 +387,12 @@ TEST_CASE("a full node in a large cluster: a change costs what it touches") {
   std::string yaml;
   std::vector<model::PodView> pods;
   for (int space = 0; space < 20; ++space) {
-    yaml += fmt::format("{}metadata: {{name: own, namespace: s{}}}\nspec: {{podSelector: {{}}, ingress: [{{from: [{{podSelector: {{}}}}]}}]}}",
-                        space == 0 ? "" : "\n---\n", space);
+    yaml +=
+        fmt::format("{}metadata: {{name: own, namespace: s{}}}\nspec: {{podSelector: {{}}, ingress: [{{from: [{{podSelector: {{}}}}]}}]}}",
+                    space == 0 ? "" : "\n---\n", space);
     for (int i = 0; i < 250; ++i)
-      pods.push_back(pod_view(fmt::format("s{}", space), fmt::format("p{}", i), {{"app", fmt::format("a{}", i % 10)}}, fmt::format("10.{}.{}.{}", space, i / 200, i % 200)));
+      pods.push_back(pod_view(fmt::format("s{}", space), fmt::format("p{}", i), {{"app", fmt::format("a{}", i % 10)}},
+                              fmt::format("10.{}.{}.{}", space, i / 200, i % 200)));
   }
   rig.list_policies(yaml);
   rig.list_rest(std::move(pods));

@@ -31,8 +31,8 @@ constexpr const char* kNames[] = {"http", "dns"};
 constexpr uint8_t kProtocols[] = {6, 17, 132};
 constexpr uint16_t kPorts[] = {1, 53, 80, 81, 82, 443, 65535};
 // Few addresses, close to one another, so that prefixes nest and touch.
-constexpr const char* kBlocks[] = {"0.0.0.0/0",  "10.0.0.0/8",  "10.0.0.0/24", "10.0.0.0/28", "10.0.0.4/30",     "10.0.0.5/32",
-                                   "10.0.0.8/29", "10.96.0.0/16", "::/0",       "fd00::/8",    "fd00::10/124", "fd00::12/128"};
+constexpr const char* kBlocks[] = {"0.0.0.0/0",   "10.0.0.0/8",   "10.0.0.0/24", "10.0.0.0/28", "10.0.0.4/30",  "10.0.0.5/32",
+                                   "10.0.0.8/29", "10.96.0.0/16", "::/0",        "fd00::/8",    "fd00::10/124", "fd00::12/128"};
 
 model::IpAddress random_address(Dice& dice) {
   if (dice.one_in(4)) return ip(fmt::format("fd00::{:x}", dice.below(40)));
@@ -108,7 +108,8 @@ struct History {
   explicit History(Dice& dice) {
     for (const char* space : kSpaces) cluster.set_namespace({space, random_labels(dice)});
     for (int i = 0; i < 12; ++i) {
-      model::PodView pod{.namespace_ = dice.of(kSpaces), .name = fmt::format("p{}", i), .uid = fmt::format("u{}", i), .labels = random_labels(dice)};
+      model::PodView pod{
+          .namespace_ = dice.of(kSpaces), .name = fmt::format("p{}", i), .uid = fmt::format("u{}", i), .labels = random_labels(dice)};
       pod.ips.push_back(random_address(dice));
       if (dice.one_in(3)) pod.ips.push_back(random_address(dice));
       for (const char* name : kNames)
@@ -154,8 +155,9 @@ TEST_CASE("compiled rows say what a plain reading of the policies says") {
         const bool passed = passes(compiled, flow);
         ++(passed ? allowed : refused);
         if (passed == opinion.allowed) continue;
-        FAIL_CHECK(fmt::format("seed {} pod {} {} {} {}/{}: rows say {}, policies say {} ({})", seed, pod.name, flow.ingress ? "from" : "to",
-                               to_string(flow.peer), flow.port, flow.protocol, passed, opinion.allowed, opinion.reason));
+        FAIL_CHECK(fmt::format("seed {} pod {} {} {} {}/{}: rows say {}, policies say {} ({})", seed, pod.name,
+                               flow.ingress ? "from" : "to", to_string(flow.peer), flow.port, flow.protocol, passed, opinion.allowed,
+                               opinion.reason));
       }
     }
   }

@@ -34,7 +34,8 @@ Flow parse_flow(const World& world, const std::string& text) {
 
 const Recipe kRecipes[] = {
     {"a policy of another namespace or other labels does not touch a pod",
-     "metadata: {name: other, namespace: prod}\nspec: {podSelector: {}}\n---\nmetadata: {name: db}\nspec: {podSelector: {matchLabels: {app: db}}}",
+     "metadata: {name: other, namespace: prod}\nspec: {podSelector: {}}\n---\nmetadata: {name: db}\nspec: {podSelector: {matchLabels: "
+     "{app: db}}}",
      "default/web",
      {{"in default/client 80", true}, {"out 8.8.8.8 53/udp", true}}},
     {"deny all ingress to one app",
@@ -49,11 +50,13 @@ const Recipe kRecipes[] = {
       {"in 127.0.0.1 8080", true},
       {"in default/web 8080", true}}},
     {"only some pods of the same namespace may come in",
-     "metadata: {name: limit}\nspec: {podSelector: {matchLabels: {app: api}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}",
+     "metadata: {name: limit}\nspec: {podSelector: {matchLabels: {app: api}}, ingress: [{from: [{podSelector: {matchLabels: {app: "
+     "web}}}]}]}",
      "default/api",
      {{"in default/web 1", true}, {"in default/web 0/icmp", true}, {"in prod/web 1", false}, {"in default/client 1", false}}},
     {"an empty rule lets everyone in, beside a policy that denies",
-     "metadata: {name: deny}\nspec: {podSelector: {}}\n---\nmetadata: {name: all}\nspec: {podSelector: {matchLabels: {app: web}}, ingress: [{}]}",
+     "metadata: {name: deny}\nspec: {podSelector: {}}\n---\nmetadata: {name: all}\nspec: {podSelector: {matchLabels: {app: web}}, ingress: "
+     "[{}]}",
      "default/web",
      {{"in default/client 80", true}, {"in 8.8.8.8 1/udp", true}, {"in 2001:db8::1 80", true}, {"in dev/web 0/icmp", true}}},
     {"an empty `from` is everyone",
@@ -69,11 +72,13 @@ const Recipe kRecipes[] = {
      "default/web",
      {{"in prod/web 1", true}, {"in default/client 1", true}, {"in 10.244.1.99 1", false}}},
     {"allow from a namespace by its label",
-     "metadata: {name: prod}\nspec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: {env: prod}}}]}]}",
+     "metadata: {name: prod}\nspec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: {env: "
+     "prod}}}]}]}",
      "default/web",
      {{"in prod/web 1", true}, {"in prod/monitor 1", true}, {"in dev/web 1", false}, {"in default/client 1", false}}},
     {"a namespace is found by its name too",
-     "metadata: {name: by-name}\nspec: {podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: dev}}}]}]}",
+     "metadata: {name: by-name}\nspec: {podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: "
+     "dev}}}]}]}",
      "default/web",
      {{"in dev/web 1", true}, {"in prod/web 1", false}}},
     {"both selectors in one peer are AND",
@@ -92,17 +97,25 @@ const Recipe kRecipes[] = {
      "default/api",
      {{"in default/web 9100", true}, {"in default/web 9101", false}, {"in default/web 9100/udp", false}, {"in default/db 9100", false}}},
     {"multiple selectors: rules add up",
-     "metadata: {name: more}\nspec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: "
+     "metadata: {name: more}\nspec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], "
+     "ports: "
      "[{port: 1}]}, {from: [{podSelector: {matchLabels: {app: web}}}, {podSelector: {matchLabels: {app: api}}}], ports: [{port: 2}]}]}",
      "default/db",
      {{"in default/web 1", true}, {"in default/web 2", true}, {"in default/api 1", false}, {"in default/api 2", true}}},
     {"policies of one pod add up",
-     "metadata: {name: a}\nspec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 1}]}]}\n---\n"
-     "metadata: {name: b}\nspec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 10.244.0.0/24}}], ports: [{port: 2}]}]}",
+     "metadata: {name: a}\nspec: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: "
+     "1}]}]}\n---\n"
+     "metadata: {name: b}\nspec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{ipBlock: {cidr: 10.244.0.0/24}}], ports: "
+     "[{port: 2}]}]}",
      "default/db",
-     {{"in default/web 1", true}, {"in default/web 2", true}, {"in default/api 1", false}, {"in default/api 2", true}, {"in prod/web 2", false}}},
+     {{"in default/web 1", true},
+      {"in default/web 2", true},
+      {"in default/api 1", false},
+      {"in default/api 2", true},
+      {"in prod/web 2", false}}},
     {"a range of ports, and a protocol without a port",
-     "metadata: {name: range}\nspec: {podSelector: {}, ingress: [{ports: [{port: 3000, endPort: 3010}, {protocol: SCTP}, {protocol: UDP, port: 53}]}]}",
+     "metadata: {name: range}\nspec: {podSelector: {}, ingress: [{ports: [{port: 3000, endPort: 3010}, {protocol: SCTP}, {protocol: UDP, "
+     "port: 53}]}]}",
      "default/web",
      {{"in 8.8.8.8 2999", false},
       {"in 8.8.8.8 3000", true},
@@ -121,7 +134,8 @@ const Recipe kRecipes[] = {
      "default/db",
      {{"in default/web 9090", false}, {"in default/web 80", false}}},
     {"a named port of egress is the other pod's, each its own",
-     "metadata: {name: named}\nspec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {}}, {namespaceSelector: {matchLabels: {env: "
+     "metadata: {name: named}\nspec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {}}, {namespaceSelector: "
+     "{matchLabels: {env: "
      "prod}}}], ports: [{port: http}]}]}",
      "default/client",
      {{"out default/web 8080", true},
@@ -134,10 +148,15 @@ const Recipe kRecipes[] = {
      "default/client",
      {{"out default/web 8080", true}, {"out 8.8.8.8 8080", false}, {"out default/api 8080", false}}},
     {"deny egress but DNS",
-     "metadata: {name: dns}\nspec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}, "
+     "metadata: {name: dns}\nspec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: "
+     "UDP}, "
      "{port: 53, protocol: TCP}]}]}",
      "default/web",
-     {{"out 8.8.8.8 53", true}, {"out 8.8.8.8 53/udp", true}, {"out 8.8.8.8 443", false}, {"in 8.8.8.8 80", true}, {"out default/web 8080", true}}},
+     {{"out 8.8.8.8 53", true},
+      {"out 8.8.8.8 53/udp", true},
+      {"out 8.8.8.8 443", false},
+      {"in 8.8.8.8 80", true},
+      {"out default/web 8080", true}}},
     {"egress rules without policyTypes isolate both ways",
      "metadata: {name: eg}\nspec: {podSelector: {}, egress: [{}]}",
      "default/web",
@@ -153,7 +172,8 @@ const Recipe kRecipes[] = {
     {"a block with exceptions, and a wider block of another policy that has none",
      "metadata: {name: a}\nspec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8, "
      "169.254.169.254/32]}}], ports: [{port: 443}]}]}\n---\n"
-     "metadata: {name: b}\nspec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 10.1.0.0/16, except: [10.1.2.0/24]}}]}]}",
+     "metadata: {name: b}\nspec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 10.1.0.0/16, except: "
+     "[10.1.2.0/24]}}]}]}",
      "default/web",
      {{"out 8.8.8.8 443", true},
       {"out 8.8.8.8 80", false},
@@ -167,12 +187,15 @@ const Recipe kRecipes[] = {
      "default/web",
      {{"in prod/web 1", true}, {"in default/client 1", true}, {"in default/api 1", false}}},
     {"all of IPv6 is not IPv4",
-     "metadata: {name: six}\nspec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: '::/0', except: ['2001:db8::/32']}}]}]}",
+     "metadata: {name: six}\nspec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: '::/0', except: "
+     "['2001:db8::/32']}}]}]}",
      "default/web",
      {{"out 2606::1 1", true}, {"out 2001:db8::9 1", false}, {"out 8.8.8.8 1", false}}},
     {"expressions: In, NotIn, Exists, DoesNotExist",
-     "metadata: {name: x}\nspec: {podSelector: {matchExpressions: [{key: app, operator: In, values: [web, api]}, {key: app, operator: Exists}]}, "
-     "ingress: [{from: [{podSelector: {matchExpressions: [{key: tier, operator: NotIn, values: [back]}, {key: app, operator: DoesNotExist}]}}]}]}",
+     "metadata: {name: x}\nspec: {podSelector: {matchExpressions: [{key: app, operator: In, values: [web, api]}, {key: app, operator: "
+     "Exists}]}, "
+     "ingress: [{from: [{podSelector: {matchExpressions: [{key: tier, operator: NotIn, values: [back]}, {key: app, operator: "
+     "DoesNotExist}]}}]}]}",
      "default/web",
      {{"in default/client 1", true}, {"in default/db 1", false}, {"in default/web 1", true}}},
     {"deny everything",
@@ -206,7 +229,8 @@ TEST_CASE("a cluster IP is open when one ready endpoint behind it is") {
   world.add_service("default", "db", "10.96.0.7", 80, 5432, {"10.244.0.12"});
   world.add_service("default", "idle", "10.96.0.8", 80, 9090, {});
   const auto policies = policies_of(
-      "metadata: {name: a}\nspec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: api}}}], ports: [{port: "
+      "metadata: {name: a}\nspec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: api}}}], "
+      "ports: [{port: "
       "9090}]}]}");
   const auto subject = world.subject("default/client", policies);
   const auto compiled = compile(subject, world.cluster, node_addresses());
@@ -221,14 +245,16 @@ TEST_CASE("a cluster IP is open when one ready endpoint behind it is") {
   CHECK(out("10.96.0.6", 80));
   CHECK_FALSE(out("10.96.0.7", 80));
   CHECK_FALSE(out("10.96.0.8", 80));
-  const auto told = evaluate(subject, world.cluster, node_addresses(), {.ingress = false, .peer = ip("10.96.0.5"), .protocol = 6, .port = 80});
+  const auto told =
+      evaluate(subject, world.cluster, node_addresses(), {.ingress = false, .peer = ip("10.96.0.5"), .protocol = 6, .port = 80});
   CHECK(told.reason == "it is service 'default/api', and to 10.244.0.11:9090 behind it: policy 'default/a' rule 1 allows it");
 }
 
 TEST_CASE("reasons name the policy and the rule") {
   const World world;
   const auto policies = policies_of(
-      "metadata: {name: deny-all}\nspec: {podSelector: {}}\n---\nmetadata: {name: db}\nspec: {podSelector: {matchLabels: {app: db}}, ingress: "
+      "metadata: {name: deny-all}\nspec: {podSelector: {}}\n---\nmetadata: {name: db}\nspec: {podSelector: {matchLabels: {app: db}}, "
+      "ingress: "
       "[{ports: [{port: 1}]}, {ports: [{port: 2}]}]}");
   const auto subject = world.subject("default/db", policies);
   const auto reason = [&](const char* peer, uint16_t port) {
@@ -241,8 +267,7 @@ TEST_CASE("reasons name the policy and the rule") {
 
 TEST_CASE("rows are few: what a prefix around says already is left out, classes are shared") {
   World world;
-  for (int i = 0; i < 200; ++i)
-    world.add(pod_view("default", fmt::format("w{}", i), {{"app", "web"}}, fmt::format("10.244.7.{}", i + 1)));
+  for (int i = 0; i < 200; ++i) world.add(pod_view("default", fmt::format("w{}", i), {{"app", "web"}}, fmt::format("10.244.7.{}", i + 1)));
   SECTION("everyone is open: no row for pods") {
     const auto policies = policies_of("metadata: {name: a}\nspec: {podSelector: {}, ingress: [{}, {from: [{podSelector: {}}]}]}");
     const auto compiled = compile(world.subject("default/db", policies), world.cluster, node_addresses());

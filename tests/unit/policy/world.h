@@ -41,7 +41,12 @@ inline std::vector<model::NetworkPolicy> policies_of(const std::string& yaml) {
 
 inline model::PodView pod_view(const std::string& space, const std::string& name, model::StringMap labels, const std::string& address,
                                std::vector<model::NamedPort> ports = {}) {
-  return {.namespace_ = space, .name = name, .uid = space + "." + name, .labels = std::move(labels), .ips = {ip(address)}, .ports = std::move(ports)};
+  return {.namespace_ = space,
+          .name = name,
+          .uid = space + "." + name,
+          .labels = std::move(labels),
+          .ips = {ip(address)},
+          .ports = std::move(ports)};
 }
 
 inline const std::vector<model::IpAddress>& node_addresses() {

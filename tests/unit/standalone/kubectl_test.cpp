@@ -190,14 +190,17 @@ TEST_CASE("kubectl applies network policies, services and endpoint slices") {
   CHECK(has(kubectl.ok("get svc"), "10.96.0.7"));
   CHECK(has(kubectl.ok("get endpointslices"), "10.1.0.1"));
   const std::string changed = kubectl.f.dir / "changed.yaml";
-  fakes::write_text(changed,
-                    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny}\nspec: {podSelector: {matchLabels: {app: web}}, "
-                    "ingress: [{from: [{podSelector: {}}], ports: [{port: 80}]}]}\n");
+  fakes::write_text(
+      changed,
+      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny}\nspec: {podSelector: {matchLabels: {app: web}}, "
+      "ingress: [{from: [{podSelector: {}}], ports: [{port: 80}]}]}\n");
   CHECK(has(kubectl.ok("apply -f " + changed), "deny configured"));
   CHECK(kubectl.ok("get netpol deny -o jsonpath='{.spec.ingress[0].ports[0].port}'") == "80");
   const std::string bad = kubectl.f.dir / "bad.yaml";
-  fakes::write_text(bad, "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: bad}\nspec: {podSelector: {}, ingress: [{from: [{ipBlock: "
-                         "{cidr: 10.0.0.0/99}}]}]}\n");
+  fakes::write_text(
+      bad,
+      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: bad}\nspec: {podSelector: {}, ingress: [{from: [{ipBlock: "
+      "{cidr: 10.0.0.0/99}}]}]}\n");
   CHECK(has(kubectl.refused("apply -f " + bad), "10.0.0.0/99"));
   CHECK(has(kubectl.ok("delete netpol deny"), "deleted"));
 }

@@ -11,7 +11,9 @@
 namespace pintle::standalone {
 namespace {
 
-Json policy(const char* spec) { return {{"kind", "NetworkPolicy"}, {"apiVersion", "networking.k8s.io/v1"}, {"metadata", {{"name", "p"}}}, {"spec", Json::parse(spec)}}; }
+Json policy(const char* spec) {
+  return {{"kind", "NetworkPolicy"}, {"apiVersion", "networking.k8s.io/v1"}, {"metadata", {{"name", "p"}}}, {"spec", Json::parse(spec)}};
+}
 
 }  // namespace
 
@@ -66,7 +68,8 @@ TEST_CASE("discovery names every group") {
   CHECK(netpol[0]["shortNames"] == Json::array({"netpol"}));
   CHECK(document("/apis/discovery.k8s.io/v1")["resources"][0]["kind"] == "EndpointSlice");
   CHECK(document("/openapi/v3")["paths"].contains("apis/networking.k8s.io/v1"));
-  CHECK(document("/openapi/v3/apis/networking.k8s.io/v1")["paths"].contains("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"));
+  CHECK(document("/openapi/v3/apis/networking.k8s.io/v1")["paths"].contains(
+      "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"));
   CHECK_FALSE(discovery_document("/apis/apps", "", ""));
 }
 
@@ -78,16 +81,20 @@ TEST_CASE("tables show what people look for") {
     CHECK(columns.size() == row["cells"].size());
     return row["cells"];
   };
-  CHECK(cells(resources::kNetworkPolicies, R"({"metadata":{"name":"p","creationTimestamp":"1970-01-01T00:00:00Z"},"spec":{"podSelector":{"matchLabels":{"app":"web"},
+  CHECK(cells(resources::kNetworkPolicies,
+              R"({"metadata":{"name":"p","creationTimestamp":"1970-01-01T00:00:00Z"},"spec":{"podSelector":{"matchLabels":{"app":"web"},
     "matchExpressions":[{"key":"tier","operator":"NotIn","values":["a","b"]},{"key":"x","operator":"DoesNotExist"}]}}})") ==
         Json::array({"p", "app=web,tier notin (a,b),!x", "24h"}));
   CHECK(cells(resources::kNetworkPolicies, R"({"metadata":{"name":"p"},"spec":{"podSelector":{}}})")[1] == "<none>");
-  const auto service = cells(resources::kServices, R"({"metadata":{"name":"s"},"spec":{"type":"NodePort","clusterIP":"10.96.0.1","ports":[{"port":80,"nodePort":30080,
+  const auto service =
+      cells(resources::kServices,
+            R"({"metadata":{"name":"s"},"spec":{"type":"NodePort","clusterIP":"10.96.0.1","ports":[{"port":80,"nodePort":30080,
     "protocol":"TCP"},{"port":53,"protocol":"UDP"}],"selector":{"app":"web"}}})");
   CHECK(service[2] == "10.96.0.1");
   CHECK(service[4] == "80:30080/TCP,53/UDP");
   CHECK(service[6] == "app=web");
-  const auto slice = cells(resources::kEndpointSlices, R"({"metadata":{"name":"s"},"addressType":"IPv4","ports":[{"port":80}],"endpoints":[{"addresses":["1.1.1.1"]},
+  const auto slice = cells(resources::kEndpointSlices,
+                           R"({"metadata":{"name":"s"},"addressType":"IPv4","ports":[{"port":80}],"endpoints":[{"addresses":["1.1.1.1"]},
     {"addresses":["1.1.1.2"]},{"addresses":["1.1.1.3"]},{"addresses":["1.1.1.4"]}]})");
   CHECK(slice[3] == "1.1.1.1,1.1.1.2,1.1.1.3 + 1 more...");
 }
