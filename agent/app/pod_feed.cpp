@@ -21,10 +21,9 @@ void PodFeed::take(sources::PodChanges changes) {
   ready_ = ready_ || changes.all_sources_ready;
   auto shared = std::make_shared<const sources::PodChanges>(std::move(changes));
   loop_.post([shared, ready](reconcile::PodLoop& pods, Time now) {
-    const auto& changes = *shared;
-    for (const auto& uid : changes.removed) pods.remove_pod(uid, now);
-    for (const auto* list : {&changes.added, &changes.updated, &changes.deleting, &changes.status_only})
-      for (const auto& pod : *list) pods.set_pod(pod, changes.source, now);
+    for (const auto& uid : shared->removed) pods.remove_pod(uid, now);
+    for (const auto* list : {&shared->added, &shared->updated, &shared->deleting, &shared->status_only})
+      for (const auto& pod : *list) pods.set_pod(pod, shared->source, now);
     if (ready) pods.set_sources_ready(now);
   });
   // After the loop: a plan that changes by this makes the loop ask for it, and it must know the pod's newest version then.

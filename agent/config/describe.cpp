@@ -77,9 +77,9 @@ void write_pintle(Node& node, const AgentConfig& config) {
   ebpf.text("bpffs", options.ebpf.bpffs);
   const auto& programs = options.ebpf.programs;
   const auto texts = [](const auto& items) {
-    std::vector<std::string> out;
-    for (const auto& item : items) out.emplace_back(to_string(item));
-    return out;
+    std::vector<std::string> names;
+    for (const auto& item : items) names.emplace_back(to_string(item));
+    return names;
   };
   ebpf.texts("trace", texts(programs.traces));
   ebpf.text("networkPolicy", to_string(programs.network_policy));
