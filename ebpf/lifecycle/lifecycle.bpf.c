@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /* Copyright The Pintle Authors */
 /*
- * exec and exit of the pods' processes. Loaded as a light skeleton: the kernel relocates the few fields declared below against
- * its own BTF, so that neither this build nor the agent reads any. A hint for the agent, never a state: exit is told
- * before the process can be waited for.
+ * exec, exit and OOM kills of the pods' processes. Loaded as a light skeleton: the kernel relocates the few fields declared below
+ * against its own BTF, so that neither this build nor the agent reads any. A hint for the agent, never a state: exit is
+ * told before the process can be waited for.
  */
 #include <linux/bpf.h>
 
@@ -11,7 +11,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "lib/event_abi.h"
+#include "lib/events.h"
 #include "lifecycle/lifecycle_abi.h"
 
 #define SIGNAL_GROUP_EXIT 0x4 /* include/linux/sched/signal.h */
@@ -24,19 +24,25 @@ struct signal_struct {
   int group_exit_code;
   unsigned int flags;
 } __attribute__((preserve_access_index));
+struct kernfs_node {
+  __u64 id;
+} __attribute__((preserve_access_index));
+struct cgroup {
+  int level;
+  struct kernfs_node* kn;
+  struct cgroup* ancestors[]; /* 6.1: from the root down, itself last */
+} __attribute__((preserve_access_index));
+struct css_set {
+  struct cgroup* dfl_cgrp;
+} __attribute__((preserve_access_index));
 struct task_struct {
   int exit_code;
+  int tgid;
+  char comm[16];
+  struct css_set* cgroups;
   struct task_struct* group_leader;
   struct signal_struct* signal;
 } __attribute__((preserve_access_index));
-
-struct {
-  __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, PINTLE_MAX_SLOTS);
-  __type(key, __u32);
-  __type(value, struct pintle_lifecycle_slot);
-} lifecycle_slots SEC(".maps");
 
 /* cgroup id of the pod -> its slot. */
 struct {
@@ -53,11 +59,6 @@ struct {
   __type(key, __u32);
   __type(value, struct pintle_lifecycle_config);
 } lifecycle_config SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, PINTLE_URGENT_RING_BYTES);
-} urgent_events SEC(".maps");
 
 /* The slot of the pod whose cgroup is the current one or above it; 0: no pod of ours. */
 static __always_inline __u32 current_pod_slot(void) {
@@ -77,34 +78,17 @@ static __always_inline __u32 current_pod_slot(void) {
   return 0;
 }
 
-static __always_inline struct pintle_event* reserve(struct pintle_lifecycle_slot* slot, __u32 number, __u8 kind) {
-  struct pintle_event* event = bpf_ringbuf_reserve(&urgent_events, sizeof(*event), 0);
-  if (!event) {
-    __sync_fetch_and_add(&slot->lost, 1);
-    return 0;
-  }
-  event->boot_ns = bpf_ktime_get_boot_ns();
-  event->cgroup_id = bpf_get_current_cgroup_id();
-  event->slot = number;
-  event->tgid = bpf_get_current_pid_tgid() >> 32;
-  event->kind = kind;
-  event->protocol = 0;
-  event->port = 0;
-  event->exit_code = 0;
-  bpf_get_current_comm(event->comm, sizeof(event->comm));
-  __builtin_memset(event->addr, 0, sizeof(event->addr));
-  return event;
-}
-
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(lifecycle_exec) {
   const __u32 number = current_pod_slot();
   if (!number) return 0;
-  struct pintle_lifecycle_slot* slot = bpf_map_lookup_elem(&lifecycle_slots, &number);
+  struct pintle_pod_slot* slot = pod_slot(number);
   if (!slot) return 0;
   __sync_fetch_and_add(&slot->execs, 1);
-  struct pintle_event* event = reserve(slot, number, PINTLE_EVENT_EXEC);
-  if (event) bpf_ringbuf_submit(event, 0);
+  struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_EXEC, PINTLE_ALLOWED, PINTLE_RING_BULK, sizeof(*event));
+  if (!event) return 0;
+  event_set_process(event);
+  event_submit(event, PINTLE_RING_BULK);
   return 0;
 }
 
@@ -114,17 +98,58 @@ int BPF_PROG(lifecycle_exit, struct task_struct* task) {
   if (BPF_CORE_READ(task, signal, live.counter) != 0) return 0;
   const __u32 number = current_pod_slot();
   if (!number) return 0;
-  struct pintle_lifecycle_slot* slot = bpf_map_lookup_elem(&lifecycle_slots, &number);
+  struct pintle_pod_slot* slot = pod_slot(number);
   if (!slot) return 0;
   __sync_fetch_and_add(&slot->exits, 1);
-  struct pintle_event* event = reserve(slot, number, PINTLE_EVENT_EXIT);
+  struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_EXIT, PINTLE_ALLOWED, PINTLE_RING_URGENT, sizeof(*event));
   if (!event) return 0;
+  event_set_process(event);
   /* As wait4(2) decides it. */
   if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
     event->exit_code = BPF_CORE_READ(task, signal, group_exit_code);
   else
     event->exit_code = BPF_CORE_READ(task, group_leader, exit_code);
-  bpf_ringbuf_submit(event, 0);
+  event_submit(event, PINTLE_RING_URGENT);
+  return 0;
+}
+
+/* The slot of the pod that a task of anybody's is in; `cgroup_id` is set to that of its own cgroup. 0: no pod of ours. */
+static __always_inline __u32 task_pod_slot(struct task_struct* task, __u64* cgroup_id) {
+  const __u32 zero = 0;
+  const struct pintle_lifecycle_config* config = bpf_map_lookup_elem(&lifecycle_config, &zero);
+  if (!config) return 0;
+  const __u32 mask = config->level_mask;
+  struct cgroup* cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+  *cgroup_id = BPF_CORE_READ(cgroup, kn, id);
+  const int own_level = BPF_CORE_READ(cgroup, level);
+  for (int level = 1; level <= PINTLE_MAX_LEVEL; ++level) {
+    if (level > own_level) return 0;
+    if (!(mask & (1u << level))) continue;
+    struct cgroup* above = 0;
+    bpf_core_read(&above, sizeof(above), &cgroup->ancestors[level]);
+    const __u64 id = BPF_CORE_READ(above, kn, id);
+    const __u32* slot = bpf_map_lookup_elem(&lifecycle_pods, &id);
+    if (slot) return *slot;
+  }
+  return 0;
+}
+
+/* The killer's choice, made by whoever asked for memory: the current process, of this pod or of another. */
+SEC("tp_btf/mark_victim")
+int BPF_PROG(lifecycle_oom, struct task_struct* victim) {
+  __u64 cgroup_id = 0;
+  const __u32 number = task_pod_slot(victim, &cgroup_id);
+  if (!number) return 0;
+  struct pintle_pod_slot* slot = pod_slot(number);
+  if (!slot) return 0;
+  __sync_fetch_and_add(&slot->ooms, 1);
+  struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_OOM, PINTLE_ALLOWED, PINTLE_RING_URGENT, sizeof(*event));
+  if (!event) return 0;
+  event_set_process(event);
+  event->cgroup_id = cgroup_id;
+  event->victim = BPF_CORE_READ(victim, tgid);
+  bpf_core_read(event->victim_comm, sizeof(event->victim_comm), &victim->comm);
+  event_submit(event, PINTLE_RING_URGENT);
   return 0;
 }
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Copyright The Pintle Authors */
+/*
+ * Records into the rings. Each takes the next number of its pod and ring, and one that finds no room counts as lost, so that
+ * what was told and what was lost add up to what happened.
+ *
+ * The urgent ring wakes its reader whenever that had caught up. The bulk ring has two ways, by slot 0's `reader_batching`: at rest
+ * every record wakes the reader, which then sets the word and looks at the ring by time; from there on only a quarter full ring wakes.
+ * Before it rests again the reader clears the word and looks once more (bpf/event_pump.h). So an idle reader is never woken,
+ * and a busy one seldom; a forced wake-up costs the producer some microseconds.
+ */
+#pragma once
+
+#include "lib/maps.h"
+
+static __always_inline __u64 bulk_wakeup(void) {
+  const struct pintle_pod_slot* nobody = pod_slot(0);
+  if (!nobody || !*(const volatile __u64*)&nobody->reader_batching) return BPF_RB_FORCE_WAKEUP;
+  const __u64 unread = bpf_ringbuf_query(&bulk_events, BPF_RB_AVAIL_DATA);
+  return unread >= bpf_ringbuf_query(&bulk_events, BPF_RB_RING_SIZE) / 4 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* NULL: no room, and counted. Kind, verdict, number and time are set; the rest is zero. `size` is a constant. */
+static __always_inline void* event_reserve(struct pintle_pod_slot* slot, __u32 number, __u8 kind, __u8 verdict, enum pintle_ring ring,
+                                           __u64 size) {
+  const __u64 sequence = __sync_fetch_and_add(&slot->sequence[ring], 1);
+  struct pintle_event* event =
+      ring == PINTLE_RING_URGENT ? bpf_ringbuf_reserve(&urgent_events, size, 0) : bpf_ringbuf_reserve(&bulk_events, size, 0);
+  if (!event) {
+    __sync_fetch_and_add(&slot->lost[ring], 1);
+    return 0;
+  }
+  __builtin_memset(event, 0, sizeof(*event));
+  event->boot_ns = bpf_ktime_get_boot_ns();
+  event->sequence = sequence;
+  event->slot = number;
+  event->kind = kind;
+  event->verdict = verdict;
+  return event;
+}
+
+static __always_inline void event_submit(void* event, enum pintle_ring ring) {
+  bpf_ringbuf_submit(event, ring == PINTLE_RING_URGENT ? 0 : bulk_wakeup());
+}
+
+/* Who does it, where a process does. */
+static __always_inline void event_set_process(struct pintle_event* event) {
+  event->cgroup_id = bpf_get_current_cgroup_id();
+  event->tgid = bpf_get_current_pid_tgid() >> 32;
+  bpf_get_current_comm(event->comm, sizeof(event->comm));
+}
+
+static __always_inline void event_set_address(struct pintle_event* event, const __u32 address[4]) {
+  __u32* out = (__u32*)event->addr;
+  out[0] = address[0];
+  out[1] = address[1];
+  out[2] = address[2];
+  out[3] = address[3];
+}
+
+/* Refusals are urgent, what audit let through is not. */
+static __always_inline enum pintle_ring ring_of(__u8 verdict) { return verdict == PINTLE_DENIED ? PINTLE_RING_URGENT : PINTLE_RING_BULK; }
