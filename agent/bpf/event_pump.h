@@ -2,8 +2,11 @@
 // Copyright The Pintle Authors
 //
 // The thread that reads the rings. It blocks in one epoll_wait() and nothing else: idle costs no wake-up. Urgent records are handed on at
-// once; after a bulk record it looks at that ring once per `bulk_batch` until it is empty, so that a busy producer is not made to wake it
-// for every record. Owned by the attacher; the handler runs on this thread.
+// once. The bulk ring is at rest or read by time (`reader_batching`, see ebpf/lib/events.h):
+//   rest      the next record wakes us                                      -> batching
+//   batching  looked at every `bulk_batch`, or when a quarter of it is full; one interval without a record -> leaving
+//   leaving   the word is cleared, and after one more interval all that was written before that is seen     -> rest, or batching again
+// Owned by the attacher; the handler runs on this thread.
 #pragma once
 
 #include <memory>
@@ -20,6 +23,7 @@ class EventPump {
   struct Options {
     int urgent_fd = -1;  // -1: no such ring
     int bulk_fd = -1;
+    uint64_t* reader_batching = nullptr;  // the word, in memory shared with the programs; outlives the pump
     Duration bulk_batch = std::chrono::milliseconds(5);
   };
   // REQUIRES: the rings' descriptors outlive this.
@@ -30,10 +34,12 @@ class EventPump {
 
  private:
   EventPump() = default;
-  [[nodiscard]] Status watch(int fd, uint32_t events, bool change) const;
+  [[nodiscard]] Status watch(int fd, uint32_t events) const;
+  void set_batching(bool on) const;
   void run();
   UniqueFd epoll_, stop_;
   std::unique_ptr<RingBuffer> urgent_, bulk_;
+  uint64_t* word_ = nullptr;
   int batch_ms_ = 5;
   std::jthread thread_;
 };

@@ -15,20 +15,24 @@
 namespace pintle::bpf {
 namespace {
 
-constexpr const char* kSlots = "lifecycle_slots";
+constexpr const char* kSlots = "pod_slots";
+constexpr const char* kUrgent = "urgent_events";
+constexpr const char* kBulk = "bulk_events";
 constexpr const char* kPods = "lifecycle_pods";
 constexpr const char* kConfig = "lifecycle_config";
-constexpr const char* kRing = "urgent_events";
+constexpr const char* kLinks[] = {"exec", "exit", "oom"};
 
 Status pin_anew(int fd, const std::string& path) {
   PINTLE_TRY(unpin(path));
   return pin_fd(fd, path);
 }
 
-Status check_shape(const UniqueFd& fd, const MapShape& wanted, const char* name) {
+Result<UniqueFd> open_shared(const PinLayout& layout, const char* name, const MapShape& wanted, uint32_t id) {
+  PINTLE_ASSIGN_OR_RETURN(auto fd, open_pin(layout.map(name)));
   PINTLE_ASSIGN_OR_RETURN(const auto info, map_info(fd.get()));
   if (info.shape != wanted) return fail(Code::kInvalid, fmt::format("pinned map '{}' has another shape", name));
-  return {};
+  if (info.id != id) return fail(Code::kInvalid, fmt::format("pinned map '{}' is not the one that the pinned programs use", name));
+  return fd;
 }
 
 Status check_tracing_link(const std::string& pin) {
@@ -39,67 +43,88 @@ Status check_tracing_link(const std::string& pin) {
 
 }  // namespace
 
-Result<LifecyclePrograms> LifecyclePrograms::load(const PinLayout& layout, const Sizes& sizes) {
+Result<LifecyclePrograms> LifecyclePrograms::load(const PinLayout& layout, const MapSizes& sizes) {
   if (auto adopted = adopt(layout, sizes)) return adopted;
   return load_anew(layout, sizes);
 }
 
-Result<LifecyclePrograms> LifecyclePrograms::adopt(const PinLayout& layout, const Sizes& sizes) {
+Result<LifecyclePrograms> LifecyclePrograms::adopt(const PinLayout& layout, const MapSizes& sizes) {
   LifecyclePrograms out;
-  PINTLE_TRY(check_tracing_link(layout.link("exec")));
-  PINTLE_TRY(check_tracing_link(layout.link("exit")));
-  PINTLE_ASSIGN_OR_RETURN(out.slots_fd_, open_pin(layout.map(kSlots)));
+  for (const char* name : kLinks) PINTLE_TRY(check_tracing_link(layout.link(name)));
   PINTLE_ASSIGN_OR_RETURN(out.pods_, open_pin(layout.map(kPods)));
   PINTLE_ASSIGN_OR_RETURN(out.config_fd_, open_pin(layout.map(kConfig)));
-  PINTLE_ASSIGN_OR_RETURN(out.ring_, open_pin(layout.map(kRing)));
-  PINTLE_TRY(check_shape(out.slots_fd_, {BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(pintle_lifecycle_slot), sizes.slots, BPF_F_MMAPABLE},
-                         kSlots));
-  PINTLE_TRY(check_shape(out.ring_, {BPF_MAP_TYPE_RINGBUF, 0, 0, sizes.ring_bytes, 0}, kRing));
   const uint32_t zero = 0;
   if (bpf_map_lookup_elem(out.config_fd_.get(), &zero, &out.config_) != 0) return fail_errno(errno, "read the lifecycle programs' row");
   if (out.config_.object_id != pintle_lifecycle_object_id()) return fail(Code::kInvalid, "pinned lifecycle programs are of another build");
-  PINTLE_ASSIGN_OR_RETURN(out.slots_, MappedArray<pintle_lifecycle_slot>::map(out.slots_fd_.get(), sizes.slots));
+  PINTLE_ASSIGN_OR_RETURN(
+      out.slots_, open_shared(layout, kSlots, {BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(pintle_pod_slot), sizes.slots, BPF_F_MMAPABLE},
+                              out.config_.slots_map_id));
+  PINTLE_ASSIGN_OR_RETURN(
+      out.urgent_, open_shared(layout, kUrgent, {BPF_MAP_TYPE_RINGBUF, 0, 0, sizes.urgent_ring_bytes, 0}, out.config_.urgent_map_id));
+  PINTLE_ASSIGN_OR_RETURN(out.bulk_,
+                          open_shared(layout, kBulk, {BPF_MAP_TYPE_RINGBUF, 0, 0, sizes.bulk_ring_bytes, 0}, out.config_.bulk_map_id));
   return out;
 }
 
-Result<LifecyclePrograms> LifecyclePrograms::load_anew(const PinLayout& layout, const Sizes& sizes) {
+Result<LifecyclePrograms> LifecyclePrograms::load_anew(const PinLayout& layout, const MapSizes& sizes) {
   pintle_lifecycle_fds fds{};
-  int err = pintle_lifecycle_load(sizes.slots, sizes.ring_bytes, nullptr, 0, &fds);
+  const auto load = [&](char* log, uint32_t log_size) {
+    return pintle_lifecycle_load(sizes.slots, sizes.urgent_ring_bytes, sizes.bulk_ring_bytes, log, log_size, &fds);
+  };
+  const int err = load(nullptr, 0);
   if (err != 0) {  // once more, for the verifier's words
     std::string log(64 * 1024, '\0');
-    const int again = pintle_lifecycle_load(sizes.slots, sizes.ring_bytes, log.data(), static_cast<uint32_t>(log.size()), &fds);
-    if (again != 0)
+    if (load(log.data(), static_cast<uint32_t>(log.size())) != 0)
       return std::unexpected(
           Error{Code::kUnsupported, -err, fmt::format("load the lifecycle programs: {}", explain_load(-err, log.c_str()))});
   }
-  const UniqueFd exec_program(fds.exec_prog), exit_program(fds.exit_prog);
+  const UniqueFd programs[] = {UniqueFd(fds.exec_prog), UniqueFd(fds.exit_prog), UniqueFd(fds.oom_prog)};
   LifecyclePrograms out;
-  out.slots_fd_ = UniqueFd(fds.slots);
+  out.slots_ = UniqueFd(fds.slots);
+  out.urgent_ = UniqueFd(fds.urgent);
+  out.bulk_ = UniqueFd(fds.bulk);
   out.pods_ = UniqueFd(fds.pods);
   out.config_fd_ = UniqueFd(fds.config);
-  out.ring_ = UniqueFd(fds.ring);
-  PINTLE_ASSIGN_OR_RETURN(out.slots_, MappedArray<pintle_lifecycle_slot>::map(out.slots_fd_.get(), sizes.slots));
   out.config_.object_id = pintle_lifecycle_object_id();
+  for (const auto& [fd, id] : {std::pair{fds.slots, &out.config_.slots_map_id}, std::pair{fds.urgent, &out.config_.urgent_map_id},
+                               std::pair{fds.bulk, &out.config_.bulk_map_id}}) {
+    PINTLE_ASSIGN_OR_RETURN(const auto info, map_info(fd));
+    *id = info.id;
+  }
+  // Pods of the build before go on being seen: they are the same cgroups and slots.
+  if (auto old_pods = open_pin(layout.map(kPods))) {
+    pintle_lifecycle_config old{};
+    const uint32_t zero = 0;
+    const auto old_config = open_pin(layout.map(kConfig));
+    if (old_config && bpf_map_lookup_elem(old_config->get(), &zero, &old) == 0) {
+      LifecyclePrograms before;
+      before.pods_ = std::move(*old_pods);
+      for (const auto id : before.list_pods()) {
+        const uint64_t key = id.value();
+        uint32_t slot = 0;
+        if (bpf_map_lookup_elem(before.pods_.get(), &key, &slot) == 0 && slot < sizes.slots)
+          (void)bpf_map_update_elem(out.pods_.get(), &key, &slot, BPF_ANY);  // ignoring: attach() adds it again
+      }
+      out.config_.level_mask = old.level_mask;
+    }
+  }
   PINTLE_TRY(out.write_config());
-  PINTLE_ASSIGN_OR_RETURN(const auto exec_link, BpfLink::attach_tracepoint(exec_program.get()));
-  PINTLE_ASSIGN_OR_RETURN(const auto exit_link, BpfLink::attach_tracepoint(exit_program.get()));
-
-  // Counters of the build before this one, where its array is as long as ours.
-  if (auto old = open_pin(layout.map(kSlots)))
-    if (check_shape(*old, {BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(pintle_lifecycle_slot), sizes.slots, BPF_F_MMAPABLE}, kSlots))
-      if (auto before = MappedArray<pintle_lifecycle_slot>::map(old->get(), sizes.slots))
-        for (uint32_t i = 0; i < sizes.slots; ++i) out.slots_[i] = (*before)[i];
-
-  // The new links are live. The old pins go first, so that a crash from here on leaves no link that counts into other maps.
-  PINTLE_TRY(unpin(layout.link("exec")));
-  PINTLE_TRY(unpin(layout.link("exit")));
-  PINTLE_TRY(pin_anew(out.slots_fd_.get(), layout.map(kSlots)));
-  PINTLE_TRY(pin_anew(out.pods_.get(), layout.map(kPods)));
-  PINTLE_TRY(pin_anew(out.config_fd_.get(), layout.map(kConfig)));
-  PINTLE_TRY(pin_anew(out.ring_.get(), layout.map(kRing)));
-  PINTLE_TRY(pin_anew(exec_link.fd(), layout.link("exec")));
-  PINTLE_TRY(pin_anew(exit_link.fd(), layout.link("exit")));
+  for (size_t i = 0; i < std::size(kLinks); ++i) {
+    PINTLE_ASSIGN_OR_RETURN(auto link, BpfLink::attach_tracepoint(programs[i].get()));
+    out.fresh_links_.emplace_back(kLinks[i], std::move(link));
+  }
   return out;
+}
+
+Status LifecyclePrograms::commit(const PinLayout& layout) {
+  if (fresh_links_.empty()) return {};
+  // The new links are live. The old pins go first, so that a crash from here on leaves no link that counts into other maps.
+  for (const char* name : kLinks) PINTLE_TRY(unpin(layout.link(name)));
+  PINTLE_TRY(pin_anew(pods_.get(), layout.map(kPods)));
+  PINTLE_TRY(pin_anew(config_fd_.get(), layout.map(kConfig)));
+  for (const auto& [name, link] : fresh_links_) PINTLE_TRY(pin_anew(link.fd(), layout.link(name)));
+  fresh_links_.clear();
+  return {};
 }
 
 Status LifecyclePrograms::write_config() {

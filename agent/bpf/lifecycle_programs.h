@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// The lifecycle object (exec and exit), its pinned tracepoint links and its maps. An earlier run's are adopted as they are when they
-// are this build's; else loaded anew beside them, counters carried over, and only then the old links dropped.
-// Never required: without it the runtime's own events tell of exits. Thread rule: the owner serializes; slots may be read by any thread.
+// The lifecycle object (exec, exit, OOM kills), its pinned tracepoint links and its maps. An earlier run's are adopted as they are when
+// they are this build's and count into the pinned slots; else loaded anew beside them, and only then the old links dropped.
+// It makes slots and rings, which the cgroup object then uses: a light skeleton can't be given maps.
+// Never required: without it the runtime's own events tell of exits. Thread rule: the owner serializes.
 #pragma once
 
 #include <vector>
 
-#include "bpf/kernel_object.h"
+#include "bpf/cgroup_programs.h"
 #include "bpf/layout.h"
 #include "bpf/link.h"
 #include "lifecycle/lifecycle_abi.h"
@@ -17,27 +18,25 @@ namespace pintle::bpf {
 
 class LifecyclePrograms {
  public:
-  struct Sizes {
-    uint32_t slots, ring_bytes;
-  };
   // kUnsupported: the kernel refused, with the reason. REQUIRES: the layout's folders exist.
-  [[nodiscard]] static Result<LifecyclePrograms> load(const PinLayout& layout, const Sizes& sizes);
+  [[nodiscard]] static Result<LifecyclePrograms> load(const PinLayout& layout, const MapSizes& sizes);
 
   // From now on, what happens in the cgroup or below it counts for the slot. `level` as cgroup_level() tells it.
   [[nodiscard]] Status add_pod(CgroupId cgroup, uint32_t slot, uint32_t level);
   // Absent is success.
   [[nodiscard]] Status remove_pod(CgroupId cgroup);
   [[nodiscard]] std::vector<CgroupId> list_pods() const;
-  [[nodiscard]] pintle_lifecycle_slot& slot(uint32_t number) const { return slots_[number]; }
-  [[nodiscard]] int ring_fd() const { return ring_.get(); }
+  [[nodiscard]] SharedMaps shared_maps() const { return {slots_.get(), urgent_.get(), bulk_.get()}; }
+  // Pins what load() made, and drops the links of a build before. REQUIRES: the cgroup object has pinned the shared maps.
+  [[nodiscard]] Status commit(const PinLayout& layout);
 
  private:
   LifecyclePrograms() = default;
-  [[nodiscard]] static Result<LifecyclePrograms> adopt(const PinLayout& layout, const Sizes& sizes);
-  [[nodiscard]] static Result<LifecyclePrograms> load_anew(const PinLayout& layout, const Sizes& sizes);
+  [[nodiscard]] static Result<LifecyclePrograms> adopt(const PinLayout& layout, const MapSizes& sizes);
+  [[nodiscard]] static Result<LifecyclePrograms> load_anew(const PinLayout& layout, const MapSizes& sizes);
   [[nodiscard]] Status write_config();
-  UniqueFd slots_fd_, pods_, config_fd_, ring_;
-  MappedArray<pintle_lifecycle_slot> slots_;
+  UniqueFd slots_, urgent_, bulk_, pods_, config_fd_;
+  std::vector<std::pair<const char*, BpfLink>> fresh_links_;  // not pinned yet
   pintle_lifecycle_config config_{};
 };
 

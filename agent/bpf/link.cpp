@@ -34,7 +34,10 @@ Status BpfLink::pin(const std::string& path) const {
   return {};
 }
 
-Status BpfLink::update(int program_fd) const {
+Status BpfLink::update(int program_fd, uint32_t attach_type) const {
+  PINTLE_ASSIGN_OR_RETURN(const auto now, info());
+  if (now.type != BPF_LINK_TYPE_CGROUP || now.attach_type != attach_type)
+    return fail(Code::kInvalid, fmt::format("update link: it is of attach type {}, the program of {}", now.attach_type, attach_type));
   if (bpf_link_update(fd_.get(), program_fd, nullptr) != 0) return fail_errno(errno, "update link");
   return {};
 }

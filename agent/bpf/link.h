@@ -31,8 +31,9 @@ class BpfLink {
   [[nodiscard]] static Result<BpfLink> open(const std::string& pin);
 
   [[nodiscard]] Status pin(const std::string& path) const;
-  // Swaps the program without a gap. The kernel checks the program type only: REQUIRES the same attach type. kGone: dead.
-  [[nodiscard]] Status update(int program_fd) const;
+  // Swaps the program without a gap. The kernel compares the program types only, so that a connect4 link would take a connect6 program;
+  // here the attach type is compared first, which implies the program's type: kInvalid. kGone: dead.
+  [[nodiscard]] Status update(int program_fd, uint32_t attach_type) const;
   [[nodiscard]] Result<LinkInfo> info() const;
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool valid() const { return fd_.valid(); }

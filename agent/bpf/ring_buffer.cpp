@@ -10,7 +10,7 @@ namespace pintle::bpf {
 namespace {
 
 int on_record(void* context, void* data, size_t size) {
-  if (size >= sizeof(pintle_event)) (*static_cast<RingBuffer::Handler*>(context))(*static_cast<const pintle_event*>(data));
+  if (size >= sizeof(pintle_event)) (*static_cast<RingBuffer::Handler*>(context))({static_cast<const std::byte*>(data), size});
   return 0;
 }
 

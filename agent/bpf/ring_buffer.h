@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "base/result.h"
 #include "lib/event_abi.h"
@@ -18,8 +19,8 @@ namespace pintle::bpf {
 
 class RingBuffer {
  public:
-  using Handler = std::function<void(const pintle_event&)>;
-  // REQUIRES: map_fd stays open for as long as this lives.
+  using Handler = std::function<void(std::span<const std::byte> record)>;
+  // The handler gets records that start with a whole pintle_event. REQUIRES: map_fd stays open for as long as this lives.
   [[nodiscard]] static Result<RingBuffer> open(int map_fd, Handler handler);
 
   [[nodiscard]] int fd() const { return map_fd_; }

@@ -39,10 +39,10 @@ int device_access(struct bpf_cgroup_dev_ctx* ctx) {
   struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_DEVICE, PINTLE_DENIED, PINTLE_RING_URGENT, sizeof(*event));
   if (!event) return 0;
   event_set_process(event);
-  event->device_type = key.type;
-  event->device_access = access;
-  event->device_major = ctx->major;
-  event->device_minor = ctx->minor;
+  event->device.type = key.type;
+  event->device.access = access;
+  event->device.major = ctx->major;
+  event->device.minor = ctx->minor;
   event_submit(event, PINTLE_RING_URGENT);
   return 0;
 }

@@ -32,6 +32,18 @@ enum pintle_direction {
   PINTLE_EGRESS = 1,
 };
 
+struct pintle_event_socket {
+  __u16 port;  // the other end's; bind: the own one
+  __u8 protocol;
+  __u8 direction;  // packet: pintle_direction
+};
+struct pintle_event_device {
+  __u32 type, access, major, minor;  // as struct bpf_cgroup_dev_ctx has them
+};
+struct pintle_event_sockopt {
+  __s32 level, name;
+};
+
 struct pintle_event {
   __u64 boot_ns;    // CLOCK_BOOTTIME
   __u64 cgroup_id;  // of the process or socket: at or below the pod's; 0: not known here
@@ -41,29 +53,19 @@ struct pintle_event {
   __u8 kind;
   __u8 verdict;
   union {
-    struct {
-      __u16 port;  // the other end's; bind: the own one
-      __u8 protocol;
-      __u8 direction;  // packet: pintle_direction
-    };
+    struct pintle_event_socket socket;
     __s32 exit_code;  // exit: wait status
     __u32 victim;     // OOM: thread group id of the killed
   };
   union {
     char comm[16];
-    struct {
-      __u16 local_port;  // packet, accept, TCP: host order
-    };
+    __u16 local_port;  // packet, accept, TCP: host order
   };
   union {
     __u8 addr[16];         // the other end's; bind: the own one
     char victim_comm[16];  // OOM
-    struct {
-      __u32 device_type, device_access, device_major, device_minor;
-    };
-    struct {
-      __s32 level, option;
-    };
+    struct pintle_event_device device;
+    struct pintle_event_sockopt sockopt;
   };
 };
 

@@ -57,9 +57,9 @@ static __always_inline void tell_call(struct pintle_pod_slot* slot, __u32 number
   struct pintle_event* event = event_reserve(slot, number, kind, verdict, ring, sizeof(*event));
   if (!event) return;
   event_set_process(event);
-  event->port = bpf_htons(question->port);
-  event->protocol = question->protocol;
-  event->direction = PINTLE_EGRESS;
+  event->socket.port = bpf_htons(question->port);
+  event->socket.protocol = question->protocol;
+  event->socket.direction = PINTLE_EGRESS;
   event_set_address(event, question->remote);
   event_submit(event, ring);
 }

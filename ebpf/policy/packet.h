@@ -165,9 +165,9 @@ static __always_inline void tell_packet(struct __sk_buff* skb, struct pintle_pod
   struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_PACKET, verdict, ring, sizeof(*event));
   if (!event) return;
   event->cgroup_id = bpf_skb_cgroup_id(skb);
-  event->port = bpf_htons(packet->remote_port);
-  event->protocol = packet->question.protocol;
-  event->direction = direction;
+  event->socket.port = bpf_htons(packet->remote_port);
+  event->socket.protocol = packet->question.protocol;
+  event->socket.direction = direction;
   event->local_port = packet->local_port;
   event_set_address(event, packet->question.remote);
   event_submit(event, ring);

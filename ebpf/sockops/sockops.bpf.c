@@ -16,8 +16,8 @@ static __always_inline void tell_socket(struct bpf_sock_ops* ops, struct pintle_
   struct pintle_event* event = event_reserve(slot, number, kind, PINTLE_ALLOWED, PINTLE_RING_BULK, sizeof(*event));
   if (!event) return;
   const __u32 port = ops->remote_port; /* network order, in the upper half */
-  event->port = (__u16)(port >> 16 ? port >> 16 : port);
-  event->protocol = PINTLE_IPPROTO_TCP;
+  event->socket.port = (__u16)(port >> 16 ? port >> 16 : port);
+  event->socket.protocol = PINTLE_IPPROTO_TCP;
   event->local_port = (__u16)ops->local_port;
   __u32 address[4] = {0, 0, bpf_htonl(0xffff), ops->remote_ip4};
   /* Or the compiler makes one load of two, through a context pointer it adds to, which the verifier refuses. */

@@ -174,7 +174,7 @@ TEST_CASE("other sizes of maps are new maps, and links move over without a gap")
   const auto first = node.start().attach(identity("sizes"), pod.handle(), kEveryHook);
   REQUIRE(first->effective());
   node.stop();
-  node.options.slots = 64;
+  node.options.sizes.slots = 64;
   auto& again = node.start();
   REQUIRE(!again.unsupported());
   const auto second = again.attach(identity("sizes"), pod.handle(), kEveryHook);
@@ -207,10 +207,10 @@ TEST_CASE("detach leaves no program, no pin and no open file") {
 
 TEST_CASE("a thousand events: what was told and what was lost add up") {
   Node node("t_loss");
-  node.options.bulk_ring_bytes = 16384;
+  node.options.sizes.bulk_ring_bytes = 16384;
   const PodDir pod("kubepods/podloss");
   auto& attacher = node.start();
-  REQUIRE(attacher.attach(identity("loss"), pod.handle(), {.hooks = {model::Hook::kConnect4}})->effective());
+  REQUIRE(attacher.attach(identity("loss"), pod.handle(), {.hooks = {model::Hook::kConnect4}, .traces = {model::Trace::kConnect}})->effective());
   CHECK(run_inside(pod.path(), [] {
           for (int i = 0; i < 1000; ++i)
             if (udp_connect("127.0.0.1", 9) != 0) return 1;
@@ -276,7 +276,7 @@ TEST_CASE("a cgroup made anew is bare: its links are told dead and replaced") {
 
 TEST_CASE("what a crash left half made is swept away") {
   Node node("t_crash");
-  std::filesystem::create_directories(node.options.bpffs + "/t_crash/v1/pods/tmp_half");
+  std::filesystem::create_directories(node.options.bpffs + "/t_crash/v2/pods/tmp_half");
   auto& attacher = node.start();
   CHECK(attacher.list_pinned()->empty());
   CHECK(std::filesystem::is_empty(attacher.layout().pods()));

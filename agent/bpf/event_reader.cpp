@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "bpf/event_reader.h"
+
+#include <ctime>
+
+#include "base/log.h"
+#include "bpf/convert.h"
+
+namespace pintle::bpf {
+namespace {
+
+uint64_t* batching_word(const CgroupPrograms& programs) { return reinterpret_cast<uint64_t*>(&programs.slot(0).reader_batching); }
+
+}  // namespace
+
+EventReader::EventReader(const CgroupPrograms& programs, const PodSlots& slots, const Clock& clock, Duration bulk_batch)
+    : programs_(programs), slots_(slots), clock_(clock), bulk_batch_(bulk_batch) {
+  __atomic_store_n(batching_word(programs), 1, __ATOMIC_SEQ_CST);  // nobody reads yet: nobody is to be woken
+}
+
+void EventReader::observe(Observer observer) {
+  const bool wanted = observer != nullptr;
+  {
+    const MutexLock lock(mu_);
+    observer_ = std::move(observer);
+  }
+  if (!wanted || pump_) return;
+  auto pump = EventPump::start({programs_.urgent_fd(), programs_.bulk_fd(), batching_word(programs_), bulk_batch_},
+                               [this](std::span<const std::byte> record) { deliver(record); });
+  if (pump) {
+    pump_ = std::move(*pump);
+  } else {
+    PINTLE_LOG(kDebug, "bpf", "no events: {}", pump.error().message());
+  }
+}
+
+void EventReader::deliver(std::span<const std::byte> record) {
+  const auto& event = *reinterpret_cast<const pintle_event*>(record.data());
+  const auto owner = slots_.owner(event.slot);
+  timespec boot{};
+  (void)::clock_gettime(CLOCK_BOOTTIME, &boot);  // ignoring: cannot fail for this clock
+  const Duration since_boot = std::chrono::seconds(boot.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec);
+  auto converted = to_model(record, owner.uid, clock_.now().time_since_epoch() - since_boot);
+  converted.sequence = slots_.whole_sequence(event.slot, ring_of(event), event.sequence);
+  if (converted.cgroup_id.empty()) converted.cgroup_id = owner.cgroup;
+  const MutexLock lock(mu_);
+  if (observer_) observer_(converted);
+}
+
+}  // namespace pintle::bpf

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// From the rings' records to the observer's events, on a thread of its own that lives from the first observer on: what was recorded
+// while no agent ran waits in the rings until somebody listens. The callback must not call observe(). Thread rule: any.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "base/mutex.h"
+#include "base/time.h"
+#include "bpf/event_pump.h"
+#include "bpf/pod_slots.h"
+
+namespace pintle::bpf {
+
+class EventReader {
+ public:
+  using Observer = std::function<void(const model::ProgramEvent&)>;
+  // REQUIRES: all of them outlive this.
+  EventReader(const CgroupPrograms& programs, const PodSlots& slots, const Clock& clock, Duration bulk_batch);
+  // Null to clear; waits for the last call.
+  void observe(Observer observer);
+
+ private:
+  void deliver(std::span<const std::byte> record);
+  const CgroupPrograms& programs_;
+  const PodSlots& slots_;
+  const Clock& clock_;
+  const Duration bulk_batch_;
+  Mutex mu_;  // held while the callback runs
+  Observer observer_ PINTLE_GUARDED_BY(mu_);
+  std::unique_ptr<EventPump> pump_;  // last: its thread uses the rest
+};
+
+}  // namespace pintle::bpf

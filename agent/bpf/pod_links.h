@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// The pinned links of one pod: adopted where they live, brought up to date in place, replaced where they are dead, and told.
+// Not for slots, rules or policy. Thread rule: calls for one pod are serial by the caller.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "bpf/cgroup_programs.h"
+#include "bpf/link.h"
+#include "ports/cgroup_tree.h"
+
+namespace pintle::bpf {
+
+// What this run knows of a pod's links.
+struct PodRecord {
+  CgroupId cgroup_id;
+  std::string cgroup_path;          // empty: found by its pins, not yet attached by this run
+  std::set<model::Hook> made_here;  // links of this run; others are adopted
+  std::vector<model::HookStatus> refused;
+};
+
+[[nodiscard]] std::string hook_pin(const std::string& folder, model::Hook hook);
+
+class PodLinks {
+ public:
+  // `folder`: where its pins lie, `existed`: with those of an earlier attach. REQUIRES: all of them outlive this.
+  PodLinks(const CgroupPrograms& programs, const ports::PodCgroup& cgroup, std::string folder, bool existed, PodRecord& record)
+      : programs_(programs), cgroup_(cgroup), folder_(std::move(folder)), existed_(existed), record_(record) {}
+
+  // In force as a pinned link, or refused with the reason. Error: it can't be pinned.
+  [[nodiscard]] Result<model::HookStatus> ensure(model::Hook hook);
+  // Detaches what is not among these, in the reverse of attach order.
+  [[nodiscard]] Status drop_others(const std::vector<model::Hook>& wanted);
+
+ private:
+  [[nodiscard]] std::optional<model::HookStatus> keep_pinned(model::Hook hook) const;
+  [[nodiscard]] model::HookStatus refusal(model::Hook hook, const Error& error) const;
+  const CgroupPrograms& programs_;
+  const ports::PodCgroup& cgroup_;
+  const std::string folder_;
+  const bool existed_;
+  PodRecord& record_;
+};
+
+// Reads the link back from the kernel; kOff: there never was one.
+[[nodiscard]] model::HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folder, const PodRecord& record,
+                                             model::Hook hook);
+
+}  // namespace pintle::bpf
