@@ -72,6 +72,15 @@ std::optional<size_t> find_bad_utf8(std::string_view text) {
   return std::nullopt;
 }
 
+std::string as_utf8(std::string text) {
+  size_t from = 0;
+  while (const auto bad = find_bad_utf8(std::string_view(text).substr(from))) {
+    from += *bad;
+    text[from++] = '?';
+  }
+  return text;
+}
+
 std::optional<std::string> decode_base64(std::string_view text) {
   std::string out;
   out.reserve(text.size() / 4 * 3);

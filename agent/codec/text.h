@@ -14,6 +14,8 @@ namespace pintle::codec {
 
 // Strict: no surrogates, no overlong forms, nothing past U+10FFFF. The offset of the first bad byte, or nullopt.
 [[nodiscard]] std::optional<size_t> find_bad_utf8(std::string_view text);
+// Each bad byte as '?'.
+[[nodiscard]] std::string as_utf8(std::string text);
 
 // RFC 4648 with padding; line breaks are allowed, as in a Secret written by hand. nullopt for anything else.
 [[nodiscard]] std::optional<std::string> decode_base64(std::string_view text);

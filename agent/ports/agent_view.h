@@ -17,6 +17,8 @@
 #include "model/ebpf.h"
 #include "model/node.h"
 #include "model/status.h"
+#include "ports/policy_view.h"
+#include "ports/program_inventory.h"
 
 namespace pintle::ports {
 
@@ -54,6 +56,7 @@ struct AgentStatus {
   Time started_at;
   int64_t pid = 0, rss_bytes = 0, anon_bytes = 0;
   int pods = 0, running_containers = 0;
+  Duration loop_latency{};  // how long the loop took to answer this very question
   std::vector<ComponentState> components;
   std::vector<SourceProblem> problems;
   std::vector<std::string> warnings;  // of the configuration
@@ -104,6 +107,10 @@ class AgentView {
   [[nodiscard]] virtual std::unique_ptr<Subscription> watch_ebpf(std::function<void(const model::ProgramEvent&)> observer) = 0;
   [[nodiscard]] virtual uint64_t ebpf_events_lost() = 0;
   [[nodiscard]] virtual std::vector<DoctorCheck> doctor(std::stop_token stop) = 0;
+
+  // Null where this agent has none; they live as long as the view.
+  [[nodiscard]] virtual PolicyView* policies() { return nullptr; }
+  [[nodiscard]] virtual ProgramInventory* inventory() { return nullptr; }
 };
 
 }  // namespace pintle::ports

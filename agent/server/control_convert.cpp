@@ -70,36 +70,6 @@ void containers_to_proto(const model::PodSpec& spec, const model::PodStatus& sta
     container_to_proto(container, v1::Container::EPHEMERAL, status.ephemeral_container_statuses, *out.add_containers());
 }
 
-void ebpf_to_proto(const ports::PodRecord& record, v1::PodEbpf& out) {
-  out.set_policy(std::string(to_string(record.policy)));
-  if (record.counters) {
-    auto& c = *out.mutable_counters();
-    c.set_rx_bytes(record.counters->rx_bytes);
-    c.set_rx_packets(record.counters->rx_packets);
-    c.set_tx_bytes(record.counters->tx_bytes);
-    c.set_tx_packets(record.counters->tx_packets);
-    c.set_connects(record.counters->connects);
-    c.set_execs(record.counters->execs);
-    c.set_exits(record.counters->exits);
-    c.set_events_lost(record.counters->events_lost);
-  }
-  if (!record.programs) return;
-  out.set_has_report(true);
-  out.set_cgroup_id(record.programs->cgroup_id.value());
-  out.set_cgroup_path(record.programs->cgroup_path);
-  for (const auto& hook : record.programs->hooks) {
-    auto& h = *out.add_hooks();
-    h.set_name(std::string(to_string(hook.hook)));
-    h.set_state(std::string(to_string(hook.state)));
-    h.set_effective(hook.state == model::HookState::kAttached || hook.state == model::HookState::kAdopted);
-    h.set_link_id(hook.link_id.value());
-    h.set_program_tag(hook.program_tag);
-    h.set_program_id(hook.program_id);
-    h.set_sys_errno(hook.sys_errno);
-    h.set_error(hook.error);
-  }
-}
-
 void timeline_to_proto(const std::vector<ports::TimelineEntry>& timeline, v1::Pod& out) {
   for (const auto& entry : timeline) {
     auto& step = *out.add_timeline();
@@ -164,7 +134,7 @@ void to_proto(const ports::PodRecord& record, const v1::PodDetail& detail, v1::P
     c.set_message(condition.message);
     c.set_last_transition(nanos(condition.last_transition_time));
   }
-  ebpf_to_proto(record, *out.mutable_ebpf());
+  to_proto(record, *out.mutable_ebpf());
   out.set_explanation(record.explanation);
   if (detail.timeline()) {
     timeline_to_proto(record.timeline, out);
@@ -213,24 +183,6 @@ void to_proto(const model::Event& event, v1::Event& out) {
   out.set_reason(event.reason);
   out.set_message(event.message);
   out.set_time(nanos(event.time));
-}
-
-void to_proto(const model::ProgramEvent& event, v1::EbpfEvent& out) {
-  out.set_kind(std::string(to_string(event.kind)));
-  out.set_uid(event.uid.value());
-  out.set_cgroup_id(event.cgroup_id.value());
-  out.set_time(nanos(event.time));
-  out.set_pid(event.pid);
-  out.set_comm(event.comm);
-  out.set_wait_status(event.exit_code);
-  out.set_destination(event.destination);
-}
-
-void to_proto(const model::FeatureProbe& probe, v1::Feature& out) {
-  out.set_name(probe.name);
-  out.set_available(probe.available);
-  out.set_detail(probe.detail);
-  out.set_without(probe.without);
 }
 
 void to_proto(const ports::DoctorCheck& check, v1::DoctorCheck& out) {

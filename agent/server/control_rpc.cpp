@@ -3,59 +3,22 @@
 #include "server/control_rpc.h"
 
 #include <algorithm>
-#include <atomic>
-#include <map>
 
 #include <fmt/format.h>
 
 #include "codec/objects.h"
 #include "server/control_convert.h"
 #include "server/control_stream.h"
+#include "server/pod_match.h"
 
 namespace pintle::server {
 namespace {
 
 constexpr std::string_view kDefaultContainerAnnotation = "kubectl.kubernetes.io/default-container";
 
-// Empty strings in a request mean "any".
-bool matches(const ports::PodRecord& record, const std::string& namespace_, const std::string& name) {
-  const auto& meta = record.pod->metadata;
-  return (namespace_.empty() || meta.namespace_ == namespace_) && (name.empty() || meta.name == name);
-}
-
-std::vector<ports::PodRecord> sorted_pods(ports::AgentView& agent, const std::string& namespace_, const std::string& name) {
-  auto pods = agent.list_pods();
-  std::erase_if(pods, [&](const ports::PodRecord& record) { return !matches(record, namespace_, name); });
-  std::ranges::sort(pods, {},
-                    [](const ports::PodRecord& record) { return std::tie(record.pod->metadata.namespace_, record.pod->metadata.name); });
-  return pods;
-}
-
 Error no_such_pod(const std::string& namespace_, const std::string& name) {
   return Error{Code::kNotFound, 0, fmt::format("pod '{}/{}' is not on this node", namespace_, name)};
 }
-
-// Names for the uids of events. Asks the agent again only for a uid it has not met.
-class PodNames {
- public:
-  explicit PodNames(ports::AgentView& agent) : agent_(agent) {}
-  using Name = std::pair<std::string, std::string>;
-  const Name& find(const std::string& uid) {
-    static const Name kNone;
-    if (uid.empty()) return kNone;
-    const auto known = names_.find(uid);
-    if (known != names_.end()) return known->second;
-    if (names_.size() > kMostNames) names_.clear();
-    for (const auto& record : agent_.list_pods())
-      names_[record.pod->metadata.uid] = {record.pod->metadata.namespace_, record.pod->metadata.name};
-    return names_[uid];  // remembered as nameless if it is a pod no more
-  }
-
- private:
-  static constexpr size_t kMostNames = 4096;
-  ports::AgentView& agent_;
-  std::map<std::string, Name> names_;
-};
 
 }  // namespace
 
@@ -167,37 +130,6 @@ grpc::Status ControlRpc::ReadLogs(grpc::ServerContext* context, const v1::ReadLo
   };
   const auto status = (*stream)->read(sink, keep_following, stop_);
   return status || status.error().code == Code::kCancelled ? grpc::Status::OK : to_grpc(status.error());
-}
-
-grpc::Status ControlRpc::EbpfStatus(grpc::ServerContext*, const v1::EbpfStatusRequest* request, v1::EbpfStatusReply* reply) {
-  for (const auto& record : sorted_pods(agent_, request->namespace_(), request->name())) to_proto(record, {}, *reply->add_pods());
-  for (const auto& probe : agent_.ebpf_features()) to_proto(probe, *reply->add_features());
-  reply->set_events_lost(agent_.ebpf_events_lost());
-  return grpc::Status::OK;
-}
-
-grpc::Status ControlRpc::WatchEbpfEvents(grpc::ServerContext* context, const v1::WatchEbpfEventsRequest* request,
-                                         grpc::ServerWriter<v1::EbpfEvent>* writer) {
-  EventBuffer buffer;
-  PodNames names(agent_);
-  const auto subscription = agent_.watch_ebpf([&](const model::ProgramEvent& event) { buffer.push(event); });
-  writer->SendInitialMetadata();  // tells the caller that nothing after this moment is missed
-  uint64_t skipped = 0;
-  while (!ended(context)) {
-    const auto popped = buffer.pop(stop_);
-    if (!popped) continue;
-    skipped += popped->skipped;
-    const auto& [namespace_, name] = names.find(popped->event.uid.value());
-    if (!request->namespace_().empty() && namespace_ != request->namespace_()) continue;
-    if (!request->name().empty() && name != request->name()) continue;
-    v1::EbpfEvent event;
-    to_proto(popped->event, event);
-    event.set_namespace_(namespace_);
-    event.set_name(name);
-    event.set_skipped(std::exchange(skipped, 0));
-    if (!writer->Write(event)) break;
-  }
-  return grpc::Status::OK;
 }
 
 grpc::Status ControlRpc::Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorReply* reply) {

@@ -7,6 +7,7 @@
 
 #include <stop_token>
 
+#include "base/time.h"
 #include "pintle/v1/control.grpc.pb.h"
 #include "ports/agent_view.h"
 #include "ports/log_reader.h"
@@ -15,7 +16,8 @@ namespace pintle::server {
 
 class ControlRpc final : public v1::Control::Service {
  public:
-  ControlRpc(ports::AgentView& agent, ports::LogReader& logs, std::stop_token stop) : agent_(agent), logs_(logs), stop_(std::move(stop)) {}
+  ControlRpc(ports::AgentView& agent, ports::LogReader& logs, const Clock& clock, std::stop_token stop)
+      : agent_(agent), logs_(logs), clock_(clock), stop_(std::move(stop)) {}
 
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::GetStatusReply* reply) override;
   grpc::Status ListPods(grpc::ServerContext*, const v1::ListPodsRequest* request, v1::ListPodsReply* reply) override;
@@ -30,6 +32,12 @@ class ControlRpc final : public v1::Control::Service {
   grpc::Status EbpfStatus(grpc::ServerContext*, const v1::EbpfStatusRequest* request, v1::EbpfStatusReply* reply) override;
   grpc::Status WatchEbpfEvents(grpc::ServerContext* context, const v1::WatchEbpfEventsRequest* request,
                                grpc::ServerWriter<v1::EbpfEvent>* writer) override;
+  grpc::Status ListPolicies(grpc::ServerContext*, const v1::ListPoliciesRequest* request, v1::ListPoliciesReply* reply) override;
+  grpc::Status TestFlow(grpc::ServerContext*, const v1::TestFlowRequest* request, v1::TestFlowReply* reply) override;
+  grpc::Status ListPrograms(grpc::ServerContext*, const v1::ListProgramsRequest*, v1::ListProgramsReply* reply) override;
+  grpc::Status ListMaps(grpc::ServerContext*, const v1::ListMapsRequest*, v1::ListMapsReply* reply) override;
+  grpc::Status GetProgramCost(grpc::ServerContext*, const v1::GetProgramCostRequest*, v1::GetProgramCostReply* reply) override;
+  grpc::Status DumpProgram(grpc::ServerContext*, const v1::DumpProgramRequest* request, v1::DumpProgramReply* reply) override;
   grpc::Status Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorReply* reply) override;
 
  private:
@@ -38,6 +46,7 @@ class ControlRpc final : public v1::Control::Service {
 
   ports::AgentView& agent_;
   ports::LogReader& logs_;
+  const Clock& clock_;
   const std::stop_token stop_;
 };
 

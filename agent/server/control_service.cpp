@@ -35,8 +35,8 @@ std::unique_ptr<grpc::Server> build_server(grpc::Service& service) {
 
 class GrpcControlService final : public ControlService {
  public:
-  GrpcControlService(ports::AgentView& agent, ports::LogReader& logs, ControlSocket socket)
-      : rpc_(agent, logs, stop_.get_token()), socket_(std::move(socket)) {}
+  GrpcControlService(ports::AgentView& agent, ports::LogReader& logs, const Clock* clock, ControlSocket socket)
+      : rpc_(agent, logs, clock == nullptr ? system_clock_ : *clock, stop_.get_token()), socket_(std::move(socket)) {}
   ~GrpcControlService() override { stop(); }
 
   [[nodiscard]] Status open() {
@@ -61,6 +61,7 @@ class GrpcControlService final : public ControlService {
   }
 
  private:
+  const SystemClock system_clock_;
   std::stop_source stop_;
   ControlRpc rpc_;
   ControlSocket socket_;
@@ -72,7 +73,7 @@ class GrpcControlService final : public ControlService {
 
 Result<std::unique_ptr<ControlService>> ControlService::start(ports::AgentView& agent, ports::LogReader& logs, ControlOptions options) {
   PINTLE_ASSIGN_OR_RETURN(auto socket, ControlSocket::bind(options.socket_path, options.group));
-  auto service = std::make_unique<GrpcControlService>(agent, logs, std::move(socket));
+  auto service = std::make_unique<GrpcControlService>(agent, logs, options.clock, std::move(socket));
   PINTLE_TRY(service->open());
   return service;
 }

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "ports/agent_view.h"
 #include "ports/log_reader.h"
 
@@ -22,6 +23,7 @@ namespace pintle::server {
 struct ControlOptions {
   std::string socket_path = "/run/pintle/pintle.sock";
   std::optional<gid_t> group;  // its members may call; absent: only root and the daemon's own user
+  const Clock* clock = nullptr;  // outlives the service; null: the system's
 };
 
 class ControlService {

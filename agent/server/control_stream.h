@@ -10,11 +10,13 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <utility>
 
 #include "base/mutex.h"
+#include "base/time.h"
 #include "ports/agent_view.h"
 
 namespace pintle::server {
@@ -48,13 +50,26 @@ class PodChanges {
   std::deque<std::string> order_ PINTLE_GUARDED_BY(mu_);
 };
 
+// Which events a reader asked for. Empty: all.
+struct EventFilter {
+  std::set<model::ProgramEventKind> kinds;
+  std::set<model::Verdict> verdicts;
+  [[nodiscard]] bool accepts(const model::ProgramEvent& event) const {
+    return (kinds.empty() || kinds.contains(event.kind)) && (verdicts.empty() || verdicts.contains(event.verdict));
+  }
+};
+
 class EventBuffer {
  public:
   static constexpr size_t kMostEvents = 4096;
 
+  explicit EventBuffer(EventFilter filter = {}) : filter_(std::move(filter)) {}
+
   void push(const model::ProgramEvent& event) {
+    if (!filter_.accepts(event)) return;
     {
       const MutexLock lock(mu_);
+      if (ignored_.contains(event.uid)) return;
       if (events_.size() == kMostEvents) {
         events_.pop_front();
         ++skipped_;
@@ -67,18 +82,26 @@ class EventBuffer {
     model::ProgramEvent event;
     uint64_t skipped = 0;  // before this one
   };
-  [[nodiscard]] std::optional<Popped> pop(const std::stop_token& stop) {
+  // nullopt: nothing came within `wait`, or `stop`.
+  [[nodiscard]] std::optional<Popped> pop(const std::stop_token& stop, Duration wait = kCancelCheck) {
     const MutexLock lock(mu_);
-    if (!changed_.wait_for(mu_, stop, kCancelCheck, [this]() PINTLE_REQUIRES(mu_) { return !events_.empty(); })) return std::nullopt;
+    if (!changed_.wait_for(mu_, stop, wait, [this]() PINTLE_REQUIRES(mu_) { return !events_.empty(); })) return std::nullopt;
     Popped popped{std::move(events_.front()), std::exchange(skipped_, 0)};
     events_.pop_front();
     return popped;
   }
+  // A pod that this reader did not ask for: its events take no more room here.
+  void ignore(const PodUid& uid) {
+    const MutexLock lock(mu_);
+    ignored_.insert(uid);
+  }
 
  private:
+  const EventFilter filter_;
   Mutex mu_;
   ConditionVariable changed_;
   std::deque<model::ProgramEvent> events_ PINTLE_GUARDED_BY(mu_);
+  std::set<PodUid> ignored_ PINTLE_GUARDED_BY(mu_);
   uint64_t skipped_ PINTLE_GUARDED_BY(mu_) = 0;
 };
 
