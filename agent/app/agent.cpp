@@ -39,6 +39,9 @@
 #include "sources/file_source.h"
 #include "standalone/endpoint.h"
 #include "store/sqlite_object_log.h"
+#include "telemetry/event_log.h"
+#include "telemetry/metrics_page.h"
+#include "telemetry/metrics_server.h"
 #include "volumes/fs_volume_mounter.h"
 
 namespace pintle::app {
@@ -125,6 +128,7 @@ class Agent::Parts {
     audit->start();
     if (node_agent) node_agent->start();
     if (lease_keeper) lease_keeper->start();
+    PINTLE_TRY(start_telemetry());
     PINTLE_ASSIGN_OR_RETURN(control, server::ControlService::start(*view, *log_reader, {.socket_path = config.pintle.control_socket}));
     return {};
   }
@@ -133,6 +137,8 @@ class Agent::Parts {
     if (stopped) return;
     stopped = true;
     if (control) control->stop();
+    metrics.reset();
+    event_log.reset();
     for (const auto& source : sources) source->stop();
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
     if (policies) policies->stop();
@@ -150,6 +156,27 @@ class Agent::Parts {
     events.forward_to(nullptr);
     api.reset();
     if (endpoint) endpoint->stop();
+  }
+
+  [[nodiscard]] Status start_telemetry() {
+    if (!config.pintle.events_json.empty()) {
+      PINTLE_ASSIGN_OR_RETURN(event_log, telemetry::EventLog::start(*view, config.pintle.events_json));
+    }
+    metrics_page = std::make_unique<telemetry::MetricsPage>(
+        *view, telemetry::MetricsOptions{.event_log = [this] { return event_log ? event_log->counts() : telemetry::EventLogCounts{}; }});
+    if (config.pintle.metrics_listen.empty()) return {};
+    auto server = telemetry::MetricsServer::start(
+        {.listen = config.pintle.metrics_listen, .page = [this] { return metrics_page->render().text(); }, .clock = &clock});
+    // Pods come first: a port that somebody else has taken is told, and keeps no node down.
+    if (!server) {
+      if (server.error().code == Code::kInvalid) return std::unexpected(server.error());
+      PINTLE_LOG(kWarning, "telemetry", "no metrics are served: {}", server.error().message());
+      view->set_component({"metrics", false, server.error().message()});
+      return {};
+    }
+    metrics = *std::move(server);
+    view->set_component({"metrics", true, fmt::format("GET /metrics on port {}", metrics->port())});
+    return {};
   }
 
   // --- building, in order of dependence ---
@@ -433,6 +460,9 @@ class Agent::Parts {
   std::unique_ptr<observe::RuntimeObserver> observer;
   std::unique_ptr<sources::Merge> merge;
   std::vector<std::unique_ptr<ports::PodSource>> sources;
+  std::unique_ptr<telemetry::EventLog> event_log;
+  std::unique_ptr<telemetry::MetricsPage> metrics_page;
+  std::unique_ptr<telemetry::MetricsServer> metrics;
   std::unique_ptr<server::ControlService> control;
   bool stopped = false;
 };

@@ -42,6 +42,11 @@ void View::set_health(const observe::RuntimeHealth& health) {
   health_ = health;
 }
 
+void View::set_component(const ports::ComponentState& component) {
+  const MutexLock lock(mu_);
+  components_[component.name] = component;
+}
+
 // Empty once the loop has ended.
 std::vector<ports::PodRecord> View::snapshot() {
   try {
@@ -85,7 +90,10 @@ ports::AgentStatus View::status() {
     status.rss_bytes = kilobytes_after(*self, "VmRSS:");
     status.anon_bytes = kilobytes_after(*self, "RssAnon:");
   }
-  for (const auto& record : snapshot()) {
+  const auto asked = in_.clock.steady();
+  const auto records = snapshot();
+  status.loop_latency = in_.clock.steady() - asked;
+  for (const auto& record : records) {
     ++status.pods;
     for (const auto& container : record.status.container_statuses)
       if (std::holds_alternative<model::StateRunning>(container.state)) ++status.running_containers;
@@ -105,6 +113,7 @@ ports::AgentStatus View::status() {
   status.components.push_back(
       {"ebpf", missing == 0,
        missing == 0 ? "every feature is available" : fmt::format("{} features are missing: pintlectl doctor", missing)});
+  for (const auto& [name, component] : components_) status.components.push_back(component);
   for (const auto& [origin, problem] : problems_) status.problems.push_back(problem);
   return status;
 }

@@ -35,6 +35,8 @@ class View final : public ports::AgentView {
     kube::ApiConnection& control_api;
     std::function<std::optional<model::Node>()> node;
     std::string kubeconfig, cgroup_layout;
+    ports::PolicyView* policies = nullptr;
+    ports::ProgramInventory* inventory = nullptr;
   };
   explicit View(Inputs inputs);
 
@@ -43,6 +45,8 @@ class View final : public ports::AgentView {
   // What the programs of all pods were last told to be, without a look at the kernel.
   [[nodiscard]] std::vector<model::AttachReport> program_reports();
   void set_health(const observe::RuntimeHealth& health);
+  // A part that only the wiring knows of.
+  void set_component(const ports::ComponentState& component);
   [[nodiscard]] Observers<model::ProgramEvent>& ebpf_events() { return ebpf_observers_; }
   [[nodiscard]] const std::string& node_name() const { return in_.config.pintle.node_name; }
 
@@ -62,6 +66,8 @@ class View final : public ports::AgentView {
   [[nodiscard]] std::unique_ptr<ports::Subscription> watch_ebpf(std::function<void(const model::ProgramEvent&)> observer) override;
   [[nodiscard]] uint64_t ebpf_events_lost() override;
   [[nodiscard]] std::vector<ports::DoctorCheck> doctor(std::stop_token stop) override;
+  [[nodiscard]] ports::PolicyView* policies() override { return in_.policies; }
+  [[nodiscard]] ports::ProgramInventory* inventory() override { return in_.inventory; }
 
  private:
   [[nodiscard]] bool standalone() const { return in_.config.pintle.mode == config::Mode::kStandalone; }
@@ -75,6 +81,7 @@ class View final : public ports::AgentView {
   Mutex mu_;
   std::map<std::string, ports::SourceProblem> problems_ PINTLE_GUARDED_BY(mu_);  // by origin
   observe::RuntimeHealth health_ PINTLE_GUARDED_BY(mu_);
+  std::map<std::string, ports::ComponentState> components_ PINTLE_GUARDED_BY(mu_);  // by name
 };
 
 }  // namespace pintle::app

@@ -165,6 +165,18 @@ void read_mode(const Cursor& cursor, Mode& out) {
   if (choice) out = choice == 1 ? Mode::kNode : Mode::kStandalone;
 }
 
+void read_metrics_listen(const Cursor& cursor, std::string& out) {
+  read(cursor, out);
+  if (cursor.node().is_string() && !out.empty() && out.rfind(':') == std::string::npos)
+    cursor.error(fmt::format("'{}' is not ADDRESS:PORT, such as 127.0.0.1:9810; \"\" serves no metrics", out));
+}
+
+void read_event_file(const Cursor& cursor, std::string& out) {
+  read(cursor, out);
+  if (cursor.node().is_string() && !out.empty() && out != "stdout" && !out.starts_with('/'))
+    cursor.error(fmt::format("'{}' is neither an absolute path nor stdout", out));
+}
+
 void read_pintle(const Cursor& cursor, AgentConfig& config) {
   PintleOptions& out = config.pintle;
   Fields fields(cursor);
@@ -189,6 +201,8 @@ void read_pintle(const Cursor& cursor, AgentConfig& config) {
   });
   fields("nodeLabels", out.node_labels);
   fields.with("ebpf", [&](const Cursor& at) { read_ebpf(at, out.ebpf); });
+  fields.with("metrics", [&](const Cursor& at) { Fields(at).with("listen", [&](const Cursor& inner) { read_metrics_listen(inner, out.metrics_listen); }); });
+  fields.with("events", [&](const Cursor& at) { Fields(at).with("json", [&](const Cursor& inner) { read_event_file(inner, out.events_json); }); });
   fields.with("logLevel", [&](const Cursor& at) { read_name(at, config.log_level, kLogLevels); });
 }
 

@@ -61,6 +61,8 @@ struct PintleOptions {
   std::string listen = "127.0.0.1:6443";  // standalone's API endpoint
   model::StringMap node_labels;
   EbpfOptions ebpf;
+  std::string metrics_listen = "127.0.0.1:9810";  // GET /metrics; empty: off
+  std::string events_json;                        // a file to which events of programs go, or "stdout"; empty: off
   bool operator==(const PintleOptions&) const = default;
 };
 

@@ -87,6 +87,8 @@ void write_pintle(Node& node, const AgentConfig& config) {
   ebpf.texts("denyDevices", texts(programs.denied_devices));
   ebpf.text("sysctlWrites", model::sysctl_writes_name(programs.sysctl_writes));
   ebpf.texts("denySockopts", texts(programs.denied_sockopts));
+  Writer(out.map("metrics")).text("listen", options.metrics_listen);
+  Writer(out.map("events")).text("json", options.events_json);
 }
 
 void write_taints(Node& list, const std::vector<model::Taint>& taints) {

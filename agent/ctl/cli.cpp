@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "ctl/cli_ebpf.h"
 #include "ctl/commands.h"
 
 namespace pintle::ctl {
@@ -149,23 +150,8 @@ class Cli {
     add_output(*sub, status_.output, kOwnFormats);
   }
   void add_ebpf() {
-    auto* ebpf = app_.add_subcommand("ebpf", "Show the programs in force on pods, and what they see");
-    ebpf->require_subcommand(1);
-    ebpf->footer("Examples:\n  pintlectl ebpf status\n  pintlectl ebpf events -f web");
-    auto* sub = command(*ebpf, "status", "Every pod and hook; exit code 0 only if all wanted programs are in force",
-                        "  pintlectl ebpf status\n  pintlectl ebpf status web -o json",
-                        [this](Session& session) { return ebpf_status(session, ebpf_); });
-    sub->add_option("pod", ebpf_.pod, "Pod; all of the node without one")->type_name("POD");
-    add_namespace(*sub, ebpf_.namespace_);
-    add_output(*sub, ebpf_.output, kOwnFormats);
-    sub = command(*ebpf, "events", "Connects, execs and exits as they happen",
-                  "  pintlectl ebpf events -f\n  pintlectl ebpf events web --for 30s -o json",
-                  [this](Session& session) { return ebpf_events(session, ebpf_); });
-    sub->add_option("pod", ebpf_.pod, "Pod; all of the node without one")->type_name("POD");
-    sub->add_flag("-f,--follow", ebpf_.follow, "Until interrupted");
-    sub->add_option("--for", ebpf_.duration, "How long to listen without -f (default 5s)")->type_name("SPAN");
-    add_namespace(*sub, ebpf_.namespace_);
-    add_output(*sub, ebpf_.output, "table, json (one object a line), yaml or jsonpath=TEMPLATE");
+    ebpf_.add_to(app_, [this](CLI::App& parent, const char* name, const char* description, const char* examples,
+                              std::function<int(Session&)> action) { return command(parent, name, description, examples, std::move(action)); });
   }
   void add_explain() {
     auto* sub = command(app_, "explain", "Say why a pod is not ready: the chain of causes, and what is waited for",
@@ -208,7 +194,7 @@ class Cli {
   LogsArgs logs_;
   DeleteArgs delete_;
   StatusArgs status_;
-  EbpfArgs ebpf_;
+  EbpfCli ebpf_;
   ExplainArgs explain_;
   DoctorArgs doctor_;
 };
@@ -229,7 +215,7 @@ CompletionCommand to_tree(const CLI::App& app, const std::string& path) {
   for (const auto* option : app.get_options()) {
     const auto type = option->get_type_name().substr(0, option->get_type_name().find(':'));
     if (option->get_positional()) {
-      command.argument = type;
+      if (command.argument.empty()) command.argument = type;  // the first one is what people want completed
       continue;
     }
     CompletionFlag flag;

@@ -149,6 +149,22 @@ Result<v1::ListObjectsReply> Client::list_objects(const v1::ListObjectsRequest& 
 Result<v1::EbpfStatusReply> Client::ebpf_status(const v1::EbpfStatusRequest& request) {
   return impl_->call(&v1::Control::Stub::EbpfStatus, request);
 }
+Result<v1::ListPoliciesReply> Client::list_policies(const v1::ListPoliciesRequest& request) {
+  return impl_->call(&v1::Control::Stub::ListPolicies, request);
+}
+Result<v1::TestFlowReply> Client::test_flow(const v1::TestFlowRequest& request) {
+  return impl_->call(&v1::Control::Stub::TestFlow, request);
+}
+Result<v1::ListProgramsReply> Client::list_programs() {
+  return impl_->call(&v1::Control::Stub::ListPrograms, v1::ListProgramsRequest{});
+}
+Result<v1::ListMapsReply> Client::list_maps() { return impl_->call(&v1::Control::Stub::ListMaps, v1::ListMapsRequest{}); }
+Result<v1::GetProgramCostReply> Client::program_cost() {
+  return impl_->call(&v1::Control::Stub::GetProgramCost, v1::GetProgramCostRequest{});
+}
+Result<v1::DumpProgramReply> Client::dump_program(const v1::DumpProgramRequest& request) {
+  return impl_->call(&v1::Control::Stub::DumpProgram, request);
+}
 Result<v1::DoctorReply> Client::doctor() { return impl_->call(&v1::Control::Stub::Doctor, v1::DoctorRequest{}); }
 
 Result<StreamEnd> Client::watch_pods(const v1::WatchPodsRequest& request, const Reader<v1::PodChange>& reader,

@@ -36,6 +36,12 @@ class Client {
   [[nodiscard]] Result<v1::ListEventsReply> list_events();
   [[nodiscard]] Result<v1::ListObjectsReply> list_objects(const v1::ListObjectsRequest& request);
   [[nodiscard]] Result<v1::EbpfStatusReply> ebpf_status(const v1::EbpfStatusRequest& request);
+  [[nodiscard]] Result<v1::ListPoliciesReply> list_policies(const v1::ListPoliciesRequest& request);
+  [[nodiscard]] Result<v1::TestFlowReply> test_flow(const v1::TestFlowRequest& request);
+  [[nodiscard]] Result<v1::ListProgramsReply> list_programs();
+  [[nodiscard]] Result<v1::ListMapsReply> list_maps();
+  [[nodiscard]] Result<v1::GetProgramCostReply> program_cost();
+  [[nodiscard]] Result<v1::DumpProgramReply> dump_program(const v1::DumpProgramRequest& request);
   [[nodiscard]] Result<v1::DoctorReply> doctor();
 
   // Each message goes to the reader until it answers false, the daemon ends the stream, or `timeout` has passed.

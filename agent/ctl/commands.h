@@ -62,15 +62,6 @@ struct StatusArgs {
 };
 [[nodiscard]] int status(Session& session, const StatusArgs& args);
 
-struct EbpfArgs {
-  std::string pod;
-  std::string namespace_ = kDefaultNamespace;
-  bool follow = false;
-  std::string duration = "5s", output;
-};
-[[nodiscard]] int ebpf_status(Session& session, const EbpfArgs& args);
-[[nodiscard]] int ebpf_events(Session& session, const EbpfArgs& args);
-
 struct ExplainArgs {
   std::string pod;
   std::string namespace_ = kDefaultNamespace;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "ctl/kinds.h"
+#include "ctl/rates.h"
 
 namespace pintle::ctl {
 namespace {
@@ -21,6 +22,8 @@ std::string choices_of(const std::string& placeholder) {
   if (placeholder == "FORMAT") return "table wide json yaml name jsonpath=";
   if (placeholder == "STATE") return "running ready exit";
   if (placeholder == "SHELL") return "bash zsh fish";
+  if (placeholder == "EVENT") return "connect sendmsg bind accept packet tcp device sysctl sockopt exec exit oom deny all";
+  if (placeholder == "COLUMN") return joined({std::begin(kSortKeys), std::end(kSortKeys)});
   if (placeholder == "KIND") return joined(known_kinds());
   return {};
 }
@@ -141,6 +144,7 @@ std::string bash_completion(const CompletionCommand& root) {
     if (placeholder == "FILE") return "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); compopt -o filenames 2>/dev/null; return";
     if (const auto choices = choices_of(placeholder); !choices.empty())
       return fmt::format("mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$cur\"); return", choices);
+    if (placeholder == "POD") return "mapfile -t COMPREPLY < <(compgen -W \"$(_pintlectl_names '')\" -- \"$cur\"); return";
     return "return";
   };
   std::string text = "# bash completion of pintlectl. For this shell: source <(pintlectl completion bash)\n";
@@ -158,6 +162,7 @@ std::string zsh_completion(const CompletionCommand& root) {
   const auto value_answer = [](const std::string& placeholder) -> std::string {
     if (placeholder == "FILE") return "_files; return";
     if (const auto choices = choices_of(placeholder); !choices.empty()) return fmt::format("compadd -- {}; return", choices);
+    if (placeholder == "POD") return "compadd -- $(_pintlectl_names ''); return";
     return "return";
   };
   std::string text = "#compdef pintlectl\n# zsh completion of pintlectl. For this shell: source <(pintlectl completion zsh)\n";
@@ -208,6 +213,8 @@ end
         line += " -r -F";
       else if (const auto choices = choices_of(flag.value); !choices.empty())
         line += " -x -a " + quoted(choices);
+      else if (flag.value == "POD")
+        line += " -x -a '(__pintlectl_pods)'";
       else if (!flag.value.empty())
         line += " -x";
       text += line + " -d " + quoted(flag.description) + "\n";

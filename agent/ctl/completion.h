@@ -10,7 +10,7 @@
 
 namespace pintle::ctl {
 
-// What an argument is, by the placeholder that stands for it in the help: FILE, POD, KIND, FORMAT, STATE, SHELL; others
+// What an argument is, by the placeholder that stands for it in the help: FILE, POD, KIND, FORMAT, STATE, SHELL, EVENT, COLUMN; others
 // have nothing to offer.
 struct CompletionFlag {
   std::vector<std::string> names;  // "-n", "--namespace"

@@ -42,6 +42,12 @@ class FakeAgentView final : public ports::AgentView {
   void add_check(ports::DoctorCheck check) {
     with_lock([&] { checks_.push_back(std::move(check)); });
   }
+  void set_events_lost(uint64_t lost) {
+    with_lock([&] { events_lost_ = lost; });
+  }
+  // Before the agent is asked; they outlive it. Null, as at first: this agent has none.
+  void set_policies(ports::PolicyView* policies) { policies_ = policies; }
+  void set_inventory(ports::ProgramInventory* inventory) { inventory_ = inventory; }
   void set_objects(const std::string& kind, std::string json) {
     with_lock([&] { objects_[kind] = std::move(json); });
   }
@@ -74,7 +80,12 @@ class FakeAgentView final : public ports::AgentView {
                                                       std::stop_token stop) override;
   [[nodiscard]] std::vector<model::FeatureProbe> ebpf_features() override;
   [[nodiscard]] std::unique_ptr<ports::Subscription> watch_ebpf(std::function<void(const model::ProgramEvent&)> observer) override;
-  [[nodiscard]] uint64_t ebpf_events_lost() override { return 0; }
+  [[nodiscard]] uint64_t ebpf_events_lost() override {
+    const std::scoped_lock lock(mu_);
+    return events_lost_;
+  }
+  [[nodiscard]] ports::PolicyView* policies() override { return policies_; }
+  [[nodiscard]] ports::ProgramInventory* inventory() override { return inventory_; }
   [[nodiscard]] std::vector<ports::DoctorCheck> doctor(std::stop_token stop) override;
 
  private:
@@ -103,6 +114,9 @@ class FakeAgentView final : public ports::AgentView {
   std::map<int, std::function<void(const ports::PodRecord&)>> pod_observers_;
   std::map<int, std::function<void(const model::ProgramEvent&)>> ebpf_observers_;
   int next_observer_ = 1;
+  uint64_t events_lost_ = 0;
+  ports::PolicyView* policies_ = nullptr;
+  ports::ProgramInventory* inventory_ = nullptr;
 };
 
 class FakeLogReader final : public ports::LogReader {

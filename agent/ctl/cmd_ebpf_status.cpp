@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include <map>
+#include <ostream>
+
+#include <fmt/format.h>
+
+#include "ctl/ebpf_commands.h"
+#include "ctl/hook_text.h"
+#include "ctl/human.h"
+#include "ctl/json.h"
+#include "ctl/output.h"
+#include "ctl/pod_text.h"
+#include "ctl/table.h"
+
+namespace pintle::ctl {
+namespace {
+
+codec::Node traffic_json(const v1::Traffic& traffic) {
+  return JsonObject()
+      .add("rxBytes", traffic.rx_bytes())
+      .add("rxPackets", traffic.rx_packets())
+      .add("txBytes", traffic.tx_bytes())
+      .add("txPackets", traffic.tx_packets())
+      .take();
+}
+
+codec::Node hook_json(const v1::Hook& hook) {
+  std::vector<codec::Node> neighbours;
+  for (const auto& neighbour : hook.neighbours())
+    neighbours.push_back(JsonObject()
+                             .add("id", neighbour.id())
+                             .add("name", neighbour.name())
+                             .add("tag", neighbour.tag())
+                             .add("uid", neighbour.uid())
+                             .add("loadedAt", neighbour.loaded_at() == 0 ? "" : format_rfc3339(time_of(neighbour.loaded_at())))
+                             .add("cgroup", neighbour.cgroup())
+                             .add("exclusive", neighbour.exclusive())
+                             .add("overridable", neighbour.overridable())
+                             .take());
+  return JsonObject()
+      .add("hook", hook.name())
+      .add("state", hook.state())
+      .add("effective", hook.effective())
+      .add("linkId", hook.link_id())
+      .add("programId", hook.program_id())
+      .add("programTag", hook.program_tag())
+      .add("position", hook.position())
+      .add("effectiveCount", hook.effective_count())
+      .add("neighbours", json_list(std::move(neighbours)))
+      .add("hits", hook.hits())
+      .add("drops", hook.drops())
+      .add("errno", hook.sys_errno())
+      .add("error", hook.error())
+      .take();
+}
+
+codec::Node pod_json(const v1::Pod& pod) {
+  std::vector<codec::Node> hooks;
+  for (const auto& hook : pod.ebpf().hooks()) hooks.push_back(hook_json(hook));
+  JsonObject object;
+  object.add("namespace", pod.namespace_())
+      .add("name", pod.name())
+      .add("uid", pod.uid())
+      .add("policy", pod.ebpf().policy())
+      .add("wanted", coverage(pod) != Coverage::kNotWanted)
+      .add("effective", coverage(pod) == Coverage::kEffective)
+      .add("cgroupId", pod.ebpf().cgroup_id())
+      .add("cgroupPath", pod.ebpf().cgroup_path())
+      .add("hooks", json_list(std::move(hooks)));
+  if (pod.ebpf().has_counters()) object.add("counters", counters_json(pod.ebpf().counters()));
+  return object.take();
+}
+
+codec::Node feature_json(const v1::Feature& feature) {
+  return JsonObject()
+      .add("name", feature.name())
+      .add("available", feature.available())
+      .add("detail", feature.detail())
+      .add("without", feature.without())
+      .take();
+}
+
+codec::Node features_json(const v1::EbpfStatusReply& reply) {
+  std::vector<codec::Node> features;
+  for (const auto& feature : reply.features()) features.push_back(feature_json(feature));
+  return json_list(std::move(features));
+}
+
+int uncovered_of(const v1::EbpfStatusReply& reply) {
+  int uncovered = 0;
+  for (const auto& pod : reply.pods()) uncovered += coverage(pod) == Coverage::kNotEffective ? 1 : 0;
+  return uncovered;
+}
+
+codec::Node status_json(const v1::EbpfStatusReply& reply) {
+  std::vector<codec::Node> pods;
+  for (const auto& pod : reply.pods()) pods.push_back(pod_json(pod));
+  return JsonObject()
+      .add("apiVersion", "pintle.dev/v1")
+      .add("kind", "EbpfStatus")
+      .add("effective", uncovered_of(reply) == 0)
+      .add("eventsLost", reply.events_lost())
+      .add("pods", json_list(std::move(pods)))
+      .add("features", features_json(reply))
+      .take();
+}
+
+// The rows of one answer, each with a name by which it is found again in the next one.
+struct Row {
+  std::string key;
+  std::vector<Cell> cells;
+  std::string essence;  // without what changes all the time
+};
+
+std::vector<std::string> headers_of(bool wide) {
+  std::vector<std::string> headers{"POD", "HOOK", "STATE", "ORDER", "NEIGHBOURS", "HITS", "DROPS", "LINK", "PROG TAG", "CGROUP ID"};
+  if (wide) headers.insert(headers.end(), {"PROG ID", "RX", "TX", "CONNECTS", "DENIED", "EXECS", "LOST", "CGROUP"});
+  headers.emplace_back("ERROR");
+  return headers;
+}
+
+// The counters are the pod's, not a hook's: they stand in its first row.
+std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
+  const auto& ebpf = pod.ebpf();
+  const auto& c = ebpf.counters();
+  std::vector<Row> rows;
+  const auto once = [&](std::string text) { return Cell(rows.empty() && ebpf.has_counters() ? std::move(text) : "-"); };
+  const auto number = [](uint64_t value) { return value == 0 ? std::string("-") : fmt::format("{}", value); };
+  const auto row = [&](const v1::Hook& hook, Cell state) {
+    const bool counts = hook.link_id() != 0;
+    Row made{pod.uid() + "/" + hook.name(), {}, {}};
+    made.cells = {full_name(pod),
+                  hook.name().empty() ? "-" : hook.name(),
+                  state,
+                  position_text(hook),
+                  neighbours_text(hook),
+                  counts ? fmt::format("{}", hook.hits()) : "-",
+                  counts ? fmt::format("{}", hook.drops()) : "-",
+                  number(hook.link_id()),
+                  hook.program_tag().empty() ? "-" : hook.program_tag(),
+                  ebpf.has_report() ? fmt::format("{}", ebpf.cgroup_id()) : "-"};
+    if (wide)
+      made.cells.insert(made.cells.end(),
+                        {number(hook.program_id()), once(bytes(c.rx_bytes())), once(bytes(c.tx_bytes())),
+                         once(fmt::format("{}", c.connects())), once(fmt::format("{}", c.denied())), once(fmt::format("{}", c.execs())),
+                         once(fmt::format("{}", c.events_lost())), Cell(ebpf.cgroup_path().empty() ? "-" : ebpf.cgroup_path())});
+    made.cells.emplace_back(hook.error().empty() ? "-" : hook.error());
+    made.essence = fmt::format("{}|{}|{}|{}|{}", state.text, position_text(hook), neighbours_text(hook, 64), hook.link_id(), hook.error());
+    rows.push_back(std::move(made));
+  };
+  if (ebpf.hooks().empty()) {
+    const bool wanted = coverage(pod) != Coverage::kNotWanted;
+    row({}, {ebpf.policy() == "off" ? "Off" : wanted ? "NotAttached" : "Ended", wanted ? Tone::kBad : Tone::kDim});
+  }
+  for (const auto& hook : ebpf.hooks())
+    row(hook, {hook.state(), hook.effective()   ? Tone::kGood
+                             : is_terminal(pod) ? Tone::kDim
+                                                : Tone::kBad});
+  return rows;
+}
+
+void print_notes(Session& session, const v1::EbpfStatusReply& reply) {
+  for (const auto& feature : reply.features())
+    if (!feature.available()) session.note(safe(fmt::format("{} is missing: {}; {}", feature.name(), feature.detail(), feature.without())));
+  if (reply.events_lost() != 0)
+    session.note(fmt::format("{} events were lost since the daemon started; 'ebpf status -o wide' says of which pods", reply.events_lost()));
+  if (const int uncovered = uncovered_of(reply); uncovered != 0)
+    (void)session.fail(kNotMet, fmt::format("{} of {} pods without every program in force", uncovered, reply.pods_size()));
+}
+
+void print_status(Session& session, const v1::EbpfStatusReply& reply, bool wide) {
+  Table table(headers_of(wide));
+  for (const auto& pod : reply.pods())
+    for (auto& row : rows_of(pod, wide)) table.add(std::move(row.cells));
+  if (!table.empty())
+    table.print(session.io().out, session.style());
+  else
+    session.note("no pods on this node");
+  print_notes(session, reply);
+}
+
+Result<v1::EbpfStatusReply> ask(Session& session, const PodChoice& pods) {
+  PINTLE_ASSIGN_OR_RETURN(auto* const client, session.client());
+  v1::EbpfStatusRequest request;
+  request.set_namespace_(pods.namespace_);
+  request.set_name(pods.name);
+  PINTLE_ASSIGN_OR_RETURN(auto reply, client->ebpf_status(request));
+  if (!pods.name.empty() && reply.pods().empty())
+    return ::pintle::fail(Code::kNotFound, fmt::format("pod '{}/{}' is not on this node; 'pintlectl get pods -A' shows those that are",
+                                                       pods.namespace_, pods.name));
+  return reply;
+}
+
+// All at first, then what changed: a state, a place in the order, a neighbour, a link, an error. Counters alone are `top`'s.
+class StatusWatch {
+ public:
+  StatusWatch(Session& session, const Format& format) : session_(session), format_(format), table_(headers_of(wide())) {}
+
+  void show(const v1::EbpfStatusReply& reply) {
+    std::map<std::string, std::string> seen;
+    bool changed = first_;
+    for (const auto& pod : reply.pods())
+      for (auto& row : rows_of(pod, wide())) {
+        const auto before = seen_.find(row.key);
+        const bool news = before == seen_.end() || before->second != row.essence;
+        changed = changed || news;
+        if (news && !session_.io().out_is_tty) table_.add(std::move(row.cells));
+        seen.emplace(row.key, row.essence);
+      }
+    for (const auto& [key, essence] : seen_) changed = changed || !seen.contains(key);
+    seen_ = std::move(seen);
+    first_ = false;
+    if (!format_.is_table()) {
+      if (changed) print_streamed(session_, format_, {"ebpfstatus", status_json(reply)});
+    } else if (session_.io().out_is_tty) {
+      session_.io().out << "\033[H\033[J";
+      print_status(session_, reply, wide());
+    } else if (!table_.empty()) {
+      table_.print(session_.io().out, session_.style());
+    }
+  }
+
+ private:
+  [[nodiscard]] bool wide() const { return format_.kind == Format::Kind::kWide; }
+
+  Session& session_;
+  const Format& format_;
+  Table table_;
+  std::map<std::string, std::string> seen_;  // row -> essence
+  bool first_ = true;
+};
+
+int watch_status(Session& session, const PodChoice& pods, const Format& format, Duration interval) {
+  StatusWatch watch(session, format);
+  do {
+    const auto reply = ask(session, pods);
+    if (!reply) return session.fail(reply.error());
+    watch.show(*reply);
+  } while (session.io().out.good() && session.pause(interval));
+  return session.io().out.good() ? kInterrupted : kOk;
+}
+
+}  // namespace
+
+codec::Node counters_json(const v1::Counters& c) {
+  return JsonObject()
+      .add("rxBytes", c.rx_bytes())
+      .add("rxPackets", c.rx_packets())
+      .add("txBytes", c.tx_bytes())
+      .add("txPackets", c.tx_packets())
+      .add("tcp", traffic_json(c.tcp()))
+      .add("udp", traffic_json(c.udp()))
+      .add("other", traffic_json(c.other()))
+      .add("rxDrops", c.rx_drops())
+      .add("txDrops", c.tx_drops())
+      .add("connects", c.connects())
+      .add("sendmsgs", c.sendmsgs())
+      .add("binds", c.binds())
+      .add("accepts", c.accepts())
+      .add("denied", c.denied())
+      .add("wouldDeny", c.would_deny())
+      .add("deviceDenied", c.device_denied())
+      .add("sysctlDenied", c.sysctl_denied())
+      .add("sockoptDenied", c.sockopt_denied())
+      .add("tcpRetransmits", c.tcp_retransmits())
+      .add("tcpRttSamples", c.tcp_rtt_samples())
+      .add("tcpRttSumMicroseconds", c.tcp_rtt_sum_us())
+      .add("execs", c.execs())
+      .add("exits", c.exits())
+      .add("ooms", c.ooms())
+      .add("eventsSent", c.events_sent())
+      .add("eventsLost", c.events_lost())
+      .take();
+}
+
+Result<PodChoice> choose(const PodScope& scope) {
+  const auto name = pod_name(scope.pod);
+  if (!name) return ::pintle::fail(Code::kInvalid, fmt::format("'{}' is not a pod", scope.pod));
+  PodChoice choice{scope.namespace_, *name};
+  if (scope.all_namespaces) choice.namespace_.clear();
+  if (!choice.name.empty() && choice.namespace_.empty()) choice.namespace_ = kDefaultNamespace;
+  return choice;
+}
+
+int ebpf_status(Session& session, const EbpfStatusArgs& args) {
+  const auto format = parse_format(args.output);
+  if (!format) return session.fail(kUsage, format.error().message());
+  const auto pods = choose(args);
+  if (!pods) return session.fail(kUsage, pods.error().message());
+  const auto interval = parse_duration(args.interval);
+  if (!interval || *interval <= Duration::zero())
+    return session.fail(kUsage, fmt::format("--interval: '{}' is not a span such as 2s or 500ms", args.interval));
+  if (args.watch) return watch_status(session, *pods, *format, *interval);
+  const auto reply = ask(session, *pods);
+  if (!reply) return session.fail(reply.error());
+  if (format->is_table())
+    print_status(session, *reply, format->kind == Format::Kind::kWide);
+  else
+    print_objects(session, *format, {{"ebpfstatus", status_json(*reply)}}, Shape::kSingle);
+  return uncovered_of(*reply) == 0 ? kOk : kNotMet;
+}
+
+int ebpf_doctor(Session& session, const EbpfDoctorArgs& args) {
+  const auto format = parse_format(args.output);
+  if (!format) return session.fail(kUsage, format.error().message());
+  const auto client = session.client();
+  if (!client) return session.fail(client.error());
+  v1::EbpfStatusRequest request;
+  const auto reply = (*client)->ebpf_status(request);
+  if (!reply) return session.fail(reply.error());
+  int missing = 0;
+  for (const auto& feature : reply->features()) missing += feature.available() ? 0 : 1;
+  if (!format->is_table()) {
+    print_objects(session, *format,
+                  {{"ebpfdoctor", JsonObject()
+                                      .add("apiVersion", "pintle.dev/v1")
+                                      .add("kind", "EbpfDoctor")
+                                      .add("ok", missing == 0)
+                                      .add("features", features_json(*reply))
+                                      .take()}},
+                  Shape::kSingle);
+    return missing == 0 ? kOk : kNotMet;
+  }
+  Table table({"FEATURE", "STATE", "REASON", "WITHOUT IT"});
+  for (const auto& feature : reply->features())
+    table.add({feature.name(),
+               {feature.available() ? "available" : "missing", feature.available() ? Tone::kGood : Tone::kWarning},
+               feature.detail().empty() ? "-" : feature.detail(),
+               feature.without().empty() ? "-" : feature.without()});
+  if (table.empty()) return session.fail(kNotMet, "the daemon probed nothing: it runs without eBPF");
+  table.print(session.io().out, session.style());
+  if (missing != 0) session.note(fmt::format("{} of {} features are missing; pods run with what there is", missing, reply->features_size()));
+  return missing == 0 ? kOk : kNotMet;
+}
+
+}  // namespace pintle::ctl

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// What Prometheus is shown: each pod's traffic, calls, refusals and events, what Pintle itself costs, and whether its parts work.
+// Labels are bounded: namespace, pod, direction, protocol, hook and the like, never a container, address or port. Pods beyond
+// the limit of series are left out whole, in the order of their names, and counted. Asked anew for every scrape.
+// Thread rule: render() from one thread at a time. Lifetime: the view outlives it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "ports/agent_view.h"
+#include "telemetry/exposition.h"
+
+namespace pintle::telemetry {
+
+struct EventLogCounts {
+  uint64_t written = 0, lost = 0;
+};
+
+struct MetricsOptions {
+  size_t most_pod_series = 20'000;           // some 400 pods
+  std::function<EventLogCounts()> event_log;  // absent: none is kept
+};
+
+class MetricsPage {
+ public:
+  explicit MetricsPage(ports::AgentView& agent, MetricsOptions options = {}) : agent_(agent), options_(std::move(options)) {}
+  [[nodiscard]] Exposition render();
+
+ private:
+  void render_agent(Exposition& out);
+  void render_pods(Exposition& out);
+  void render_programs(Exposition& out);
+  void render_policy(Exposition& out);
+
+  ports::AgentView& agent_;
+  const MetricsOptions options_;
+  uint64_t left_out_ = 0;  // series, over all scrapes
+};
+
+}  // namespace pintle::telemetry
