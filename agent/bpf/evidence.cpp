@@ -209,7 +209,9 @@ Process gather_process() {
   constexpr int kNetAdmin = 12, kSysAdmin = 21, kPerfmon = 38, kBpf = 39;
   Process process;
   process.has_sys_admin = has_capability(kSysAdmin);
-  process.has_net_admin = has_capability(kNetAdmin);
+  // Since tokens came (6.9) bpf(2) takes CAP_SYS_ADMIN for CAP_NET_ADMIN too.
+  const auto token = process.has_sys_admin ? create_token(-1) : Result<UniqueFd>(fail(Code::kUnsupported, ""));
+  process.has_net_admin = has_capability(kNetAdmin) || (!token && token.error().sys_errno == EBADF);
   process.has_bpf = process.has_sys_admin || has_capability(kBpf);
   process.has_perfmon = process.has_sys_admin || has_capability(kPerfmon);
   process.initial_user_namespace = in_initial_user_namespace();

@@ -123,8 +123,10 @@ FeatureProbe probe_cgrp_storage() {
 }
 
 FeatureProbe probe_common_attributes() {
-  // A kernel that knows them looks at the attributes first, and finds them at address 0.
-  const long answer = ::syscall(SYS_bpf, static_cast<unsigned>(BPF_PROG_LOAD) | kCommonAttributes, nullptr, 8, nullptr, 16);
+  // A kernel that knows them reads them first, and finds them at address 0; another finds the command's number unknown.
+  const std::array<uint64_t, 4> nothing{};
+  const long answer =
+      ::syscall(SYS_bpf, static_cast<unsigned>(BPF_PROG_LOAD) | kCommonAttributes, nothing.data(), sizeof nothing, nullptr, 32);
   return told("logs of every call", why_no_command(answer < 0 ? errno : 0, "bpf(2) with common attributes", EFAULT),
               "refusals are explained from errno and what can be seen around it");
 }

@@ -24,14 +24,12 @@ model::FeatureProbe probe_cgroup2() {
 }
 
 model::FeatureProbe probe_capabilities() {
-  constexpr int kSysAdmin = 21, kNetAdmin = 12;
+  const auto process = gather_process();
   std::string missing;
-  for (const auto& [number, name] : {std::pair{39, "CAP_BPF"}, std::pair{kNetAdmin, "CAP_NET_ADMIN"}, std::pair{38, "CAP_PERFMON"}}) {
-    // Before 5.8 CAP_SYS_ADMIN was all there was, and it still stands in for the two newer ones.
-    if (has_capability(number) || (number != kNetAdmin && has_capability(kSysAdmin))) continue;
-    missing += (missing.empty() ? "" : ", ") + std::string(name);
-  }
-  const bool initial = in_initial_user_namespace();
+  for (const auto& [has, name] : {std::pair{process.has_bpf, "CAP_BPF"}, std::pair{process.has_net_admin, "CAP_NET_ADMIN"},
+                                  std::pair{process.has_perfmon, "CAP_PERFMON"}})
+    if (!has) missing += (missing.empty() ? "" : ", ") + std::string(name);
+  const bool initial = process.initial_user_namespace;
   return {"capabilities", missing.empty() && initial,
           !missing.empty() ? fmt::format("lacks {}", missing) : (initial ? "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON" : "in a user namespace"),
           "programs can't be loaded; those already pinned stay in force"};

@@ -168,6 +168,13 @@ void add_foreigners(std::vector<Injection>& out) {
                    attach_foreign(s.parent, s.egress, 0);
                    return link_ingress(s);
                  }});
+  out.push_back({"link: an exclusive program, and CAP_SYS_ADMIN for CAP_NET_ADMIN", Cause::kForeignExclusive, "as the only one allowed",
+                 [](const Stage& s) -> Refusal {
+                   if (create_token(-1).error().sys_errno != EBADF) return not_possible("CAP_SYS_ADMIN does not stand in (6.9)");
+                   attach_foreign(s.pod, s.egress, 0);
+                   keep_only({CAP_SYS_ADMIN});
+                   return link_ingress(s);
+                 }});
   out.push_back({"link: an overridable program on the cgroup", Cause::kForeignOverridable, "with ALLOW_OVERRIDE", [](const Stage& s) {
                    attach_foreign(s.pod, s.egress, kFlagAllowOverride);
                    return link_ingress(s);
