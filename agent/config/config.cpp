@@ -201,8 +201,11 @@ void read_pintle(const Cursor& cursor, AgentConfig& config) {
   });
   fields("nodeLabels", out.node_labels);
   fields.with("ebpf", [&](const Cursor& at) { read_ebpf(at, out.ebpf); });
-  fields.with("metrics", [&](const Cursor& at) { Fields(at).with("listen", [&](const Cursor& inner) { read_metrics_listen(inner, out.metrics_listen); }); });
-  fields.with("events", [&](const Cursor& at) { Fields(at).with("json", [&](const Cursor& inner) { read_event_file(inner, out.events_json); }); });
+  fields.with("metrics", [&](const Cursor& at) {
+    Fields(at).with("listen", [&](const Cursor& inner) { read_metrics_listen(inner, out.metrics_listen); });
+  });
+  fields.with("events",
+              [&](const Cursor& at) { Fields(at).with("json", [&](const Cursor& inner) { read_event_file(inner, out.events_json); }); });
   fields.with("logLevel", [&](const Cursor& at) { read_name(at, config.log_level, kLogLevels); });
 }
 

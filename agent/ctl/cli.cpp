@@ -150,8 +150,9 @@ class Cli {
     add_output(*sub, status_.output, kOwnFormats);
   }
   void add_ebpf() {
-    ebpf_.add_to(app_, [this](CLI::App& parent, const char* name, const char* description, const char* examples,
-                              std::function<int(Session&)> action) { return command(parent, name, description, examples, std::move(action)); });
+    ebpf_.add_to(app_,
+                 [this](CLI::App& parent, const char* name, const char* description, const char* examples,
+                        std::function<int(Session&)> action) { return command(parent, name, description, examples, std::move(action)); });
   }
   void add_explain() {
     auto* sub = command(app_, "explain", "Say why a pod is not ready: the chain of causes, and what is waited for",

@@ -19,9 +19,7 @@ void add_namespace(CLI::App& app, PodScope& scope, const char* flags = "-n,--nam
   app.add_option(flags, scope.namespace_, "Namespace (default: default with a pod, else all)")->type_name("NAME");
   app.add_flag("-A,--all-namespaces", scope.all_namespaces, "Of all namespaces");
 }
-void add_pod(CLI::App& app, PodScope& scope) {
-  app.add_option("pod", scope.pod, "Pod; all of the node without one")->type_name("POD");
-}
+void add_pod(CLI::App& app, PodScope& scope) { app.add_option("pod", scope.pod, "Pod; all of the node without one")->type_name("POD"); }
 
 }  // namespace
 
@@ -29,7 +27,8 @@ void EbpfCli::add_to(CLI::App& root, const AddCommand& command) {
   auto* ebpf = root.add_subcommand("ebpf", "Show the programs in force on pods, what they see, decide and cost");
   ebpf->require_subcommand(1);
   ebpf->footer(
-      "Examples:\n  pintlectl ebpf status\n  pintlectl ebpf explain web egress\n  pintlectl ebpf trace deny --pod web\n  pintlectl ebpf top");
+      "Examples:\n  pintlectl ebpf status\n  pintlectl ebpf explain web egress\n  pintlectl ebpf trace deny --pod web\n  pintlectl ebpf "
+      "top");
   add_looking(*ebpf, command);
   add_listening(*ebpf, command);
   add_policy(*ebpf, command);
@@ -141,12 +140,14 @@ void EbpfCli::add_programs(CLI::App& ebpf, const AddCommand& command) {
                       "  pintlectl ebpf progs\n  pintlectl ebpf progs -o json",
                       [this](Session& session) { return ebpf_programs(session, list_); }),
              list_.output, kOwnFormats);
-  add_output(*command(ebpf, "maps", "Pintle's maps in the kernel: size, memory, how full they are",
-                      "  pintlectl ebpf maps\n  pintlectl ebpf maps -o json", [this](Session& session) { return ebpf_maps(session, list_); }),
-             list_.output, kOwnFormats);
-  add_output(*command(ebpf, "cost", "What all of it costs: memory, run time, rings and their losses",
-                      "  pintlectl ebpf cost\n  pintlectl ebpf cost -o json", [this](Session& session) { return ebpf_cost(session, list_); }),
-             list_.output, kOwnFormats);
+  add_output(
+      *command(ebpf, "maps", "Pintle's maps in the kernel: size, memory, how full they are",
+               "  pintlectl ebpf maps\n  pintlectl ebpf maps -o json", [this](Session& session) { return ebpf_maps(session, list_); }),
+      list_.output, kOwnFormats);
+  add_output(
+      *command(ebpf, "cost", "What all of it costs: memory, run time, rings and their losses",
+               "  pintlectl ebpf cost\n  pintlectl ebpf cost -o json", [this](Session& session) { return ebpf_cost(session, list_); }),
+      list_.output, kOwnFormats);
   auto* sub = command(ebpf, "dump", "Print a program's instructions as the kernel holds them",
                       "  pintlectl ebpf dump pintle_egress\n  pintlectl ebpf dump 181 --jited",
                       [this](Session& session) { return ebpf_dump(session, dump_); });

@@ -80,8 +80,8 @@ int ebpf_explain(Session& session, const EbpfExplainArgs& args) {
   for (const auto& hook : pod->ebpf().hooks())
     if (args.hook.empty() || hook.name() == args.hook) hooks.push_back(&hook);
   if (!args.hook.empty() && hooks.empty())
-    return session.fail(kNotMet, fmt::format("pod '{}' has no hook '{}': its plan does not ask for it; {}", full_name(*pod), args.hook,
-                                             summary_of(*pod)));
+    return session.fail(
+        kNotMet, fmt::format("pod '{}' has no hook '{}': its plan does not ask for it; {}", full_name(*pod), args.hook, summary_of(*pod)));
   if (!format->is_table()) return explain_json(session, *format, *pod, hooks);
   auto& out = session.io().out;
   out << fmt::format("pod {}: {}\n", full_name(*pod), safe(summary_of(*pod)));

@@ -65,8 +65,7 @@ void print_peers(std::ostream& out, std::string_view title, bool isolated, const
     return;
   }
   out << fmt::format("  {}: isolated by {}{}\n", title, joined(policies), peers.empty() ? "; nothing is allowed" : "");
-  for (const auto& peer : peers)
-    out << fmt::format("    {}: {}\n", peer.prefix(), peer.ports().empty() ? "refused" : joined(peer.ports()));
+  for (const auto& peer : peers) out << fmt::format("    {}: {}\n", peer.prefix(), peer.ports().empty() ? "refused" : joined(peer.ports()));
 }
 
 void print_one(Session& session, const v1::PodPolicy& policy) {
@@ -83,7 +82,8 @@ void print_one(Session& session, const v1::PodPolicy& policy) {
 void print_all(Session& session, const v1::ListPoliciesReply& reply) {
   Table table({"POD", "ENFORCEMENT", "INGRESS", "EGRESS", "ROWS", "SINCE", "PROBLEM"});
   for (const auto& policy : reply.pods())
-    table.add({policy.namespace_() + "/" + policy.name(), policy.enforcement(),
+    table.add({policy.namespace_() + "/" + policy.name(),
+               policy.enforcement(),
                direction_text(policy.isolate_ingress(), policy.ingress_policies(), policy.ingress_size()),
                direction_text(policy.isolate_egress(), policy.egress_policies(), policy.egress_size()),
                policy.rows_id() == 0 ? "-" : fmt::format("{}", policy.rows_id()),
@@ -156,7 +156,8 @@ int ebpf_policy_show(Session& session, const EbpfPolicyArgs& args) {
     print_one(session, reply->pods(0));
   for (const auto& policy : reply->pods())
     if (!policy.problem().empty())
-      session.note(safe(fmt::format("pod {}/{}: the newest policies are not in force: {}", policy.namespace_(), policy.name(), policy.problem())));
+      session.note(
+          safe(fmt::format("pod {}/{}: the newest policies are not in force: {}", policy.namespace_(), policy.name(), policy.problem())));
   return kOk;
 }
 

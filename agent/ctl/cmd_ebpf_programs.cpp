@@ -43,7 +43,8 @@ std::string mean_run(const v1::LoadedProgram& program) {
 
 int list(Session& session, const Format& format, std::string_view kind, std::vector<codec::Node> items) {
   print_objects(session, format,
-                {{std::string(kind), JsonObject().add("apiVersion", "pintle.dev/v1").add("kind", kind).add("items", json_list(std::move(items))).take()}},
+                {{std::string(kind),
+                  JsonObject().add("apiVersion", "pintle.dev/v1").add("kind", kind).add("items", json_list(std::move(items))).take()}},
                 Shape::kSingle);
   return kOk;
 }
@@ -66,7 +67,8 @@ Result<v1::LoadedProgram> find_program(const v1::ListProgramsReply& reply, const
     if (found.empty() || std::ranges::find(found, &program) != found.end())
       names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", program.id(), program.name());
   if (found.empty())
-    return ::pintle::fail(Code::kNotFound, fmt::format("no program '{}' of Pintle is loaded; there are {}", word, names.empty() ? "none" : names));
+    return ::pintle::fail(Code::kNotFound,
+                          fmt::format("no program '{}' of Pintle is loaded; there are {}", word, names.empty() ? "none" : names));
   return ::pintle::fail(Code::kInvalid, fmt::format("'{}' names several programs, give an id: {}", word, names));
 }
 
@@ -123,9 +125,15 @@ int ebpf_maps(Session& session, const EbpfListArgs& args) {
   Table table({"ID", "NAME", "TYPE", "KEY", "VALUE", "ENTRIES", "MAX", "FILL", "MEMORY"});
   for (const auto& map : reply->maps()) {
     const bool nearly_full = map.max_entries() != 0 && map.entries() * 10 >= uint64_t{9} * map.max_entries();
-    table.add({fmt::format("{}", map.id()), map.name(), map.type(), bytes(map.key_bytes()), bytes(map.value_bytes()),
-               map.entries() == 0 ? "-" : fmt::format("{}", map.entries()), fmt::format("{}", map.max_entries()),
-               {fill_text(map), nearly_full ? Tone::kBad : Tone::kPlain}, bytes(map.memlock_bytes())});
+    table.add({fmt::format("{}", map.id()),
+               map.name(),
+               map.type(),
+               bytes(map.key_bytes()),
+               bytes(map.value_bytes()),
+               map.entries() == 0 ? "-" : fmt::format("{}", map.entries()),
+               fmt::format("{}", map.max_entries()),
+               {fill_text(map), nearly_full ? Tone::kBad : Tone::kPlain},
+               bytes(map.memlock_bytes())});
   }
   if (table.empty())
     session.note("no maps are loaded");
@@ -179,10 +187,14 @@ int ebpf_cost(Session& session, const EbpfListArgs& args) {
   out << fmt::format("{:<12}{}\n", "maps", cost->maps());
   out << fmt::format("{:<12}{} in the kernel\n", "memory", bytes(cost->kernel_bytes()));
   if (cost->run_statistics())
-    out << fmt::format("{:<12}{} in {} runs, {} ns each\n", "run time", span(Duration{static_cast<int64_t>(run_ns)}), runs, runs == 0 ? 0 : run_ns / runs);
+    out << fmt::format("{:<12}{} in {} runs, {} ns each\n", "run time", span(Duration{static_cast<int64_t>(run_ns)}), runs,
+                       runs == 0 ? 0 : run_ns / runs);
   Table table({"RING", "SIZE", "UNREAD", "RECEIVED", "LOST"});
   for (const auto& ring : cost->rings())
-    table.add({ring.name(), bytes(ring.bytes()), bytes(ring.unread_bytes()), fmt::format("{}", ring.received()),
+    table.add({ring.name(),
+               bytes(ring.bytes()),
+               bytes(ring.unread_bytes()),
+               fmt::format("{}", ring.received()),
                {fmt::format("{}", ring.lost()), ring.lost() == 0 ? Tone::kPlain : Tone::kBad}});
   if (!table.empty()) {
     out << '\n';

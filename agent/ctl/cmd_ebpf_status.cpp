@@ -154,9 +154,7 @@ std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
     row({}, {ebpf.policy() == "off" ? "Off" : wanted ? "NotAttached" : "Ended", wanted ? Tone::kBad : Tone::kDim});
   }
   for (const auto& hook : ebpf.hooks())
-    row(hook, {hook.state(), hook.effective()   ? Tone::kGood
-                             : is_terminal(pod) ? Tone::kDim
-                                                : Tone::kBad});
+    row(hook, {hook.state(), hook.effective() ? Tone::kGood : is_terminal(pod) ? Tone::kDim : Tone::kBad});
   return rows;
 }
 
@@ -164,7 +162,8 @@ void print_notes(Session& session, const v1::EbpfStatusReply& reply) {
   for (const auto& feature : reply.features())
     if (!feature.available()) session.note(safe(fmt::format("{} is missing: {}; {}", feature.name(), feature.detail(), feature.without())));
   if (reply.events_lost() != 0)
-    session.note(fmt::format("{} events were lost since the daemon started; 'ebpf status -o wide' says of which pods", reply.events_lost()));
+    session.note(
+        fmt::format("{} events were lost since the daemon started; 'ebpf status -o wide' says of which pods", reply.events_lost()));
   if (const int uncovered = uncovered_of(reply); uncovered != 0)
     (void)session.fail(kNotMet, fmt::format("{} of {} pods without every program in force", uncovered, reply.pods_size()));
 }
@@ -330,7 +329,8 @@ int ebpf_doctor(Session& session, const EbpfDoctorArgs& args) {
                feature.without().empty() ? "-" : feature.without()});
   if (table.empty()) return session.fail(kNotMet, "the daemon probed nothing: it runs without eBPF");
   table.print(session.io().out, session.style());
-  if (missing != 0) session.note(fmt::format("{} of {} features are missing; pods run with what there is", missing, reply->features_size()));
+  if (missing != 0)
+    session.note(fmt::format("{} of {} features are missing; pods run with what there is", missing, reply->features_size()));
   return missing == 0 ? kOk : kNotMet;
 }
 

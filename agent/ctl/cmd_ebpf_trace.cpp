@@ -35,7 +35,8 @@ void print_event(Session& session, const v1::EbpfEvent& event) {
   out << safe(fmt::format("{}  {:<24} {:<8} {:>7} {:<16} ", format_rfc3339_micro(time_of(event.time())), pod, event.kind(), event.pid(),
                           event.comm()));
   if (codec::has_verdict(event.kind()))
-    out << session.style().paint(tone_of(event.verdict()), event.verdict()) << std::string(event.verdict().size() < 10 ? 11 - event.verdict().size() : 1, ' ');
+    out << session.style().paint(tone_of(event.verdict()), event.verdict())
+        << std::string(event.verdict().size() < 10 ? 11 - event.verdict().size() : 1, ' ');
   out << safe(what) << '\n';
 }
 

@@ -49,7 +49,7 @@ struct EbpfTopArgs : PodScope {
 [[nodiscard]] int ebpf_top(Session& session, const EbpfTopArgs& args);
 
 struct EbpfTraceArgs : PodScope {
-  std::string what = "all";             // a kind of event, deny or all
+  std::string what = "all";  // a kind of event, deny or all
   std::string output;
   std::optional<std::string> duration;  // none: until interrupted
   bool audit = false;                   // only what audit would have refused

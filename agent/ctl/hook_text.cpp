@@ -36,7 +36,8 @@ std::string power_over(Family family, Place place) {
   switch (family) {
     case Family::kPackets: return "it can drop packets that ours lets pass, and can't bring back one that ours dropped";
     case Family::kSockOps: return "it sees the same TCP events; neither can refuse anything";
-    case Family::kDevice: return "it can refuse a device that ours allows, and can't allow one that ours refuses unless it sets the result to 0";
+    case Family::kDevice:
+      return "it can refuse a device that ours allows, and can't allow one that ours refuses unless it sets the result to 0";
     case Family::kCalls: break;
   }
   if (place == Place::kBefore) return "it can refuse the call, or change the address that ours then sees";
@@ -47,7 +48,10 @@ std::string power_over(Family family, Place place) {
 std::string neighbour_line(const v1::Hook& hook, int index, Time now) {
   const auto& neighbour = hook.neighbours(index);
   const Place place = place_of(hook, index);
-  std::string text = fmt::format("{}{}", place == Place::kBefore ? "before ours: " : place == Place::kAfter ? "after ours: " : "beside ours: ",
+  std::string text = fmt::format("{}{}",
+                                 place == Place::kBefore  ? "before ours: "
+                                 : place == Place::kAfter ? "after ours: "
+                                                          : "beside ours: ",
                                  name_of(neighbour));
   text += fmt::format(", loaded by uid {}", neighbour.uid());
   if (neighbour.loaded_at() != 0) text += fmt::format(" {} ago", age(neighbour.loaded_at(), now));
@@ -79,7 +83,8 @@ std::string fix_of(const v1::Hook& hook) {
       if (const auto* blocker = exclusive_neighbour(hook))
         return fmt::format("remove {} from {}, or attach it with BPF_F_ALLOW_MULTI", name_of(*blocker),
                            blocker->cgroup().empty() ? "its cgroup" : safe(blocker->cgroup()));
-      return "give pintled CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and look for seccomp, AppArmor or lockdown around it: 'pintlectl doctor'";
+      return "give pintled CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and look for seccomp, AppArmor or lockdown around it: 'pintlectl "
+             "doctor'";
     case EBADF: return "point cgroupRoot at a cgroup v2 tree: 'pintlectl doctor' says where one is mounted";
     case ENOENT: return "nothing: the pod's cgroup was removed while it was attached to; it is made again";
     case EINVAL: return "the kernel does not know this hook or its flags: 'pintlectl ebpf doctor' says what this one has";
@@ -97,8 +102,9 @@ std::string fix_of(const v1::Hook& hook) {
 std::string next_of(const v1::Hook& hook, const std::string& policy) {
   if (hook.effective()) return "nothing is to be done; the link is pinned and stays in force while pintled is down";
   if (hook.state() == "Off") return "nothing: this hook is not part of the pod's plan";
-  const char* const hold = policy == "required" ? "the pod is held, and it is tried again after 50 ms, then ever later, at most every 10 s"
-                                                : "the pod runs without it, and it is tried again after 10 s, then ever later, at most every 5 min";
+  const char* const hold = policy == "required"
+                               ? "the pod is held, and it is tried again after 50 ms, then ever later, at most every 10 s"
+                               : "the pod runs without it, and it is tried again after 10 s, then ever later, at most every 5 min";
   if (hook.state() == "Refused") return hold;
   if (hook.state() == "Dead") return fmt::format("it is attached anew when the pod's programs are looked at next; {}", hold);
   if (hook.state() == "Overridden") return "it is looked at again regularly; it is in force as soon as the other program is gone";

@@ -22,7 +22,7 @@ namespace pintle::server {
 
 struct ControlOptions {
   std::string socket_path = "/run/pintle/pintle.sock";
-  std::optional<gid_t> group;  // its members may call; absent: only root and the daemon's own user
+  std::optional<gid_t> group;    // its members may call; absent: only root and the daemon's own user
   const Clock* clock = nullptr;  // outlives the service; null: the system's
 };
 

@@ -47,7 +47,8 @@ class ReorderBuffer {
       arrivals_.pop_front();
     }
     if (!watermark_) return ready;
-    while (!held_.empty() && held_.begin()->first <= *watermark_) ready.push_back({std::move(held_.extract(held_.begin()).mapped()), false});
+    while (!held_.empty() && held_.begin()->first <= *watermark_)
+      ready.push_back({std::move(held_.extract(held_.begin()).mapped()), false});
     while (!arrivals_.empty() && arrivals_.front().second <= *watermark_) arrivals_.pop_front();  // gone with those above
     return ready;
   }

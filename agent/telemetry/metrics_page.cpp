@@ -49,7 +49,7 @@ class PodFamilies {
  public:
   PodFamilies(Exposition& out, const std::vector<PodFigures>& pods) : out_(out), pods_(pods) {}
 
-  void counter(std::string_view name, std::string_view help, uint64_t model::PodCounters::*field) {
+  void counter(std::string_view name, std::string_view help, uint64_t model::PodCounters::* field) {
     out_.family(name, kCounter, help);
     for (const auto& pod : pods_) out_.sample({{"namespace", pod.namespace_}, {"pod", pod.name}}, pod.counters.*field);
   }
@@ -60,8 +60,8 @@ class PodFamilies {
       for (const auto& [value, field] : fields)
         out_.sample({{"namespace", pod.namespace_}, {"pod", pod.name}, {label, value}}, pod.counters.*field);
   }
-  void traffic(std::string_view name, std::string_view help, uint64_t model::TrafficCounters::*received,
-               uint64_t model::TrafficCounters::*sent) {
+  void traffic(std::string_view name, std::string_view help, uint64_t model::TrafficCounters::* received,
+               uint64_t model::TrafficCounters::* sent) {
     static constexpr std::pair<std::string_view, model::TrafficCounters model::PodCounters::*> kProtocols[] = {
         {"tcp", &model::PodCounters::tcp}, {"udp", &model::PodCounters::udp}, {"other", &model::PodCounters::other}};
     out_.family(name, kCounter, help);
@@ -156,19 +156,22 @@ void MetricsPage::render_pods(Exposition& out) {
   using Counters = model::PodCounters;
   using Traffic = model::TrafficCounters;
   PodFamilies of(out, pods);
-  of.traffic("pintle_pod_network_bytes_total", "Bytes of IP packets, counted at the pod's own sockets, host network or not.", &Traffic::rx_bytes,
-             &Traffic::tx_bytes);
-  of.traffic("pintle_pod_network_packets_total", "IP packets, counted at the pod's own sockets.", &Traffic::rx_packets, &Traffic::tx_packets);
+  of.traffic("pintle_pod_network_bytes_total", "Bytes of IP packets, counted at the pod's own sockets, host network or not.",
+             &Traffic::rx_bytes, &Traffic::tx_bytes);
+  of.traffic("pintle_pod_network_packets_total", "IP packets, counted at the pod's own sockets.", &Traffic::rx_packets,
+             &Traffic::tx_packets);
   of.labelled("pintle_pod_network_drops_total", "Packets that policy dropped.", "direction",
               {{"receive", &Counters::rx_drops}, {"transmit", &Counters::tx_drops}});
-  of.labelled("pintle_pod_socket_calls_total", "Calls on sockets that the pod's programs saw.", "call",
-              {{"connect", &Counters::connects}, {"sendmsg", &Counters::sendmsgs}, {"bind", &Counters::binds}, {"accept", &Counters::accepts}});
+  of.labelled(
+      "pintle_pod_socket_calls_total", "Calls on sockets that the pod's programs saw.", "call",
+      {{"connect", &Counters::connects}, {"sendmsg", &Counters::sendmsgs}, {"bind", &Counters::binds}, {"accept", &Counters::accepts}});
   of.labelled("pintle_pod_denied_total", "What the pod's programs refused.", "what",
               {{"socket", &Counters::denied},
                {"device", &Counters::device_denied},
                {"sysctl", &Counters::sysctl_denied},
                {"sockopt", &Counters::sockopt_denied}});
-  of.counter("pintle_pod_would_deny_total", "Calls and packets that audit let through and policy would have refused.", &Counters::would_deny);
+  of.counter("pintle_pod_would_deny_total", "Calls and packets that audit let through and policy would have refused.",
+             &Counters::would_deny);
   of.counter("pintle_pod_tcp_retransmits_total", "TCP segments sent again.", &Counters::tcp_retransmits);
   of.rtt();
   of.counter("pintle_pod_execs_total", "Programs that the pod's processes executed.", &Counters::execs);
@@ -234,7 +237,7 @@ void MetricsPage::render_programs(Exposition& out) {
   for (const auto& [name, map] : maps) out.sample({{"map", name}}, uint64_t{map.max_entries});
   out.family("pintle_ebpf_map_memory_bytes", kGauge, "Kernel memory of a map.");
   for (const auto& [name, map] : maps) out.sample({{"map", name}}, map.memlock_bytes);
-  const auto ring = [&](std::string_view name, MetricType type, std::string_view help, uint64_t ports::RingUse::*field) {
+  const auto ring = [&](std::string_view name, MetricType type, std::string_view help, uint64_t ports::RingUse::* field) {
     out.family(name, type, help);
     for (const auto& use : cost.rings) out.sample({{"ring", use.name}}, use.*field);
   };

@@ -21,7 +21,7 @@ struct EventLogCounts {
 };
 
 struct MetricsOptions {
-  size_t most_pod_series = 20'000;           // some 400 pods
+  size_t most_pod_series = 20'000;            // some 400 pods
   std::function<EventLogCounts()> event_log;  // absent: none is kept
 };
 

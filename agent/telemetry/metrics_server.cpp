@@ -32,7 +32,9 @@ struct Address {
 };
 
 Result<Address> parse_address(const std::string& text) {
-  const auto bad = [&] { return fail(Code::kInvalid, fmt::format("metrics address '{}': write ADDRESS:PORT, such as 127.0.0.1:9810", text)); };
+  const auto bad = [&] {
+    return fail(Code::kInvalid, fmt::format("metrics address '{}': write ADDRESS:PORT, such as 127.0.0.1:9810", text));
+  };
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos) return bad();
   std::string host = text.substr(0, colon);
@@ -64,7 +66,8 @@ Result<UniqueFd> listen_on(const Address& address, const std::string& text) {
   if (!fd.valid()) return fail_errno(errno, doing);
   const int one = 1;
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 || ::listen(fd.get(), kMostConnections) != 0) {
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 ||
+      ::listen(fd.get(), kMostConnections) != 0) {
     auto error = error_from_errno(errno, doing);
     error.code = Code::kUnavailable;
     error.context += "; pintle.metrics.listen chooses another address, or none";
@@ -83,15 +86,16 @@ int port_of(int fd) {
 
 std::string answer(std::string_view status, std::string_view body, bool with_body, std::string_view more = {}) {
   return fmt::format(
-      "HTTP/1.1 {}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n{}\r\n{}", status,
-      body.size(), more, with_body ? body : "");
+      "HTTP/1.1 {}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n{}\r\n{}",
+      status, body.size(), more, with_body ? body : "");
 }
 
 // `request` holds the whole head.
 std::string answer_to(std::string_view request, const std::function<std::string()>& page) {
   const auto line = request.substr(0, request.find("\r\n"));
   const size_t first = line.find(' '), second = line.find(' ', first == std::string_view::npos ? first : first + 1);
-  if (second == std::string_view::npos || !line.substr(second + 1).starts_with("HTTP/1.")) return answer("400 Bad Request", "not HTTP/1.1\n", true);
+  if (second == std::string_view::npos || !line.substr(second + 1).starts_with("HTTP/1."))
+    return answer("400 Bad Request", "not HTTP/1.1\n", true);
   const auto method = line.substr(0, first);
   auto path = line.substr(first + 1, second - first - 1);
   path = path.substr(0, path.find('?'));

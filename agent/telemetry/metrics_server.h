@@ -19,7 +19,7 @@ namespace pintle::telemetry {
 struct MetricsServerOptions {
   std::string listen;  // "127.0.0.1:9810", "[::1]:0"
   std::function<std::string()> page;
-  const Clock* clock = nullptr;  // outlives the server
+  const Clock* clock = nullptr;                  // outlives the server
   Duration patience = std::chrono::seconds(10);  // for a whole request and its answer
 };
 

@@ -21,7 +21,7 @@
 
 namespace pintle::fakes {
 
-class FakeAgentView final : public ports::AgentView {
+class FakeAgentView : public ports::AgentView {
  public:
   // --- what the test does
   void put(const ports::PodRecord& record);     // added or changed; observers are told

@@ -44,6 +44,17 @@ TEST_CASE("defaults") {
   CHECK(config.eviction_hard.at("nodefs.available").percent == 10);
 }
 
+TEST_CASE("metrics and events: addresses and files are checked, and can be switched off") {
+  const auto parsed = parse(kHead + "pintle:\n  metrics:\n    listen: \"\"\n  events:\n    json: /var/log/pintle/events.json\n", "p.yaml");
+  REQUIRE(parsed);
+  CHECK(parsed->pintle.metrics_listen.empty());
+  CHECK(parsed->pintle.events_json == "/var/log/pintle/events.json");
+  CHECK(parse(kHead + "pintle: {events: {json: stdout}}\n", "p.yaml")->pintle.events_json == "stdout");
+  CHECK(error_of("pintle: {metrics: {listen: '9810'}}\n").find("127.0.0.1:9810") != std::string::npos);
+  CHECK(error_of("pintle: {events: {json: events.json}}\n").find("neither an absolute path nor stdout") != std::string::npos);
+  CHECK(error_of("pintle: {metrics: {port: 1}}\n").find("port") != std::string::npos);
+}
+
 TEST_CASE("a real kubelet's configuration is read, and what is not acted on is said") {
   const auto text = read_file(std::string(CONFIG_TEST_DIR) + "/kubelet.json");
   REQUIRE(text.has_value());

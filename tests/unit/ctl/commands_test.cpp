@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
-#include <algorithm>
 #include <future>
 #include <thread>
 
@@ -126,59 +125,6 @@ TEST_CASE("status --wait outlasts a part that is not up yet") {
   status.components[0].ok = true;
   f.agent.set_status(status);
   CHECK(waiting.get().code == 0);
-}
-
-TEST_CASE("ebpf status: a row for each hook, and exit code 0 only if all are in force") {
-  CtlFixture f;
-  f.agent.put(test::running_pod());
-  const auto ran = f.ctl({"ebpf", "status"});
-  CHECK(ran.code == 0);
-  CHECK(ran.out ==
-        "POD           HOOK       STATE      LINK   PROG TAG           CGROUP ID   RX        TX      CONNECTS   EXECS   LOST   ERROR\n"
-        "default/web   ingress    Attached   10     0123456789abcdef   4711        2.0 KiB   100 B   3          1       0      -\n"
-        "default/web   egress     Attached   11     0123456789abcdef   4711        -         -       -          -       -      -\n"
-        "default/web   connect4   Attached   12     0123456789abcdef   4711        -         -       -          -       -      -\n"
-        "default/web   connect6   Attached   13     0123456789abcdef   4711        -         -       -          -       -      -\n");
-  f.agent.put(test::crashing_pod());
-  f.agent.add_feature({.name = "tp_btf", .available = false, .detail = "EPERM", .without = "exits are seen by pidfd"});
-  const auto bad = f.ctl({"ebpf", "status"});
-  CHECK(bad.code == 1);
-  CHECK(bad.out.find("attach 'egress': operation not permitted") != std::string::npos);
-  CHECK(bad.err ==
-        "note: tp_btf is missing: EPERM; exits are seen by pidfd\n"
-        "error: 1 of 2 pods without every program in force\n");
-  CHECK(f.ctl({"ebpf", "status", "web"}).code == 0);
-  CHECK(f.ctl({"ebpf", "status", "pod/bad", "-o", "json"}).code == 1);
-  CHECK(f.ctl({"ebpf", "status", "gone"}).code == 1);
-  const auto json = codec::parse_json(f.ctl({"ebpf", "status", "-o", "json"}).out, "");
-  REQUIRE(json);
-  CHECK(json->find("effective")->text == "false");
-  CHECK(json->find("pods")->children[1].find("hooks")->children.size() == 4);
-}
-
-TEST_CASE("ebpf events: lines for people, JSON lines for machines") {
-  for (const bool json : {false, true}) {
-    CtlFixture f;
-    f.agent.put(test::running_pod());
-    std::vector<std::string> words{"ebpf", "events", "web", "-f"};
-    if (json) words.insert(words.end(), {"-o", "json"});
-    auto watching = std::async(std::launch::async, [&] { return f.ctl(words); });
-    f.agent.wait_for_ebpf_watchers(1);
-    const PodUid uid("uid-default-web");
-    f.agent.emit({.kind = model::ProgramEventKind::kExec, .uid = uid, .time = test::kNow, .pid = 7, .comm = "sh"});
-    f.agent.emit({.kind = model::ProgramEventKind::kExit, .uid = uid, .time = test::kNow, .pid = 7, .comm = "sh", .exit_code = 9});
-    f.out.wait_for(json ? R"("waitStatus":9})" : "signal 9\n");
-    f.interrupt.request_stop();
-    const auto ran = watching.get();
-    CHECK(ran.code == 130);
-    CHECK(std::count(ran.out.begin(), ran.out.end(), '\n') == 2);
-    if (json)
-      CHECK(ran.out.starts_with(R"({"apiVersion":"pintle.dev/v1","kind":"EbpfEvent","type":"exec")"));
-    else
-      CHECK(ran.out.starts_with("2023-11-14T22:13:20.000000Z  default/web              exec"));
-  }
-  CtlFixture f;
-  CHECK(f.ctl({"ebpf", "events", "--for", "50ms"}).code == 0);
 }
 
 TEST_CASE("explain: what is waited for, and the chain of causes") {

@@ -6,6 +6,8 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <functional>
+#include <sstream>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -47,6 +49,25 @@ TEST_CASE("exit codes: what the words alone decide") {
                          {{"delete", "pod"}, 2},
                          {{"describe", "configmap", "c"}, 2},
                          {{"ebpf"}, 2},
+                         {{"ebpf", "status", "node/x"}, 2},
+                         {{"ebpf", "status", "-w", "--interval", "never"}, 2},
+                         {{"ebpf", "explain"}, 2},
+                         {{"ebpf", "explain", "web", "nonsense"}, 2},
+                         {{"ebpf", "top", "-n", "0"}, 2},
+                         {{"ebpf", "top", "-n", "soon"}, 2},
+                         {{"ebpf", "top", "--sort", "nonsense"}, 2},
+                         {{"ebpf", "trace", "nonsense"}, 2},
+                         {{"ebpf", "trace", "all", "--for", "0s"}, 2},
+                         {{"ebpf", "events", "--for", "x"}, 2},
+                         {{"ebpf", "policy"}, 2},
+                         {{"ebpf", "policy", "test", "a", "b"}, 2},
+                         {{"ebpf", "policy", "test", "a", "b", "http"}, 2},
+                         {{"ebpf", "policy", "test", "a", "b", "80/icmp"}, 2},
+                         {{"ebpf", "policy", "test", "a", "b", "0"}, 2},
+                         {{"ebpf", "policy", "show"}, 4},
+                         {{"ebpf", "progs"}, 4},
+                         {{"ebpf", "dump"}, 2},
+                         {{"ebpf", "dump", "7", "--xlated", "--jited"}, 2},
                          {{"explain", "node/x"}, 2},
                          {{"completion", "tcsh"}, 2}};
   for (const auto& item : kCases) {
@@ -96,10 +117,17 @@ TEST_CASE("exit codes follow what the daemon answers") {
 
 TEST_CASE("every command has a help with examples") {
   CtlFixture f;
-  for (const auto& command : ctl::command_tree().commands) {
-    auto ran = f.ctl({command.path, "--help"});
+  const std::function<void(const ctl::CompletionCommand&)> check = [&](const ctl::CompletionCommand& command) {
+    std::vector<std::string> words;
+    std::istringstream path(command.path);
+    for (std::string word; path >> word;) words.push_back(word);
+    words.emplace_back("--help");
+    const auto ran = f.ctl(words);
+    INFO(command.path);
     CHECK(ran.code == 0);
     CHECK(ran.out.find("Examples:") != std::string::npos);
-  }
+    for (const auto& child : command.commands) check(child);
+  };
+  for (const auto& command : ctl::command_tree().commands) check(command);
   CHECK(f.ctl({"--help"}).out.find("Exit codes:") != std::string::npos);
 }

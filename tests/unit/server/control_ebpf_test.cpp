@@ -56,7 +56,8 @@ TEST_CASE("a hook's place among its neighbours, and every counter, are on the wi
   hook.hits = 12;
   hook.drops = 3;
   hook.neighbours = {{.id = 181, .name = "fw", .tag = "aa", .uid = 1, .loaded_at = test::kNow, .cgroup = "/kubepods", .exclusive = true}};
-  record.counters = model::PodCounters{.tcp = {.rx_bytes = 5}, .udp = {.tx_packets = 6}, .rx_drops = 1, .denied = 2, .would_deny = 3, .tcp_rtt_sum_us = 4};
+  record.counters = model::PodCounters{
+      .tcp = {.rx_bytes = 5}, .udp = {.tx_packets = 6}, .rx_drops = 1, .denied = 2, .would_deny = 3, .tcp_rtt_sum_us = 4};
   f.agent.put(record);
   grpc::ClientContext context;
   v1::EbpfStatusReply reply;
@@ -120,7 +121,11 @@ TEST_CASE("a name that is not UTF-8 does not break the stream") {
   grpc::ClientContext context;
   const auto stream = f.stub->WatchEbpfEvents(&context, {});
   f.agent.wait_for_ebpf_watchers(1);
-  f.agent.emit({.kind = model::ProgramEventKind::kOom, .time = test::kNow, .comm = "a\xff" "b", .detail = "pid 7\xc3"});
+  f.agent.emit({.kind = model::ProgramEventKind::kOom,
+                .time = test::kNow,
+                .comm = "a\xff"
+                        "b",
+                .detail = "pid 7\xc3"});
   v1::EbpfEvent event;
   REQUIRE(stream->Read(&event));
   CHECK(event.comm() == "a?b");
@@ -159,7 +164,8 @@ TEST_CASE("policy and programs are told as they are") {
   Fixture f;
   f.agent.set_policies(&f.policies);
   f.agent.set_inventory(&f.inventory);
-  ports::PodPolicy policy{.uid = PodUid("u"), .namespace_ = "default", .name = "web", .ingress_policies = {"allow-db"}, .isolate_ingress = true};
+  ports::PodPolicy policy{
+      .uid = PodUid("u"), .namespace_ = "default", .name = "web", .ingress_policies = {"allow-db"}, .isolate_ingress = true};
   policy.rows.ingress.classes = {{{6, 80, 80}, {17, 8000, 8010}}, {{0, 0, 65535}}};
   policy.rows.ingress.peers = {{*model::parse_prefix("10.0.0.0/8"), 0}, {*model::parse_prefix("10.1.0.7"), 1}};
   f.policies.put(policy, "10.0.0.9");
@@ -176,7 +182,8 @@ TEST_CASE("policy and programs are told as they are") {
   question.set_port(70'000);
   v1::TestFlowReply flow;
   CHECK(f.stub->TestFlow(&two, question, &flow).error_code() == grpc::StatusCode::INVALID_ARGUMENT);
-  f.inventory.load(ports::LoadedProgram{.id = 7, .name = "egress", .type = "cgroup_skb", .tag = "ab", .links = 3, .run_count = 2, .run_ns = 50});
+  f.inventory.load(
+      ports::LoadedProgram{.id = 7, .name = "egress", .type = "cgroup_skb", .tag = "ab", .links = 3, .run_count = 2, .run_ns = 50});
   v1::ListProgramsReply programs;
   REQUIRE(f.stub->ListPrograms(&three, {}, &programs).ok());
   CHECK(programs.programs(0).run_time() == 50);
