@@ -17,6 +17,7 @@
 #include "app/policy_side.h"
 #include "app/view.h"
 #include "base/log.h"
+#include "bpf/inventory.h"
 #include "bpf/libbpf_attacher.h"
 #include "bpf/uninstall.h"
 #include "cgroup/cgroup_fs_tree.h"
@@ -256,7 +257,10 @@ class Agent::Parts {
         PolicySide::Outputs{
             .plan_changed =
                 [this](const PodUid& uid) { loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_programs(uid, now); }); },
-            .problem = [this](const policy::PolicyProblem& problem) { tell_problem(problem); }});
+            .problem = [this](const policy::PolicyProblem& problem) { tell_problem(problem); }},
+        attacher->policy_tables());
+    inventory =
+        std::make_unique<bpf::PinInventory>(bpf::PinInventory::Sources{.layout = attacher->layout(), .held = {}, .ring_counts = {}}, clock);
     workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{
         .name = "worker", .on_quiet = [] { (void)::malloc_trim(0); }});  // pages inside the heap that a burst left free
     executor = std::make_unique<reconcile::PodExecutor>(
@@ -292,7 +296,9 @@ class Agent::Parts {
                                                .control_api = api->control(),
                                                .node = [this] { return node_agent ? node_agent->snapshot() : std::nullopt; },
                                                .kubeconfig = kubeconfig_path,
-                                               .cgroup_layout = cgroups->layout().describe()});
+                                               .cgroup_layout = cgroups->layout().describe(),
+                                               .policies = &policies->engine(),
+                                               .inventory = inventory.get()});
     audit = std::make_unique<reconcile::ProgramAudit>(
         *attacher,
         reconcile::ProgramAuditOptions{.reports = [this] { return view->program_reports(); },
@@ -434,6 +440,7 @@ class Agent::Parts {
 
   std::unique_ptr<cgroup::CgroupFsTree> cgroups;
   std::unique_ptr<bpf::LibbpfAttacher> attacher;
+  std::unique_ptr<bpf::PinInventory> inventory;
   std::unique_ptr<cri::CriRuntime> runtime;
   std::unique_ptr<volumes::FsVolumeMounter> volumes;
   std::unique_ptr<probes::NetworkProber> prober;

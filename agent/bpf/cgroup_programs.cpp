@@ -143,8 +143,7 @@ Result<CgroupPrograms> CgroupPrograms::load(const PinLayout& layout, const MapSi
 Status CgroupPrograms::set_slot(CgroupId cgroup, uint32_t slot) const {
   const uint64_t key = cgroup.value();
   const pintle_slot_ref ref{slot, 0};
-  if (bpf_map_update_elem(map(kSlotRefs), &key, &ref, BPF_ANY) != 0)
-    return fail_errno(errno, fmt::format("give cgroup {} its slot", key));
+  if (bpf_map_update_elem(map(kSlotRefs), &key, &ref, BPF_ANY) != 0) return fail_errno(errno, fmt::format("give cgroup {} its slot", key));
   return {};
 }
 

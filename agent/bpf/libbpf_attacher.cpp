@@ -237,7 +237,7 @@ Result<model::AttachReport> LibbpfAttacher::inspect(const PodUid& uid) {
   model::AttachReport report{uid, record.cgroup_id, record.cgroup_path, {}};
   for (const auto hook : model::kAllHooks) {
     const auto refused = std::ranges::find(record.refused, hook, &HookStatus::hook);
-    auto status = refused != record.refused.end() ? *refused : inspect_link(*programs_, layout_.pod(uid), record, hook);
+    auto status = refused != record.refused.end() ? *refused : inspect_link(*programs_, layout_.pod(uid), record, hook, clock_);
     if (status.state == HookState::kOff) continue;
     if (counters) add_uses(status, *counters);
     report.hooks.push_back(std::move(status));

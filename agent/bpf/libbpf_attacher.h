@@ -44,8 +44,8 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   // Why there is no eBPF at all; nullopt: there is.
   [[nodiscard]] const std::optional<Error>& unsupported() const { return unsupported_; }
   [[nodiscard]] const PinLayout& layout() const { return layout_; }
-  // The rows that the plans' network_policy names; lives as long as this.
-  [[nodiscard]] ports::PolicyTables& policy_tables() { return *policy_; }
+  // The rows that the plans' network_policy names; lives as long as this. Null where there is no eBPF.
+  [[nodiscard]] ports::PolicyTables* policy_tables() { return policy_ ? &*policy_ : nullptr; }
 
   [[nodiscard]] Result<model::AttachReport> attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup,
                                                    const model::ProgramPlan& plan) override;

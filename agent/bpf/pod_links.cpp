@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "bpf/effective.h"
 #include "bpf/errno_causes.h"
 #include "bpf/evidence.h"
 
@@ -78,14 +79,17 @@ Status PodLinks::drop_others(const std::vector<Hook>& wanted) {
 }
 
 HookStatus PodLinks::refusal(Hook hook, const Error& error) const {
-  const auto why = explain_attach(error.sys_errno, hook, gather_evidence(*cgroup_.dir, cgroup_.path, attach_type_of(hook)));
+  const auto why =
+      explain_attach(error.sys_errno, hook,
+                     gather_evidence(*cgroup_.dir, cgroup_.path, attach_type_of(hook),
+                                     {.program_fd = programs_.program(hook).fd.get(), .program_attach_type = attach_type_of(hook)}));
   auto status = status_of(hook, HookState::kRefused, LinkId(), programs_.program(hook));
   status.sys_errno = error.sys_errno;
   status.error = fmt::format("attach '{}' to '{}': {}: {}", model::to_string(hook), cgroup_.path, error.message(), why.text);
   return status;
 }
 
-HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folder, const PodRecord& record, Hook hook) {
+HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folder, const PodRecord& record, Hook hook, const Clock& clock) {
   HookStatus status;
   status.hook = hook;
   const auto link = BpfLink::open(hook_pin(folder, hook));
@@ -110,12 +114,24 @@ HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folde
       !record.cgroup_path.empty() && ::stat(record.cgroup_path.c_str(), &st) == 0 && st.st_ino != record.cgroup_id.value();
   if (info->cgroup_id.empty() || info->cgroup_id != record.cgroup_id || replaced) {
     status.state = HookState::kDead;
-    status.error = fmt::format(
-        "hook '{}': {}", model::to_string(hook),
-        replaced ? "the pod's cgroup was removed and made again without its programs" : "it was detached, or the cgroup it was attached to is gone");
+    status.error = fmt::format("hook '{}': {}", model::to_string(hook),
+                               replaced ? "the pod's cgroup was removed and made again without its programs"
+                                        : "it was detached, or the cgroup it was attached to is gone");
     return status;
   }
   status.state = record.made_here.contains(hook) ? HookState::kAttached : HookState::kAdopted;
+  // Its path is known once this run has attached; what lies there now is the very cgroup, as compared above.
+  if (const auto dir = DirFd::open(record.cgroup_path); dir && !record.cgroup_path.empty()) {
+    std::vector<uint32_t> own_ids;
+    for (const auto one : model::kAllHooks) own_ids.push_back(programs.program(one).info.id);
+    add_effective(status,
+                  {.cgroup = *dir,
+                   .path = record.cgroup_path,
+                   .attach_type = attach_type_of(hook),
+                   .program_id = programs.program(hook).info.id,
+                   .also_ours = own_ids},
+                  info->program_id, clock);
+  }
   return status;
 }
 

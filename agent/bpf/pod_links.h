@@ -46,8 +46,8 @@ class PodLinks {
   PodRecord& record_;
 };
 
-// Reads the link back from the kernel; kOff: there never was one.
+// Reads the link back from the kernel, and what the kernel runs beside it; kOff: there never was one.
 [[nodiscard]] model::HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folder, const PodRecord& record,
-                                             model::Hook hook);
+                                             model::Hook hook, const Clock& clock);
 
 }  // namespace pintle::bpf

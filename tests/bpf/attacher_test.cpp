@@ -210,7 +210,8 @@ TEST_CASE("a thousand events: what was told and what was lost add up") {
   node.options.sizes.bulk_ring_bytes = 16384;
   const PodDir pod("kubepods/podloss");
   auto& attacher = node.start();
-  REQUIRE(attacher.attach(identity("loss"), pod.handle(), {.hooks = {model::Hook::kConnect4}, .traces = {model::Trace::kConnect}})->effective());
+  REQUIRE(attacher.attach(identity("loss"), pod.handle(), {.hooks = {model::Hook::kConnect4}, .traces = {model::Trace::kConnect}})
+              ->effective());
   CHECK(run_inside(pod.path(), [] {
           for (int i = 0; i < 1000; ++i)
             if (udp_connect("127.0.0.1", 9) != 0) return 1;

@@ -21,7 +21,8 @@ struct Rig {
 
   void attach(const std::string& uid) {
     const ports::PodCgroup cgroup{.dir = nullptr, .id = CgroupId(7), .path = "/sys/x", .runtime_parent = "/x"};
-    told.push_back(attacher.attach({PodUid(uid), "default", uid}, cgroup, {.hooks = {model::Hook::kIngress, model::Hook::kEgress}}).value());
+    told.push_back(
+        attacher.attach({PodUid(uid), "default", uid}, cgroup, {.hooks = {model::Hook::kIngress, model::Hook::kEgress}}).value());
   }
   ProgramAuditOptions options(Duration period = std::chrono::hours(1)) {
     return {.reports = [this] { return told; },
