@@ -47,6 +47,8 @@ std::string alu(const bpf_insn& i) {
 
 std::string atomic(const bpf_insn& i) {
   const std::string target = memory(i.code, i.dst_reg, i.off);
+  const std::string pointer = target.substr(1);
+  const char* name = BPF_SIZE(i.code) == BPF_DW ? "atomic64" : "atomic";
   const unsigned src = i.src_reg;
   constexpr int32_t kFetch = 1;
   switch (i.imm) {
@@ -54,12 +56,13 @@ std::string atomic(const bpf_insn& i) {
     case BPF_AND: return fmt::format("lock {} &= r{}", target, src);
     case BPF_OR: return fmt::format("lock {} |= r{}", target, src);
     case BPF_XOR: return fmt::format("lock {} ^= r{}", target, src);
-    case BPF_ADD | kFetch: return fmt::format("r{} = atomic_fetch_add({}, r{})", src, target, src);
-    case BPF_AND | kFetch: return fmt::format("r{} = atomic_fetch_and({}, r{})", src, target, src);
-    case BPF_OR | kFetch: return fmt::format("r{} = atomic_fetch_or({}, r{})", src, target, src);
-    case BPF_XOR | kFetch: return fmt::format("r{} = atomic_fetch_xor({}, r{})", src, target, src);
-    case 0xe0 | kFetch: return fmt::format("r{} = atomic_xchg({}, r{})", src, target, src);
-    case 0xf0 | kFetch: return fmt::format("r0 = atomic_cmpxchg({}, r0, r{})", target, src);
+    // As the kernel writes them: 64 bits are in the name, and the pointer is not followed.
+    case BPF_ADD | kFetch: return fmt::format("r{} = {}_fetch_add({}, r{})", src, name, pointer, src);
+    case BPF_AND | kFetch: return fmt::format("r{} = {}_fetch_and({}, r{})", src, name, pointer, src);
+    case BPF_OR | kFetch: return fmt::format("r{} = {}_fetch_or({}, r{})", src, name, pointer, src);
+    case BPF_XOR | kFetch: return fmt::format("r{} = {}_fetch_xor({}, r{})", src, name, pointer, src);
+    case 0xe0 | kFetch: return fmt::format("r{} = {}_xchg({}, r{})", src, name, pointer, src);
+    case 0xf0 | kFetch: return fmt::format("r0 = {}_cmpxchg({}, r0, r{})", name, pointer, src);
     default: return fmt::format("atomic {:#x} {}, r{}", i.imm, target, src);
   }
 }

@@ -130,7 +130,7 @@ TEST_CASE("with CAP_NET_ADMIN alone new pods are attached, links updated and pin
           const auto report = attacher.attach(identity, handle, kEveryHook);
           if (!report || !report->effective()) return 4;
           const auto link = BpfLink::open(attacher.layout().pod(identity.uid) + "/ingress");
-          if (!link || !link->update(other.fd.get())) return 5;
+          if (!link || !link->update(other.fd.get(), BPF_CGROUP_INET_INGRESS)) return 5;
           const auto mine = program_info(open_pin(attacher.layout().program("accounting_ingress")).value_or(UniqueFd()).get());
           if (!mine) return 6;
           const auto again = attacher.attach(identity, handle, kEveryHook);  // adopts, and puts our program back

@@ -8,6 +8,7 @@
 
 #include "bpf/guard_tables.h"
 #include "bpf/plan_words.h"
+#include "lib/event_abi.h"
 
 using namespace pintle;
 using namespace pintle::bpf;
