@@ -158,11 +158,12 @@ void runtime(const DoctorInputs& inputs, std::vector<Check>& checks) {
 std::vector<Check> run_doctor(const DoctorInputs& inputs) {
   std::vector<Check> checks{kernel(inputs.root), cgroups(inputs.root), btf(inputs.root), capabilities(inputs.root), lockdown(inputs.root)};
   for (const auto& feature : inputs.features)
-    checks.push_back({.name = "eBPF: " + feature.name,
-                      .detail = feature.detail.empty() ? "available" : feature.detail,
-                      .why = feature.without.empty() ? "" : "without it: " + feature.without,
-                      .fix = feature.available ? "" : "see the detail; `pintlectl ebpf status` names the hooks that are affected",
-                      .state = feature.available ? State::kOk : State::kWarning});
+    checks.push_back(
+        {.name = "eBPF: " + feature.name,
+         .detail = feature.detail.empty() ? "available" : feature.detail,
+         .why = feature.without.empty() ? "" : "without it: " + feature.without,
+         .fix = feature.available || feature.optional ? "" : "see the detail; `pintlectl ebpf status` names the hooks that are affected",
+         .state = feature.available || feature.optional ? State::kOk : State::kWarning});
   if (inputs.runtime != nullptr) runtime(inputs, checks);
   Check api{.name = "API",
             .detail = inputs.api_name,

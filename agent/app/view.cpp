@@ -109,10 +109,10 @@ ports::AgentStatus View::status() {
       {"api", api_node.has_value() || !in_.config.register_node, api_node ? "node registered" : "node not registered yet"});
   status.components.push_back({"cgroups", true, in_.cgroup_layout});
   const auto features = in_.attacher.features();
-  const auto missing = std::ranges::count_if(features, [](const auto& feature) { return !feature.available; });
+  const auto missing = std::ranges::count_if(features, [](const auto& feature) { return !feature.available && !feature.optional; });
   status.components.push_back(
       {"ebpf", missing == 0,
-       missing == 0 ? "every feature is available" : fmt::format("{} features are missing: pintlectl doctor", missing)});
+       missing == 0 ? "every feature that pods need is available" : fmt::format("{} features are missing: pintlectl doctor", missing)});
   for (const auto& [name, component] : components_) status.components.push_back(component);
   for (const auto& [origin, problem] : problems_) status.problems.push_back(problem);
   return status;

@@ -63,6 +63,7 @@ std::vector<model::FeatureProbe> probe_features(const LoadOutcome& outcome) {
       probe_lockdown(),
   };
   auto ladder = probe_ladder();
+  for (auto& rung : ladder) rung.optional = true;
   all.insert(all.end(), std::make_move_iterator(ladder.begin()), std::make_move_iterator(ladder.end()));
   return all;
 }

@@ -163,8 +163,9 @@ struct ProgramEvent {
 struct FeatureProbe {
   std::string name;  // "cgroup links", "ring buffer", "tp_btf"
   bool available = false;
-  std::string detail;   // errno and likely cause when missing
-  std::string without;  // what Pintle does without it
+  std::string detail;     // errno and likely cause when missing
+  std::string without;    // what Pintle does without it
+  bool optional = false;  // a rung of newer kernels: all hooks of a pod are in force without it
 };
 
 }  // namespace pintle::model

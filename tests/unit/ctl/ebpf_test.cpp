@@ -199,6 +199,7 @@ TEST_CASE("ebpf top: rates of the time between two readings") {
   CHECK(ran.code == 130);
   CHECK(has(ran.out, R"("rxBytesPerSecond":0.000)"));
 
+  f.interrupt = std::stop_source();
   const auto once = f.ctl({"ebpf", "top", "--once", "-n", "10ms", "--sort", "name"});
   CHECK(once.code == 0);
   CHECK(once.out ==

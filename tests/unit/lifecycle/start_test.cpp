@@ -11,7 +11,7 @@ using namespace pintle::lifecycle::test;
 TEST_CASE("design: a pod flows from cgroup over programs and volumes to its containers") {
   Rig rig;
   rig.settle();
-  CHECK(rig.log == std::vector<std::string>{"make the pod's cgroup", "attach eBPF programs (4 hooks)", "mount volumes",
+  CHECK(rig.log == std::vector<std::string>{"make the pod's cgroup", "attach eBPF programs", "mount volumes",
                                             "ensure image 'busybox:1.36' for container 'web'", "run sandbox (attempt 0)",
                                             "start container 'web' (attempt 0)"});
   CHECK(rig.status().phase == model::Phase::kRunning);
