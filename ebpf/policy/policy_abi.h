@@ -8,6 +8,8 @@
 
 #include <linux/types.h>
 
+#include "lib/event_abi.h"
+
 #define PINTLE_POLICY_SETS 1024
 #define PINTLE_POLICY_ROWS 16384
 #define PINTLE_POLICY_FLOWS 8192

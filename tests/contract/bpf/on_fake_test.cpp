@@ -3,7 +3,9 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "attacher_contract.h"
+#include "fakes/bpf/fake_policy_tables.h"
 #include "fakes/bpf/fake_program_attacher.h"
+#include "policy_contract.h"
 
 using namespace pintle;
 
@@ -24,6 +26,21 @@ class FakeSubject final : public contract::AttacherSubject {
   uint64_t id_ = 10;
 };
 
+class FakePolicySubject final : public contract::PolicySubject {
+ public:
+  FakePolicySubject() { fake_.max_rows = 512; }
+  ports::PolicyTables& tables() override { return fake_; }
+  void restart() override {}  // the rows are not the agent's
+  uint32_t room() const override { return static_cast<uint32_t>(fake_.max_rows); }
+  bool passes(uint32_t id, const Packet& packet) override {
+    const auto rows = fake_.rows_of(id).value_or(model::PolicyRows{});
+    return model::allows(packet.egress ? rows.egress : rows.ingress, packet.peer, packet.protocol, packet.port);
+  }
+
+ private:
+  fakes::FakePolicyTables fake_;
+};
+
 const ports::PodIdentity kPod{PodUid("u"), "default", "web"};
 const ports::PodCgroup kCgroup{nullptr, CgroupId(3), "/fake", "/fake"};
 
@@ -32,6 +49,11 @@ const ports::PodCgroup kCgroup{nullptr, CgroupId(3), "/fake", "/fake"};
 TEST_CASE("the fake keeps the attacher's contract") {
   FakeSubject subject;
   contract::check_attacher(subject);
+}
+
+TEST_CASE("the fake keeps the policy tables' contract") {
+  FakePolicySubject subject;
+  contract::check_policy_tables(subject);
 }
 
 TEST_CASE("the fake fails as told") {

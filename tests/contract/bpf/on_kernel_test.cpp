@@ -5,7 +5,9 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "../../bpf/kernel_fixture.h"
+#include "../../bpf/packet_run.h"
 #include "attacher_contract.h"
+#include "policy_contract.h"
 
 using namespace pintle;
 
@@ -27,7 +29,30 @@ class KernelSubject final : public contract::AttacherSubject {
   kernel_test::PodDir pod_;
 };
 
+class KernelPolicySubject final : public contract::PolicySubject {
+ public:
+  KernelPolicySubject() : node_("policy_contract") {
+    node_.options.sizes.policy_rows = 512;
+    node_.start();
+  }
+  ports::PolicyTables& tables() override { return node_->policy_tables(); }
+  void restart() override { node_.start(); }
+  uint32_t room() const override { return node_.options.sizes.policy_rows; }
+  bool passes(uint32_t id, const Packet& packet) override {
+    return kernel_test::packet_passes(*node_, id, {packet.egress, packet.peer, packet.protocol, packet.port});
+  }
+
+ private:
+  kernel_test::Node node_;
+};
+
 }  // namespace
+
+TEST_CASE("the policy tables on this kernel keep the contract") {
+  kernel_test::require_kernel();
+  KernelPolicySubject subject;
+  contract::check_policy_tables(subject);
+}
 
 TEST_CASE("the attacher on this kernel keeps the contract") {
   kernel_test::require_kernel();
