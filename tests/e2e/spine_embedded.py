@@ -82,6 +82,27 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
             subprocess.run(["bpftool", "cgroup", "detach", parent, "ingress", "id", str(ours)], check=True)
         self.node.wait_ready("strict")
 
+    def test_a_manifest_may_bring_its_network_policy_and_a_bad_annotation_holds_the_pod(self):
+        self.addCleanup(self.node.kubectl, "delete", "networkpolicies", "--all")
+        policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "quiet", "namespace": "default"},
+                  "spec": {"podSelector": {"matchLabels": {"app": "guarded"}}}}
+        manifest = {"apiVersion": "v1", "kind": "List", "items": [busybox_pod("guarded", SLEEP), policy]}
+        done = self.node.ctl("run", "-f", "-", "--timeout", "60s", stdin=json.dumps(manifest), check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("NetworkPolicy/quiet created", done.stdout)
+        self.assertRegex(self.node.kubectl("get", "netpol"), r"quiet\s+app=guarded")
+        self.node.apply(busybox_pod("typo", SLEEP, annotations={"pintle.dev/ebpf-trace": "everything"}))
+        told = lambda pod: next((c for c in pod["status"].get("conditions", []) if c["type"] == "pintle.dev/ProgramsAttached"), {})
+        held = self.node.wait_pod("typo", lambda pod: told(pod).get("reason") == "PlanRefused", 20, "held")
+        self.assertEqual(held["status"]["phase"], "Pending")
+        self.assertIn("pintle.dev/ebpf-trace", told(held)["message"])
+        self.assertIn("everything", told(held)["message"])
+        self.node.kubectl("annotate", "pod", "typo", "--overwrite", "pintle.dev/ebpf-trace=connect")
+        self.node.wait_ready("typo")
+        self.node.kubectl("annotate", "pod", "typo", "--overwrite", "pintle.dev/sysctl-writes=perhaps")
+        kept = self.node.wait_pod("typo", lambda pod: "perhaps" in told(pod).get("message", ""), 20, "told of the bad annotation")
+        self.assertEqual((told(kept)["status"], condition(kept, "Ready")), ("True", "True"))
+
 
 if __name__ == "__main__":
     enter_namespaces()
