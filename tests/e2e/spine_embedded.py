@@ -103,6 +103,38 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
         kept = self.node.wait_pod("typo", lambda pod: "perhaps" in told(pod).get("message", ""), 20, "told of the bad annotation")
         self.assertEqual((told(kept)["status"], condition(kept, "Ready")), ("True", "True"))
 
+    def test_a_network_policy_refuses_and_then_lets_through(self):
+        policy = lambda name, **spec: {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name, "namespace": "default"},
+                                       "spec": {"podSelector": {"matchLabels": {"app": "server"}}, "policyTypes": ["Ingress"], **spec}}
+        self.addCleanup(self.node.kubectl, "delete", "networkpolicies", "--all")
+        self.node.apply(busybox_pod("server", "mkdir /www; echo served > /www/index.html; exec httpd -f -p 8080 -h /www"))
+        address = self.node.wait_ready("server")["status"]["podIP"]
+        ask = f"n=0; while true; do n=$((n+1)); echo $n $(wget -q -T 1 -O - http://{address}:8080/ || echo refused); sleep 0.2; done"
+        self.node.apply(busybox_pod("client", ask))
+        self.node.wait_ready("client")
+
+        def answers():
+            return [line.split(" ", 1) for line in self.node.kubectl("logs", "client").splitlines() if " " in line]
+
+        def settles(on):
+            """The newest three answers are all `on`, and were given after this call."""
+            since = int(answers()[-1][0]) if answers() else 0
+            fresh = lambda: [answer for number, answer in answers() if int(number) > since + 1][-3:]
+            wait_until(lambda: fresh() == [on] * 3, 30, f"three answers '{on}'")
+
+        settles("served")
+        self.node.apply(policy("deny"))
+        settles("refused")
+        self.assertEqual(condition(self.node.pod("server"), "Ready"), "True")
+        self.node.apply(policy("allow", ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "client"}}}], "ports": [{"port": 8080}]}]))
+        settles("served")
+        self.node.kubectl("delete", "networkpolicy", "allow")
+        settles("refused")
+        self.node.kubectl("delete", "networkpolicy", "deny")
+        settles("served")
+        drops = sum(int(hook.get("drops", 0)) for hook in self.node.ebpf("server")["pods"][0]["hooks"])
+        self.assertGreater(drops, 0)
+
 
 if __name__ == "__main__":
     enter_namespaces()
