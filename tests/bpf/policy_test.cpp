@@ -56,7 +56,7 @@ struct Pod {
       : node((require_network(), "p_" + name)), dir("kubepods/pod" + name), id{PodUid(name), "default", name} {
     node.start();
     REQUIRE(!node->unsupported());
-    REQUIRE(node->policy_tables().replace(kPolicy, rows));
+    REQUIRE(node->policy_tables()->replace(kPolicy, rows));
     node->on_event([this](const auto& event) { log.add(event); });
     attach(plan);
   }
@@ -140,7 +140,7 @@ TEST_CASE("a connect that policy does not allow fails at once, and is told") {
 TEST_CASE("a policy without rows refuses, as does a policy that is not there") {
   Pod pod("norows", isolated(true, true), {});
   CHECK(connect_to(pod.socket(AF_INET, SOCK_STREAM), "10.77.0.2", 8080) == EPERM);
-  REQUIRE(pod.node->policy_tables().keep_only({}));
+  REQUIRE(pod.node->policy_tables()->keep_only({}));
   CHECK(connect_to(pod.socket(AF_INET, SOCK_STREAM), "10.77.0.2", 8080) == EPERM);
 }
 
@@ -226,7 +226,7 @@ TEST_CASE("replies to datagrams pass in a direction that is isolated") {
     CHECK(receive_and_answer(udp, kSoon) == 0);
     CHECK(receives(peer, kSoon));
     // Once that peer may no longer ask, it is no longer answered.
-    REQUIRE(pod.node->policy_tables().replace(kPolicy, {}));
+    REQUIRE(pod.node->policy_tables()->replace(kPolicy, {}));
     CHECK(send_to(udp, "10.77.0.2", 5353) == EPERM);
     CHECK(!receives(peer, kQuiet));
   }
@@ -246,14 +246,14 @@ TEST_CASE("a permission that is taken back cuts connections under way") {
   REQUIRE(receives(accepted, kSoon));
 
   // Rows that are other ones but say the same change nothing.
-  REQUIRE(pod.node->policy_tables().replace(kPolicy, both));
+  REQUIRE(pod.node->policy_tables()->replace(kPolicy, both));
   REQUIRE(send_on(opened) == 0);
   CHECK(receives(accepted, kSoon));
   REQUIRE(send_on(client) == 0);
   CHECK(receives(served, kSoon));
   CHECK(pod.counters().rx_drops + pod.counters().tx_drops == 0);
 
-  REQUIRE(pod.node->policy_tables().replace(kPolicy, {both.ingress, {}}));
+  REQUIRE(pod.node->policy_tables()->replace(kPolicy, {both.ingress, {}}));
   REQUIRE(send_on(opened) == 0);
   CHECK(!receives(accepted, kQuiet));
   REQUIRE(send_on(accepted) == 0);
@@ -261,7 +261,7 @@ TEST_CASE("a permission that is taken back cuts connections under way") {
   REQUIRE(send_on(client) == 0);
   CHECK(receives(served, kSoon));  // that direction is as it was
 
-  REQUIRE(pod.node->policy_tables().replace(kPolicy, {{}, both.egress}));
+  REQUIRE(pod.node->policy_tables()->replace(kPolicy, {{}, both.egress}));
   REQUIRE(send_on(client) == 0);
   CHECK(!receives(served, kQuiet));
   CHECK(receives(accepted, kSoon));  // allowed again, TCP makes up for what was dropped
@@ -281,7 +281,7 @@ TEST_CASE("a replacement is never seen half made") {
   std::atomic<bool> failed{false};
   std::thread writer([&] {
     for (int i = 0; i < 3000; ++i) {
-      if (!pod.node->policy_tables().replace(kPolicy, i % 2 == 0 ? by_prefix : by_address)) failed = true;
+      if (!pod.node->policy_tables()->replace(kPolicy, i % 2 == 0 ? by_prefix : by_address)) failed = true;
       ++flips;
     }
   });
@@ -358,7 +358,7 @@ TEST_CASE("a restart: policy is in force while no agent runs and after, by the s
   pod.node.start();
   CHECK(pod.counters().denied == 1);
   // Before the pod is attached again, rows can be replaced already.
-  REQUIRE(pod.node->policy_tables().replace(kPolicy, {.egress = allow({"10.77.0.4"}, {{kUdp, 53, 53}})}));
+  REQUIRE(pod.node->policy_tables()->replace(kPolicy, {.egress = allow({"10.77.0.4"}, {{kUdp, 53, 53}})}));
   CHECK(connect_to(pod.socket(AF_INET, SOCK_DGRAM), "10.77.0.2", 53) == EPERM);
   CHECK(connect_to(pod.socket(AF_INET, SOCK_DGRAM), "10.77.0.4", 53) == 0);
   const auto again = pod.attach(isolated(true, true));
@@ -374,7 +374,7 @@ TEST_CASE("neighbour discovery passes whatever the policy says, other ICMP does 
   const auto peer = *model::parse_ip("fd77::2");
   const auto echo = *model::parse_ip("10.77.0.2");
   CHECK(!packet_passes(*pod.node, kPolicy, {false, echo, IPPROTO_ICMP, 0}));
-  REQUIRE(pod.node->policy_tables().replace(kPolicy, {.ingress = allow({"10.77.0.2"}, {{0, 0, 65535}})}));
+  REQUIRE(pod.node->policy_tables()->replace(kPolicy, {.ingress = allow({"10.77.0.2"}, {{0, 0, 65535}})}));
   CHECK(packet_passes(*pod.node, kPolicy, {false, echo, IPPROTO_ICMP, 0}));
   CHECK(!packet_passes(*pod.node, kPolicy, {false, peer, IPPROTO_ICMPV6, 0}));
   CHECK(packet_passes(*pod.node, kPolicy, {false, peer, IPPROTO_ICMPV6, 135}));

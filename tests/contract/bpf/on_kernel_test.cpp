@@ -35,7 +35,7 @@ class KernelPolicySubject final : public contract::PolicySubject {
     node_.options.sizes.policy_rows = 512;
     node_.start();
   }
-  ports::PolicyTables& tables() override { return node_->policy_tables(); }
+  ports::PolicyTables& tables() override { return *node_->policy_tables(); }
   void restart() override { node_.start(); }
   uint32_t room() const override { return node_.options.sizes.policy_rows; }
   bool passes(uint32_t id, const Packet& packet) override {
