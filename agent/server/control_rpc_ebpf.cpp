@@ -48,7 +48,7 @@ Result<EventFilter> filter_of(const v1::WatchEbpfEventsRequest& request) {
 grpc::Status missing(const char* what) {
   return to_grpc(Error{Code::kUnsupported, 0, fmt::format("this daemon does not tell {}; 'pintlectl ebpf doctor' says what it has", what)});
 }
-grpc::Status no_inventory() { return missing("what it has loaded: it runs without eBPF"); }
+grpc::Status no_inventory() { return missing("what it has loaded"); }
 
 }  // namespace
 

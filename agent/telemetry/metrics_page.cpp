@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -197,7 +198,7 @@ void MetricsPage::render_programs(Exposition& out) {
   out.sample({}, agent_.ebpf_events_lost());
 
   auto* const inventory = agent_.inventory();
-  ports::ProgramCost cost;
+  std::optional<ports::ProgramCost> cost;  // absent: not known, which is not zero
   // By name: a name that occurs twice is one series.
   std::map<std::string, ports::LoadedProgram> programs;
   std::map<std::string, ports::LoadedMap> maps;
@@ -217,16 +218,16 @@ void MetricsPage::render_programs(Exposition& out) {
         sum.memlock_bytes += map.memlock_bytes;
       }
   }
-  out.family("pintle_ebpf_programs", kGauge, "Programs of Pintle in the kernel.");
-  out.sample({}, cost.programs);
-  out.family("pintle_ebpf_maps", kGauge, "Maps of Pintle in the kernel.");
-  out.sample({}, cost.maps);
-  out.family("pintle_ebpf_links", kGauge, "Links of Pintle in the kernel.");
-  out.sample({}, cost.links);
-  out.family("pintle_ebpf_memory_bytes", kGauge, "Kernel memory of Pintle's programs and maps.");
-  out.sample({}, cost.kernel_bytes);
+  const auto total = [&](std::string_view name, std::string_view help, uint64_t ports::ProgramCost::* field) {
+    out.family(name, kGauge, help);
+    if (cost) out.sample({}, (*cost).*field);
+  };
+  total("pintle_ebpf_programs", "Programs of Pintle in the kernel.", &ports::ProgramCost::programs);
+  total("pintle_ebpf_maps", "Maps of Pintle in the kernel.", &ports::ProgramCost::maps);
+  total("pintle_ebpf_links", "Links of Pintle in the kernel.", &ports::ProgramCost::links);
+  total("pintle_ebpf_memory_bytes", "Kernel memory of Pintle's programs and maps.", &ports::ProgramCost::kernel_bytes);
   out.family("pintle_ebpf_run_statistics_enabled", kGauge, "1 if the kernel counts runs of programs (sysctl kernel.bpf_stats_enabled).");
-  out.sample({}, uint64_t{cost.run_statistics});
+  if (cost) out.sample({}, uint64_t{cost->run_statistics});
   out.family("pintle_ebpf_program_run_seconds_total", kCounter, "Time spent in a program, while the kernel counts it.");
   for (const auto& [name, program] : programs) out.sample({{"program", name}}, static_cast<double>(program.run_ns) / 1e9);
   out.family("pintle_ebpf_program_runs_total", kCounter, "Runs of a program, while the kernel counts them.");
@@ -239,7 +240,8 @@ void MetricsPage::render_programs(Exposition& out) {
   for (const auto& [name, map] : maps) out.sample({{"map", name}}, map.memlock_bytes);
   const auto ring = [&](std::string_view name, MetricType type, std::string_view help, uint64_t ports::RingUse::* field) {
     out.family(name, type, help);
-    for (const auto& use : cost.rings) out.sample({{"ring", use.name}}, use.*field);
+    if (!cost) return;
+    for (const auto& use : cost->rings) out.sample({{"ring", use.name}}, use.*field);
   };
   ring("pintle_ebpf_ring_bytes", kGauge, "Size of a ring of events.", &ports::RingUse::bytes);
   ring("pintle_ebpf_ring_unread_bytes", kGauge, "What of a ring is not read yet.", &ports::RingUse::unread_bytes);
@@ -248,18 +250,19 @@ void MetricsPage::render_programs(Exposition& out) {
 }
 
 void MetricsPage::render_policy(Exposition& out) {
+  auto* const policies = agent_.policies();
   std::map<model::Enforcement, uint64_t> pods;
   uint64_t stale = 0;
-  if (auto* const policies = agent_.policies(); policies != nullptr)
+  if (policies != nullptr)
     for (const auto& policy : policies->list_policies()) {
       ++pods[policy.enforcement];
       stale += policy.problem.empty() ? 0 : 1;
     }
   out.family("pintle_policy_pods", kGauge, "Pods by how network policy is enforced on them.");
   for (const auto enforcement : {model::Enforcement::kOff, model::Enforcement::kAudit, model::Enforcement::kEnforce})
-    out.sample({{"enforcement", to_string(enforcement)}}, pods[enforcement]);
+    if (policies != nullptr) out.sample({{"enforcement", to_string(enforcement)}}, pods[enforcement]);
   out.family("pintle_policy_stale_pods", kGauge, "Pods whose rules in force are not those of the newest policies.");
-  out.sample({}, stale);
+  if (policies != nullptr) out.sample({}, stale);
 }
 
 }  // namespace pintle::telemetry

@@ -20,6 +20,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUSYBOX = "pintle.local/busybox:1"
 NODE = "e2e-node"
+METRICS = "127.0.0.1:9810"  # in a network namespace of the test's own
 
 
 class NotHere(Exception):
@@ -211,7 +212,8 @@ class Node:
             "containerRuntimeEndpoint": f"unix://{self.dir}/containerd/containerd.sock",
             "staticPodPath": str(self.manifests), "cgroupRoot": self.cgroup_root, "podLogsDir": str(self.dir / "logs"),
             "pintle": {"mode": "node" if self.real_api else "standalone", "nodeName": NODE, "nodeIP": "127.0.0.1", "rootDir": str(self.dir / "root"),
-                       "runDir": str(self.dir), "controlSocket": str(self.socket)},
+                       "runDir": str(self.dir), "controlSocket": str(self.socket), "metrics": {"listen": METRICS},
+                       "events": {"json": str(self.dir / "events.json")}},
         }
         if self.real_api:
             config["pintle"]["kubeconfig"] = str(self.kubeconfig)

@@ -3,9 +3,11 @@
 """The spine against the embedded API endpoint, and what only standalone mode has."""
 import json
 import os
+import re
 import subprocess
 import sys
 import unittest
+import urllib.request
 
 import results
 from harness import *  # noqa: F403
@@ -54,6 +56,22 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
         refused = self.node.ctl("run", "-f", "-", stdin="kind: Pod\n", check=False)
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("apiVersion", refused.stderr + refused.stdout)
+
+    def test_what_a_pod_does_is_in_metrics_event_log_and_commands(self):
+        self.node.apply(busybox_pod("shown", "while true; do wget -q -T 1 -O /dev/null http://127.0.0.1:9 ; sleep 1; done"))
+        self.node.wait_ready("shown")
+        connect = lambda line: (event := json.loads(line))["name"] == "shown" and event["type"] == "connect" and event
+        logged = lambda: next(filter(None, map(connect, (self.node.dir / "events.json").read_text().splitlines())), None)
+        self.assertEqual(wait_until(logged, 20, "connect in the event log")["destination"], "127.0.0.1:9/tcp")
+        page = lambda: urllib.request.urlopen(f"http://{METRICS}/metrics", timeout=10).read().decode()
+        shown = r'pintle_pod_socket_calls_total\{namespace="default",pod="shown",call="connect"\} [1-9]'
+        wait_until(lambda: re.search(shown, page()), 20, "connects in the metrics")
+        self.assertIn('pintle_pod_hook_effective{namespace="default",pod="shown",hook="egress"} 1\n', page())
+        self.assertIn('pintle_component_up{component="metrics"} 1\n', page())
+        self.assertIn("egress: in force", self.node.ctl("ebpf", "explain", "shown", "egress"))
+        self.assertIn("default/shown", self.node.ctl("ebpf", "top", "--once", "-n", "1"))
+        traced = self.node.ctl("ebpf", "trace", "connect", "--pod", "shown", "--for", "3s", "-o", "json").splitlines()
+        self.assertTrue(traced and all(json.loads(line)["name"] == "shown" for line in traced), traced)
 
     def test_logs_by_kubectl_and_by_our_own_command(self):
         self.node.apply(busybox_pod("talks", "echo hello from $HOSTNAME; " + SLEEP))

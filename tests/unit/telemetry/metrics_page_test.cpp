@@ -74,6 +74,9 @@ std::vector<std::string> queries_of(const std::string& file) {
 TEST_CASE("an agent that knows nothing yet is a valid page with every family") {
   Fixture f;
   const auto empty = f.page();
+  // What is not known is not zero.
+  CHECK(empty.find("\npintle_ebpf_programs ") == std::string::npos);
+  CHECK(empty.find("\npintle_policy_stale_pods ") == std::string::npos);
   f.agent.put(test::running_pod());
   CHECK(names_of(empty) == names_of(f.page()));
 }
