@@ -37,6 +37,7 @@ enum packet_kind { PACKET_BAD, PACKET_PASS, PACKET_ASK };
 
 struct packet {
   struct policy_question question; /* remote and protocol */
+  __u32 local[4];
   __u16 remote_port, local_port;
   __u8 tcp_flags;
   __u8 newly_decided;
@@ -71,6 +72,8 @@ static __always_inline enum packet_kind parse_v4(struct __sk_buff* skb, __u8 dir
   if (head[3] == head[4]) return PACKET_PASS;
   packet->question.remote[2] = bpf_htonl(0xffff);
   packet->question.remote[3] = direction == PINTLE_INGRESS ? head[3] : head[4];
+  packet->local[2] = bpf_htonl(0xffff);
+  packet->local[3] = direction == PINTLE_INGRESS ? head[4] : head[3];
   packet->question.protocol = ((__u8*)head)[9];
   return parse_ports(skb, (((__u8*)head)[0] & 15) * 4, direction, packet);
 }
@@ -80,6 +83,7 @@ static __always_inline enum packet_kind parse_v6(struct __sk_buff* skb, __u8 dir
   if (bpf_skb_load_bytes(skb, 0, head, sizeof(head))) return PACKET_BAD;
   if (head[2] == head[6] && head[3] == head[7] && head[4] == head[8] && head[5] == head[9]) return PACKET_PASS;
   __builtin_memcpy(packet->question.remote, direction == PINTLE_INGRESS ? &head[2] : &head[6], 16);
+  __builtin_memcpy(packet->local, direction == PINTLE_INGRESS ? &head[6] : &head[2], 16);
   __u8 next = ((__u8*)head)[6];
   __u32 at = sizeof(head);
   for (int headers = 0; headers < 4; ++headers) {
@@ -103,6 +107,35 @@ static __always_inline int opened_allowed(struct packet* packet, __u32 flags, __
   return policy_allows(&packet->question);
 }
 
+/*
+ * Of a connection that is older than the pod's isolation nobody noted who opened it. The pod accepted it if something listens at its own
+ * end; asked for with a port that no peer uses, so that the connection itself is not found.
+ */
+static __always_inline int something_listens(struct __sk_buff* skb, const struct packet* packet) {
+  struct bpf_sock_tuple tuple = {};
+  __u32 size;
+  if (packet->local[0] == 0 && packet->local[1] == 0 && packet->local[2] == bpf_htonl(0xffff)) {
+    tuple.ipv4.saddr = packet->question.remote[3];
+    tuple.ipv4.daddr = packet->local[3];
+    tuple.ipv4.dport = bpf_htons(packet->local_port);
+    size = sizeof(tuple.ipv4);
+  } else {
+    __builtin_memcpy(tuple.ipv6.saddr, packet->question.remote, 16);
+    __builtin_memcpy(tuple.ipv6.daddr, packet->local, 16);
+    tuple.ipv6.dport = bpf_htons(packet->local_port);
+    size = sizeof(tuple.ipv6);
+  }
+  struct bpf_sock* sk = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+  if (!sk) return 0;
+  const int listens = sk->state == PINTLE_TCP_STATE_LISTEN;
+  bpf_sk_release(sk);
+  return listens;
+}
+
+static __always_inline int is_opening(const struct packet* packet, __u8 direction) {
+  return direction == PINTLE_EGRESS && (packet->tcp_flags & (PINTLE_TCP_SYN | PINTLE_TCP_ACK)) == PINTLE_TCP_SYN;
+}
+
 static __always_inline int tcp_allowed(struct __sk_buff* skb, __u32 flags, __u8 direction, struct packet* packet) {
   struct bpf_sock* sk = skb->sk;
   if (sk) sk = bpf_sk_fullsock(sk);
@@ -121,8 +154,7 @@ static __always_inline int tcp_allowed(struct __sk_buff* skb, __u32 flags, __u8 
   __u64 known = word & (PINTLE_SOCKET_KNOWN | PINTLE_SOCKET_OPENED);
   if (!(known & PINTLE_SOCKET_KNOWN)) {
     known = PINTLE_SOCKET_KNOWN;
-    if (direction == PINTLE_EGRESS && (packet->tcp_flags & (PINTLE_TCP_SYN | PINTLE_TCP_ACK)) == PINTLE_TCP_SYN)
-      known |= PINTLE_SOCKET_OPENED;
+    if (is_opening(packet, direction) || !something_listens(skb, packet)) known |= PINTLE_SOCKET_OPENED;
   }
   const int allowed = opened_allowed(packet, flags, known & PINTLE_SOCKET_OPENED ? PINTLE_EGRESS : PINTLE_INGRESS);
   state->word = socket_word(packet->question.epoch, flags, known | PINTLE_SOCKET_DECIDED | (allowed ? PINTLE_SOCKET_ALLOWED : 0));

@@ -36,6 +36,8 @@ class StopWatch {
 [[nodiscard]] Result<Figures> watch_bench();
 [[nodiscard]] Result<Figures> ebpf_load_bench();
 [[nodiscard]] Result<Figures> ebpf_attach_bench();
+// What the programs cost per packet, a policy's replacement, and how many events a second come through the bulk ring.
+[[nodiscard]] Result<Figures> ebpf_cost_bench();
 // One pod by raw CRI calls against the runtime at `endpoint`, in the cgroup `parent`; the calls that a pod start takes.
 [[nodiscard]] Result<Figures> cri_pod_bench(const std::string& endpoint, const std::string& parent, const std::string& image,
                                             const std::string& name, const std::string& logs);

@@ -18,13 +18,14 @@ int main(int argc, char** argv) {
       {"watch", bench::watch_bench},
       {"ebpf-load", bench::ebpf_load_bench},
       {"ebpf-attach", bench::ebpf_attach_bench},
+      {"ebpf-cost", bench::ebpf_cost_bench},
       {"cri-pod", [&]() -> Result<bench::Figures> {
          if (argc != 7) return fail(Code::kInvalid, "cri-pod takes ENDPOINT CGROUP-PARENT IMAGE NAME LOG-FOLDER");
          return bench::cri_pod_bench(argv[2], argv[3], argv[4], argv[5], argv[6]);
        }}};
   const auto found = benches.find(which);
   if (found == benches.end()) {
-    fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-attach|cri-pod …\n");
+    fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-attach|ebpf-cost|cri-pod …\n");
     return 2;
   }
   const auto figures = found->second();

@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include "kernel_fixture.h"
 #include "network.h"
@@ -330,6 +331,24 @@ TEST_CASE("sockets that connected before the pod was isolated are decided by the
   CHECK(pod.counters().tx_drops == 1);
   pod.attach(open);
   CHECK(send_on(udp) == 0);
+}
+
+TEST_CASE("connections that are older than the isolation are decided in the direction in which they were opened") {
+  const auto [family, here, there] = GENERATE(std::tuple{AF_INET, "10.77.0.1", "10.77.0.2"}, std::tuple{AF_INET6, "fd77::1", "fd77::2"});
+  Pod pod(family == AF_INET ? "older4" : "older6", isolated(false, false), {});
+  const auto listener = pod.socket(family, SOCK_STREAM), peer = peer_listener(there, 9090, SOCK_STREAM);
+  REQUIRE(bind_to(listener, here, 8080) == 0);
+  const auto client = peer_socket(family, SOCK_STREAM), opened = pod.socket(family, SOCK_STREAM);
+  REQUIRE(connect_to(client, here, 8080) == 0);
+  const auto served = accept_from(listener, kSoon);
+  REQUIRE(connect_to(opened, there, 9090) == 0);
+  const auto accepted = accept_from(peer, kSoon);
+  const bool ingress = GENERATE(true, false);
+  pod.attach(isolated(ingress, !ingress));  // and no row that allows anything
+  REQUIRE(send_on(client) == 0);
+  CHECK(receives(served, ingress ? kQuiet : kSoon) == !ingress);
+  REQUIRE(send_on(opened) == 0);
+  CHECK(receives(accepted, ingress ? kSoon : kQuiet) == ingress);
 }
 
 TEST_CASE("a plan changes on a running pod: links that stay keep their ids, others come and go") {

@@ -11,7 +11,7 @@ namespace {
 
 using model::Hook;
 using model::HookState;
-const std::vector<Hook> kAll{std::begin(model::kDefaultHooks), std::end(model::kDefaultHooks)};
+const std::vector<Hook> kAll{std::begin(model::kAllHooks), std::end(model::kAllHooks)};
 const PodUid kUid("0f1e2d3c-0000-4000-8000-000000000001");
 const ports::PodIdentity kPod{kUid, "default", "web"};
 
