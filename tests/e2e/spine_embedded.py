@@ -58,7 +58,7 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
         self.assertIn("apiVersion", refused.stderr + refused.stdout)
 
     def test_what_a_pod_does_is_in_metrics_event_log_and_commands(self):
-        self.node.apply(busybox_pod("shown", "while true; do wget -q -T 1 -O /dev/null http://127.0.0.1:9 ; sleep 1; done"))
+        self.node.apply(busybox_pod("shown", "while true; do wget -q -O /dev/null http://127.0.0.1:9/; sleep 1; done"))
         self.node.wait_ready("shown")
         connect = lambda line: (event := json.loads(line))["name"] == "shown" and event["type"] == "connect" and event
         logged = lambda: next(filter(None, map(connect, (self.node.dir / "events.json").read_text().splitlines())), None)
