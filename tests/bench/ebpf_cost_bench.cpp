@@ -107,12 +107,12 @@ Result<Figures> ebpf_cost_bench() {
   const auto measure = [&]() -> Status {
     const auto attacher = bpf::LibbpfAttacher::create(options, clock);
     if (attacher->unsupported()) return std::unexpected(*attacher->unsupported());
-    PINTLE_TRY(attacher->policy_tables().replace(kPolicy, rules(20, 53)));
+    PINTLE_TRY(attacher->policy_tables()->replace(kPolicy, rules(20, 53)));
     std::vector<double> replace_us;
     for (uint16_t i = 0; i < 1001; ++i) {
       const auto rows = rules(20, i % 2 == 0 ? 53 : 54);
       const StopWatch watch;
-      PINTLE_TRY(attacher->policy_tables().replace(kPolicy, rows));
+      PINTLE_TRY(attacher->policy_tables()->replace(kPolicy, rows));
       replace_us.push_back(watch.seconds() * 1e6);
     }
     figures["ebpf.policy_replace20_p50_us"] = percentile(replace_us, 0.5);

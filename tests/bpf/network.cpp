@@ -193,7 +193,10 @@ uint16_t port_of(const UniqueFd& fd) {
 
 bool peer_link(bool up) {
   bool done = false;
-  in_peer([&] { done = run(up ? "ip link set pintle1 up" : "ip link set pintle1 down"); });
+  in_peer([&] {
+    done = run(up ? "ip link set pintle1 up && ip addr replace fd77::2/64 dev pintle1 nodad"  // which went with the link
+                  : "ip link set pintle1 down");
+  });
   return done;
 }
 

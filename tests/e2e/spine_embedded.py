@@ -127,7 +127,7 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
         self.addCleanup(self.node.kubectl, "delete", "networkpolicies", "--all")
         self.node.apply(busybox_pod("server", "mkdir /www; echo served > /www/index.html; exec httpd -f -p 8080 -h /www"))
         address = self.node.wait_ready("server")["status"]["podIP"]
-        ask = f"n=0; while true; do n=$((n+1)); echo $n $(wget -q -T 1 -O - http://{address}:8080/ || echo refused); sleep 0.2; done"
+        ask = f"n=0; while true; do n=$((n+1)); echo $n $(timeout 1 wget -q -O - http://{address}:8080/ || echo refused); sleep 0.2; done"
         self.node.apply(busybox_pod("client", ask))
         self.node.wait_ready("client")
 
