@@ -38,9 +38,9 @@ void delete_rows(int fd, const std::vector<Key>& keys) {
   for (const auto& key : keys) (void)bpf_map_delete_elem(fd, &key);  // ignoring: absent is as good; swept at the next start else
 }
 
-// Sorts the map's keys by their set's policy, and deletes those of no set.
-template <typename Key, typename Take>
-void sort_rows(int fd, const std::map<uint32_t, uint32_t>& policy_of_epoch, const Take& take) {
+// Sorts the map's keys into their policy's set, and deletes those of no set.
+template <typename Key, typename Held>
+void sort_rows(int fd, const std::map<uint32_t, uint32_t>& policy_of_epoch, std::map<uint32_t, Held>& sets, std::vector<Key> Held::* rows) {
   std::vector<Key> stray;
   Key key{}, next{};
   for (const Key* at = nullptr; bpf_map_get_next_key(fd, at, &next) == 0; at = &key) {
@@ -49,7 +49,7 @@ void sort_rows(int fd, const std::map<uint32_t, uint32_t>& policy_of_epoch, cons
     if (found == policy_of_epoch.end())
       stray.push_back(key);
     else
-      take(found->second, key);
+      (sets[found->second].*rows).push_back(key);
   }
   delete_rows(fd, stray);
 }
@@ -77,15 +77,10 @@ void PolicyTableMaps::read_back() {
     sets_[id].epoch = state.epoch;
     policy_of_epoch[state.epoch] = id;
   }
-  // The lambdas run under this lock; the analysis does not see that.
-  auto& sets = sets_;
-  sort_rows<pintle_address_key>(maps_.addresses, policy_of_epoch,
-                                [&](uint32_t policy, const auto& key) { sets[policy].addresses.push_back(key); });
-  sort_rows<pintle_prefix_key>(maps_.prefixes, policy_of_epoch,
-                               [&](uint32_t policy, const auto& key) { sets[policy].prefixes.push_back(key); });
-  sort_rows<pintle_class_key>(maps_.classes, policy_of_epoch,
-                              [&](uint32_t policy, const auto& key) { sets[policy].classes.push_back(key); });
-  sort_rows<pintle_port_key>(maps_.ports, policy_of_epoch, [&](uint32_t policy, const auto& key) { sets[policy].ports.push_back(key); });
+  sort_rows(maps_.addresses, policy_of_epoch, sets_, &Held::addresses);
+  sort_rows(maps_.prefixes, policy_of_epoch, sets_, &Held::prefixes);
+  sort_rows(maps_.classes, policy_of_epoch, sets_, &Held::classes);
+  sort_rows(maps_.ports, policy_of_epoch, sets_, &Held::ports);
 }
 
 Status PolicyTableMaps::store_state(uint32_t id, const pintle_policy_state& state) const {
