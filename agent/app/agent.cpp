@@ -303,7 +303,7 @@ class Agent::Parts {
         *attacher,
         reconcile::ProgramAuditOptions{.reports = [this] { return view->program_reports(); },
                                        .died = [this](const PodUid& uid, const std::string& what) { programs_died(uid, what); }});
-    feed = std::make_unique<PodFeed>(*loop, *view, events, policies->engine(), clock);
+    feed = std::make_unique<PodFeed>(*loop, *executor, *view, events, policies->engine(), clock);
     observer = std::make_unique<observe::RuntimeObserver>(*runtime, observer_outputs());
     if (!config.static_pod_path.empty())
       sources.push_back(std::make_unique<sources::FileSource>(

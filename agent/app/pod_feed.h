@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "policy/policy_engine.h"
 #include "ports/pod_api.h"
+#include "reconcile/executor.h"
 #include "reconcile/loop_thread.h"
 #include "sources/merge.h"
 
@@ -17,12 +18,14 @@ namespace pintle::app {
 class PodFeed {
  public:
   // REQUIRES: all outlive this.
-  PodFeed(reconcile::LoopThread& loop, View& view, ports::EventSink& events, policy::PolicyEngine& policies, const Clock& clock)
-      : loop_(loop), view_(view), events_(events), policies_(policies), clock_(clock) {}
+  PodFeed(reconcile::LoopThread& loop, reconcile::PodExecutor& executor, View& view, ports::EventSink& events, policy::PolicyEngine& policies,
+          const Clock& clock)
+      : loop_(loop), executor_(executor), view_(view), events_(events), policies_(policies), clock_(clock) {}
   void take(sources::PodChanges changes);
 
  private:
   reconcile::LoopThread& loop_;
+  reconcile::PodExecutor& executor_;
   View& view_;
   ports::EventSink& events_;
   policy::PolicyEngine& policies_;

@@ -11,6 +11,7 @@
 
 #include "app/doctor.h"
 #include "app/version.h"
+#include "base/heap.h"
 #include "base/unique_fd.h"
 
 namespace pintle::app {
@@ -137,7 +138,9 @@ Result<model::Node> View::node() {
 
 Result<ports::ApplyReply> View::apply(const std::string& manifest, const std::string& origin, bool dry_run, std::stop_token stop) {
   if (!standalone()) return fail(Code::kUnsupported, not_standalone("applying a manifest"));
-  return applier_.apply(manifest, origin, dry_run, std::move(stop));
+  auto reply = applier_.apply(manifest, origin, dry_run, std::move(stop));
+  give_back_heap();
+  return reply;
 }
 
 Status View::delete_pod(const std::string& namespace_, const std::string& name, std::optional<int64_t> grace_seconds,

@@ -6,6 +6,7 @@
 // Kubernetes component's recorder, so that event lists read the same. Pure: `now` is an argument. Not thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <list>
 #include <string>
 #include <unordered_map>
@@ -33,10 +34,11 @@ class EventCorrelator {
   void forget(const codec::EventRecord& record);
 
  private:
+  // By the 64-bit hash of what makes two events the same one: the texts of thousands of events would be a megabyte.
   template <typename T>
   class Recent {
    public:
-    T& get(const std::string& key, const T& initial) {
+    T& get(uint64_t key, const T& initial) {
       if (const auto at = index_.find(key); at != index_.end()) {
         order_.splice(order_.begin(), order_, at->second);
       } else {
@@ -49,7 +51,7 @@ class EventCorrelator {
       }
       return order_.front().second;
     }
-    void erase(const std::string& key) {
+    void erase(uint64_t key) {
       const auto at = index_.find(key);
       if (at == index_.end()) return;
       order_.erase(at->second);
@@ -57,11 +59,11 @@ class EventCorrelator {
     }
 
    private:
-    std::list<std::pair<std::string, T>> order_;
-    std::unordered_map<std::string, typename std::list<std::pair<std::string, T>>::iterator> index_;
+    std::list<std::pair<uint64_t, T>> order_;
+    std::unordered_map<uint64_t, typename std::list<std::pair<uint64_t, T>>::iterator> index_;
   };
   struct Sent {
-    std::string name;
+    int64_t number = 0;  // the last part of its name
     Time first_time;
     int count = 0;
   };

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/heap.h"
 #include "codec/objects.h"
 #include "kube/pause.h"
 
@@ -48,6 +49,7 @@ void ListWatch::run(std::stop_token stop) {
   Next next = Next::kList;
   while (!stop.stop_requested()) {
     const Step step = next == Next::kList ? list(stop) : watch(stop);
+    if (next == Next::kList) give_back_heap();
     next = step.next;
     if (step.healthy) {
       backoff.reset();

@@ -46,6 +46,7 @@ PodWatchCounts PodWatcher::counts() const {
 
 void PodWatcher::list_begins() {
   found_.clear();
+  unread_.clear();
   refused_.clear();
 }
 
@@ -64,7 +65,7 @@ Result<ListHead> PodWatcher::page(const std::string& body) {
     const auto pod = codec::decode_pod(item.json, {.origin = std::string(kSource)});
     refused_[origin_of(item.name.full_name())] = pod ? "has no metadata.uid" : pod.error().context;
     // A newer version we can't read is no reason to take the pod down.
-    if (const auto known = known_.find(item.name.uid); known != known_.end()) found_.insert(*known);
+    if (!item.name.uid.empty()) unread_.emplace_back(item.name.uid);
   }
   return head;
 }
@@ -72,7 +73,8 @@ Result<ListHead> PodWatcher::page(const std::string& body) {
 void PodWatcher::list_ends() {
   ports::PodSet set;
   for (const auto& [uid, pod] : found_) set.pods.push_back(pod);
-  known_ = std::exchange(found_, {});
+  set.unread = std::exchange(unread_, {});
+  found_.clear();
   for (const auto& origin : std::set<std::string>(problems_))
     if (!refused_.contains(origin)) clear(origin);
   sink_->deliver(std::string(kSource), std::move(set));
@@ -92,7 +94,6 @@ void PodWatcher::changed(std::string_view object_json, bool deleted) {
   if (pod && !pod->metadata.uid.empty() && !deleted) {
     clear(origin_of(pod->full_name()));
     auto shared = std::make_shared<const model::Pod>(*std::move(pod));
-    known_.insert_or_assign(shared->metadata.uid, shared);
     sink_->deliver(std::string(kSource), ports::PodUpsert{std::move(shared)});
     return;
   }
@@ -106,7 +107,6 @@ void PodWatcher::changed(std::string_view object_json, bool deleted) {
     return;
   }
   clear(origin_of(name->full_name()));
-  known_.erase(name->uid);
   sink_->deliver(std::string(kSource), ports::PodGone{PodUid(name->uid)});
 }
 

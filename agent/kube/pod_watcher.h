@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <vector>
 
 #include "kube/list_watch.h"
 #include "ports/pod_source.h"
@@ -50,9 +51,9 @@ class PodWatcher final : public ports::PodSource, private WatchedKind {
 
   // own thread
   ports::PodSink* sink_ = nullptr;
-  std::map<std::string, ports::PodPtr> known_;  // by UID: what an undecodable newer version falls back to
   std::set<std::string> problems_;              // origins reported and not cleared
-  std::map<std::string, ports::PodPtr> found_;  // by the list that is being read
+  std::map<std::string, ports::PodPtr> found_;  // by UID: by the list that is being read
+  std::vector<PodUid> unread_;                  // by the same: what could not be decoded
   std::map<std::string, std::string> refused_;  // by the same: origin -> error
   // any thread
   std::atomic<uint64_t> problem_count_{0};

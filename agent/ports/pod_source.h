@@ -21,6 +21,7 @@ using PodPtr = std::shared_ptr<const model::Pod>;
 // The full set of one source (after a list, a relist, a folder scan).
 struct PodSet {
   std::vector<PodPtr> pods;
+  std::vector<PodUid> unread;  // are there too, in a version that could not be read: what was delivered of them before stands
 };
 struct PodUpsert {
   PodPtr pod;

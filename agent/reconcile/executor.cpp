@@ -105,6 +105,11 @@ PodExecutor::PodState PodExecutor::state_of(const PodUid& uid) {
   return states_[uid];
 }
 
+void PodExecutor::pod_changed(const PodPtr& pod) {
+  MutexLock lock(mu_);
+  if (const auto found = states_.find(pod->uid()); found != states_.end()) found->second.pod = pod;
+}
+
 std::map<std::string, std::string> PodExecutor::last_words(const model::ObservedPod& seen) {
   PodPtr pod;
   {

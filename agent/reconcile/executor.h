@@ -62,6 +62,8 @@ class PodExecutor {
 
   [[nodiscard]] ActionReply execute(const PodUid& uid, const lifecycle::Action& action, const ActionContext& context, std::stop_token stop);
   [[nodiscard]] lifecycle::ProbeDone probe(const lifecycle::ProbeRun& run, const ActionContext& context, std::stop_token stop);
+  // A newer state of a pod, so that no older one is kept for last_words(). Pods of which nothing was done here are ignored.
+  void pod_changed(const PodPtr& pod);
   // What the ended containers of `seen` left to say, as far as the pod's spec is known here (row 6.16).
   [[nodiscard]] std::map<std::string, std::string> last_words(const model::ObservedPod& seen);
 

@@ -13,14 +13,6 @@
 #include "reconcile/static_pods.h"
 
 namespace pintle::reconcile {
-namespace {
-
-bool same_version(const model::Pod& a, const model::Pod& b) {
-  return a.metadata.uid == b.metadata.uid && a.metadata.resource_version == b.metadata.resource_version;
-}
-
-}  // namespace
-
 MirrorKeeper::MirrorKeeper(ports::PodApi& api, const Clock& clock, StatusSink& others, MirrorKeeperOptions options)
     : api_(api), clock_(clock), others_(others), options_(std::move(options)), thread_([this](const std::stop_token& stop) {
         run(stop);
@@ -47,7 +39,7 @@ void MirrorKeeper::static_seen(const PodPtr& pod) {
   auto& pods = entry_of(*pod).pods;
   const auto known = std::ranges::find_if(pods, [&](const auto& one) { return one.pod->uid() == pod->uid(); });
   if (known == pods.end())
-    pods.push_back({pod, std::nullopt});
+    pods.push_back({pod, nullptr});
   else
     known->pod = pod;
   kick();
@@ -58,7 +50,7 @@ void MirrorKeeper::publish(StatusUpdate update) {
   MutexLock lock(mu_);
   Entry& entry = entry_of(*update.pod);
   const auto pod = std::ranges::find_if(entry.pods, [&](const auto& one) { return one.pod->uid() == update.pod->uid(); });
-  if (pod == entry.pods.end() || pod->status == update.status) return;
+  if (pod == entry.pods.end() || (pod->status != nullptr && *pod->status == *update.status)) return;
   pod->status = std::move(update.status);
   entry.status_due = entry.status_due || pod == entry.pods.begin();
   kick();
@@ -121,7 +113,7 @@ MirrorKeeper::Step MirrorKeeper::step_of(const Entry& entry) const {
   // Row 26.2. A graceful deletion would wait for containers that nobody is going to end.
   if (entry.mirror->metadata.deletion_timestamp || annotation(*entry.mirror, kMirrorAnnotation) != static_pod_hash(*pod.pod))
     return Step::kDelete;
-  return entry.status_due && pod.status ? Step::kPatch : Step::kNone;
+  return entry.status_due && pod.status != nullptr ? Step::kPatch : Step::kNone;
 }
 
 void MirrorKeeper::run(const std::stop_token& stop) {
@@ -246,7 +238,7 @@ Status MirrorKeeper::patch(const std::string& name, const std::stop_token& stop)
       entry.status_due = true;
       return std::unexpected(std::move(patched).error());
     }
-    if (entry.mirror != nullptr && entry.mirror->metadata.uid == patched->metadata.uid && !is_older(*patched, *entry.mirror))
+    if (entry.mirror != nullptr && entry.mirror->metadata.uid == patched->metadata.uid && replaces(*patched, *entry.mirror))
       entry.mirror = std::make_shared<const model::Pod>(*patched);
   }
   if (options_.confirmed) options_.confirmed(uid, patched->status);

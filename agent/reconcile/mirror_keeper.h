@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <stop_token>
@@ -61,7 +62,7 @@ class MirrorKeeper final : public StatusSink, public MirrorSink {
  private:
   struct StaticPod {
     PodPtr pod;
-    std::optional<model::PodStatus> status;
+    std::shared_ptr<const model::PodStatus> status;  // null: not decided yet
   };
   struct Entry {
     std::vector<StaticPod> pods;  // of this name, by age: the mirror is the first one's

@@ -27,4 +27,13 @@ namespace pintle::reconcile {
   return a && b && *a < *b;
 }
 
+[[nodiscard]] inline bool same_version(const model::Pod& a, const model::Pod& b) {
+  return a.metadata.uid == b.metadata.uid && a.metadata.resource_version == b.metadata.resource_version;
+}
+
+// Whether a write's answer is to take the place of `known`. Of one version the watch's copy is kept: everybody shares that one.
+[[nodiscard]] inline bool replaces(const model::Pod& answer, const model::Pod& known) {
+  return !is_older(answer, known) && !(same_version(answer, known) && answer.status == known.status);
+}
+
 }  // namespace pintle::reconcile

@@ -72,7 +72,7 @@ class ProbeRunner {
 struct StatusUpdate {
   PodPtr pod;  // as its source has it
   std::string source;
-  model::PodStatus status;
+  std::shared_ptr<const model::PodStatus> status;
   bool finished = false;  // nothing of the pod is left: the API may forget it
 };
 

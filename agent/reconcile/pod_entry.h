@@ -49,7 +49,7 @@ struct PodEntry {
   std::optional<Time> wake_at;
   model::ResourceList requests;
 
-  model::PodStatus status;
+  std::shared_ptr<const model::PodStatus> status = std::make_shared<const model::PodStatus>();  // as decided; never null
   bool decided = false, published = false, finished = false;
   std::string explanation;
   std::deque<ports::TimelineEntry> timeline;

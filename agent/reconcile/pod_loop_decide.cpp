@@ -18,7 +18,12 @@ namespace {
 bool counts_on_node(const PodEntry& entry) {
   using lifecycle::PodStage;
   if (entry.orphan() || !entry.memory.rejected_reason.empty()) return false;
-  return entry.memory.stage != PodStage::kNew && entry.memory.stage != PodStage::kFinished && !model::is_terminal(entry.status.phase);
+  return entry.memory.stage != PodStage::kNew && entry.memory.stage != PodStage::kFinished && !model::is_terminal(entry.status->phase);
+}
+
+// The memory keeps the last status as well, mostly this one.
+std::shared_ptr<const model::PodStatus> shared_status(const std::shared_ptr<const model::PodStatus>& kept, model::PodStatus status) {
+  return kept != nullptr && *kept == status ? kept : std::make_shared<const model::PodStatus>(std::move(status));
 }
 
 }  // namespace
@@ -35,7 +40,7 @@ ports::PodRecord make_record(const PodEntry& entry, const lifecycle::NodeFacts* 
   ports::PodRecord record;
   record.pod = entry.desired;
   record.source = entry.orphan() ? "orphan" : entry.source;
-  record.status = entry.decided ? entry.status : entry.desired->status;
+  record.status = entry.decided ? *entry.status : entry.desired->status;
   record.programs = entry.memory.programs;
   if (node != nullptr) record.policy = lifecycle::ebpf_policy(*entry.desired, *node);
   record.explanation = entry.explanation;
@@ -46,8 +51,8 @@ ports::PodRecord make_record(const PodEntry& entry, const lifecycle::NodeFacts* 
 ActionContext PodLoop::context_of(const PodEntry& entry) const {
   ActionContext context{entry.desired, node_, entry.observed, entry.memory.cgroup_parent, {}};
   context.pod_ips = entry.desired->spec.host_network ? node_->host_ips : entry.memory.sandbox_ips;
-  if (!entry.decided || entry.status.pod_ips.empty()) return context;
-  context.pod_ips = entry.status.pod_ips;
+  if (!entry.decided || entry.status->pod_ips.empty()) return context;
+  context.pod_ips = entry.status->pod_ips;
   return context;
 }
 
@@ -133,11 +138,11 @@ void PodLoop::apply(PodEntry& entry, lifecycle::Decision decision, Time now) {
   if (!entry.orphan())
     for (const auto& event : decision.events) out_.events.record(event);
   const bool looked_at = entry.memory.stage != lifecycle::PodStage::kNew;
-  const bool news = !entry.decided || (looked_at && !entry.published && !entry.orphan()) || entry.status != decision.status ||
+  const bool news = !entry.decided || (looked_at && !entry.published && !entry.orphan()) || *entry.status != decision.status ||
                     entry.finished != decision.finished;
-  if (!entry.decided || entry.status.phase != decision.status.phase)
+  if (!entry.decided || entry.status->phase != decision.status.phase)
     add_to_timeline(entry.timeline, {now, fmt::format("phase {}", to_string(decision.status.phase)), std::nullopt, false});
-  if (news) entry.status = std::move(decision.status);
+  if (news) entry.status = shared_status(entry.memory.last_status, std::move(decision.status));
   if (entry.explanation != decision.explanation && !(entry.stale && decision.explanation.empty())) {
     entry.explanation = std::move(decision.explanation);
     entry.changed = true;

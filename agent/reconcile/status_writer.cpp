@@ -47,11 +47,11 @@ void StatusWriter::publish(StatusUpdate update) {
   if (first) entry.backoff = Backoff(options_.backoff);
   entry.forgotten = false;
   if (entry.known == nullptr || !is_older(*update.pod, *entry.known)) entry.known = update.pod;
-  const bool news = first || entry.wanted != update.status || entry.finished != update.finished;
+  const bool news = first || *entry.wanted != *update.status || entry.finished != update.finished;
   entry.wanted = std::move(update.status);
   entry.finished = update.finished;
   // Told again without news: the API's copy is compared, and written only where it differs.
-  if (!news && !entry.dirty && entry.known->status == entry.wanted && !(entry.finished && may_be_deleted(*entry.known))) return;
+  if (!news && !entry.dirty && entry.known->status == *entry.wanted && !(entry.finished && may_be_deleted(*entry.known))) return;
   entry.dirty = true;
   if (!entry.sending && (news || !entry.retry_at)) submit(uid, entry);
 }
@@ -81,7 +81,7 @@ void StatusWriter::submit(const PodUid& uid, Entry& entry) {
 }
 
 void StatusWriter::send(const Job& job) {
-  auto patched = api_.patch_status(*job.known, job.wanted, calls_.get_token());
+  auto patched = api_.patch_status(*job.known, *job.wanted, calls_.get_token());
   if (!patched) return sent(job, std::unexpected(std::move(patched).error()));
   auto pod = std::make_shared<const model::Pod>(*std::move(patched));
   if (confirmed_) confirmed_(job.uid, pod->status);
@@ -105,7 +105,7 @@ void StatusWriter::sent(const Job& job, Result<PodPtr> result) {
     return;
   }
   if (result) {
-    if (!is_older(**result, *entry.known)) entry.known = *result;
+    if (replaces(**result, *entry.known)) entry.known = *result;
     entry.backoff.reset();
     entry.last_error.clear();
     if (entry.dirty) submit(job.uid, entry);

@@ -48,7 +48,7 @@ class StatusWriter final : public StatusSink {
  private:
   struct Entry {
     PodPtr known;  // the newest we have seen of the API's copy
-    model::PodStatus wanted;
+    std::shared_ptr<const model::PodStatus> wanted;
     bool finished = false, dirty = false, sending = false, forgotten = false;
     Backoff backoff{{}};
     std::optional<SteadyTime> retry_at;
@@ -57,7 +57,7 @@ class StatusWriter final : public StatusSink {
   struct Job {
     PodUid uid;
     PodPtr known;
-    model::PodStatus wanted;
+    std::shared_ptr<const model::PodStatus> wanted;
     bool finished = false;
   };
 

@@ -17,6 +17,8 @@
 
 #include <fmt/format.h>
 
+#include "base/heap.h"
+
 namespace pintle::sources {
 namespace {
 
@@ -203,6 +205,7 @@ void FileSource::look_at(const std::string& path, const std::string& name) {
   const bool known = seen != read_.end();
   if (being_written_.contains(name) || (known && seen->second == signature)) return set_.keep(path);
   read_into_set(path, signature);
+  give_back_heap();  // a few bytes of YAML can be a large tree for a moment
 }
 
 void FileSource::read_into_set(const std::string& path, const Signature& signature) {

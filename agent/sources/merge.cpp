@@ -54,13 +54,16 @@ bool differs_in_meaning(const model::Pod& before, const model::Pod& after) {
 
 void MergeState::upsert(Pods& pods, const std::string& source, ports::PodPtr pod, Time now, PodChanges& out) {
   auto& slot = pods[pod->uid()];
+  if (slot == pod) return;
   pod = annotate(std::move(pod), slot, source, now);
+  // Told again: everybody goes on sharing the one they have.
+  if (slot && *slot == *pod) return;
   if (!slot) {
     out.added.push_back(pod);
   } else if (differs_in_meaning(*slot, *pod)) {
     const bool deletion = pod->metadata.deletion_timestamp.has_value() && !slot->metadata.deletion_timestamp.has_value();
     (deletion ? out.deleting : out.updated).push_back(pod);
-  } else if (slot != pod && *slot != *pod) {
+  } else {
     out.status_only.push_back(pod);
   }
   slot = std::move(pod);
@@ -72,6 +75,7 @@ PodChanges MergeState::apply(const std::string& source, ports::PodChange change,
   if (auto* set = std::get_if<ports::PodSet>(&change)) {
     std::set<PodUid> named;
     for (const auto& pod : set->pods) named.insert(pod->uid());
+    named.insert(set->unread.begin(), set->unread.end());
     std::erase_if(pods, [&](const auto& entry) {
       const bool gone = !named.contains(entry.first);
       if (gone) out.removed.push_back(entry.first);

@@ -19,6 +19,7 @@
 #include <fmt/format.h>
 #include <httplib.h>
 
+#include "base/heap.h"
 #include "base/log.h"
 #include "standalone/tls_stream.h"
 #include "standalone/worker_pool.h"
@@ -27,6 +28,7 @@ namespace pintle::standalone {
 namespace {
 
 constexpr std::chrono::milliseconds kIdleConnection{90'000};  // as long as Go's clients keep theirs
+constexpr size_t kLargeBody = size_t{1} << 20;                // its tree is several times that, for a moment
 constexpr int kBacklog = 128;
 constexpr int kAcceptPauseMs = 100;  // when descriptors or memory ran out
 
@@ -115,7 +117,9 @@ class Protocol final : public httplib::Server {
       if (!read || too_large) thread_connection_->end_after_answer();
       if (too_large || response.status == 413) return refuse_request(413, "RequestEntityTooLarge", kTooLarge, response);
       if (!read) return refuse_request(400, "BadRequest", "the request's body could not be read", response);
+      const bool large = body.size() >= kLargeBody;
       handle(request, std::move(body), response);
+      if (large) give_back_heap();
     };
     Get("/", plain)
         .Post("/", with_body)

@@ -69,7 +69,7 @@ class ObjectStore {
  public:
   struct Limits {
     size_t window_events = 2048;
-    size_t window_bytes = 512 * 1024;  // per kind: a busy node's pods rewrite their 8 KiB of status again and again
+    size_t window_bytes = 256 * 1024;  // per kind: a busy node's pods rewrite their 4 KiB again and again
   };
   explicit ObjectStore(ports::ObjectLog& log) : ObjectStore(log, Limits()) {}
   ObjectStore(ports::ObjectLog& log, Limits limits) : limits_(limits), log_(log) {}

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -44,22 +46,13 @@ std::string field_value(const Json& object, std::string_view path) {
   return at->is_string() ? at->get<std::string>() : std::string();
 }
 
-std::string_view value_of(const auto& sorted, std::string_view key, bool& present) {
-  const auto it =
-      std::lower_bound(sorted.begin(), sorted.end(), key, [](const auto& entry, std::string_view wanted) { return entry.first < wanted; });
-  present = it != sorted.end() && it->first == key;
-  return present ? std::string_view(it->second) : std::string_view();
-}
-
-bool holds(const Requirement& requirement, const auto& sorted) {
-  bool present = false;
-  const auto value = value_of(sorted, requirement.key, present);
-  const bool listed = std::find(requirement.values.begin(), requirement.values.end(), value) != requirement.values.end();
+bool holds(const Requirement& requirement, std::optional<std::string_view> value) {
+  const bool listed = value && std::find(requirement.values.begin(), requirement.values.end(), *value) != requirement.values.end();
   switch (requirement.op) {
-    case Op::kIn: return present && listed;
-    case Op::kNotIn: return !present || !listed;  // an absent label is not in any set
-    case Op::kExists: return present;
-    case Op::kAbsent: return !present;
+    case Op::kIn: return listed;
+    case Op::kNotIn: return !listed;  // an absent label is not in any set
+    case Op::kExists: return value.has_value();
+    case Op::kAbsent: return !value;
   }
   return false;
 }
@@ -176,16 +169,47 @@ ApiResult<std::vector<Requirement>> parse_field_selector(const ResourceType& typ
 
 }  // namespace
 
+void Selectable::append(std::string_view part) {
+  const auto size = static_cast<uint32_t>(part.size());
+  text_.append(reinterpret_cast<const char*>(&size), sizeof size);
+  text_.append(part);
+}
+
+void Selectable::add_label(std::string_view key, std::string_view value) {
+  append(key);
+  append(value);
+  labels_end_ = text_.size();
+}
+
+// An absent field is as good as an empty one.
+void Selectable::add_field(std::string_view key, std::string_view value) {
+  if (value.empty()) return;
+  append(key);
+  append(value);
+}
+
+std::optional<std::string_view> Selectable::find(size_t from, size_t to, std::string_view key) const {
+  const auto next = [&] {
+    uint32_t size = 0;
+    std::memcpy(&size, text_.data() + from, sizeof size);
+    const std::string_view part(text_.data() + from + sizeof size, size);
+    from += sizeof size + size;
+    return part;
+  };
+  while (from < to) {
+    const auto have = next(), value = next();
+    if (have == key) return value;
+  }
+  return std::nullopt;
+}
+
 SelectablePtr selectable_of(const ResourceType& type, const Json& object) {
   auto selectable = std::make_shared<Selectable>();
   if (const Json* labels = find(object, "metadata", "labels"); labels != nullptr && labels->is_object())
     for (const auto& [key, value] : labels->items())
-      if (value.is_string()) selectable->labels.emplace_back(key, value.get<std::string>());
-  const auto paths = selectable_fields(type);
-  selectable->fields.reserve(paths.size());
-  for (const auto path : paths) selectable->fields.emplace_back(path, field_value(object, path));
-  std::sort(selectable->fields.begin(), selectable->fields.end());
-  selectable->labels.shrink_to_fit();
+      if (value.is_string()) selectable->add_label(key, value.get_ref<const std::string&>());
+  for (const auto path : selectable_fields(type)) selectable->add_field(path, field_value(object, path));
+  selectable->seal();
   return selectable;
 }
 
@@ -203,11 +227,8 @@ ApiResult<Selector> Selector::parse(const ResourceType& type, std::string_view l
 }
 
 bool Selector::matches(const Selectable& object) const {
-  const auto all = [](const std::vector<Requirement>& requirements, const auto& sorted) {
-    return std::all_of(requirements.begin(), requirements.end(),
-                       [&](const Requirement& requirement) { return holds(requirement, sorted); });
-  };
-  return all(labels_, object.labels) && all(fields_, object.fields);
+  return std::ranges::all_of(labels_, [&](const Requirement& wanted) { return holds(wanted, object.label(wanted.key)); }) &&
+         std::ranges::all_of(fields_, [&](const Requirement& wanted) { return holds(wanted, object.field(wanted.key).value_or("")); });
 }
 
 }  // namespace pintle::standalone

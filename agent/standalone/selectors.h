@@ -5,9 +5,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "standalone/api_error.h"
@@ -15,10 +15,22 @@
 
 namespace pintle::standalone {
 
-// The selectable part of an object, kept beside its text so that a watch doesn't parse it again.
-struct Selectable {
-  std::vector<std::pair<std::string, std::string>> labels;       // sorted by key
-  std::vector<std::pair<std::string_view, std::string>> fields;  // sorted by key; keys are constants of the program
+// The selectable part of an object, kept beside its text so that a watch doesn't parse it again. There is one for every object
+// and every change of the window, so it is one text: the pairs of labels and fields, each part after its length.
+class Selectable {
+ public:
+  void add_label(std::string_view key, std::string_view value);
+  void add_field(std::string_view key, std::string_view value);
+  void seal() { text_.shrink_to_fit(); }
+  // nullopt: there is none of this key.
+  [[nodiscard]] std::optional<std::string_view> label(std::string_view key) const { return find(0, labels_end_, key); }
+  [[nodiscard]] std::optional<std::string_view> field(std::string_view key) const { return find(labels_end_, text_.size(), key); }
+
+ private:
+  void append(std::string_view part);
+  [[nodiscard]] std::optional<std::string_view> find(size_t from, size_t to, std::string_view key) const;
+  std::string text_;
+  size_t labels_end_ = 0;  // all labels are added before the first field
 };
 using SelectablePtr = std::shared_ptr<const Selectable>;
 [[nodiscard]] SelectablePtr selectable_of(const ResourceType& type, const Json& object);

@@ -78,9 +78,9 @@ Result<Database> Database::open_checked(const std::string& path, const Schema& s
   (void)sqlite3_busy_timeout(raw, 5000);
 
   const auto note_damage = [&](const Error& error) { damaged = error.code == Code::kInvalid; };
-  // 256 KiB of page cache, and a WAL that is folded back before it grows beyond 1 MiB.
+  // 64 KiB of page cache, and a WAL that is folded back before it grows beyond 1 MiB.
   const auto configured = database.execute(
-      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-256; PRAGMA wal_autocheckpoint=256; PRAGMA "
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-64; PRAGMA wal_autocheckpoint=256; PRAGMA "
       "temp_store=MEMORY;");
   if (!configured) {
     note_damage(configured.error());

@@ -5,6 +5,7 @@
 // Thread rule: any thread.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -28,7 +29,8 @@ class PodRecorder final : public ports::PodSink {
     const std::lock_guard lock(mu_);
     if (auto* set = std::get_if<ports::PodSet>(&change)) {
       ++view_.sets;
-      view_.pods.clear();
+      std::erase_if(view_.pods,
+                    [&](const auto& entry) { return std::ranges::find(set->unread, entry.second->uid()) == set->unread.end(); });
       for (auto& pod : set->pods) view_.pods[pod->metadata.name] = pod;
     } else if (auto* one = std::get_if<ports::PodUpsert>(&change)) {
       view_.pods[one->pod->metadata.name] = one->pod;

@@ -214,11 +214,11 @@ void World::Daemon::start(const PodUid& uid, const lifecycle::ProbeRun& run, con
 void World::Daemon::publish(reconcile::StatusUpdate update) {
   const std::string uid = update.pod->metadata.uid;
   if (!alive_) return;
-  if (model::is_terminal(update.status.phase))
+  if (model::is_terminal(update.status->phase))
     for (const auto& [id, container] : world_.runtime_.containers())
       if (container.seen.uid.value() == uid && container.seen.state == model::RunState::kRunning)
-        world_.broken(fmt::format("{} is told to be {} while container {} runs", uid, to_string(update.status.phase), id.value()));
-  if (update.source != "api") return world_.api_write(uid, update.status);  // no API object: only checked
+        world_.broken(fmt::format("{} is told to be {} while container {} runs", uid, to_string(update.status->phase), id.value()));
+  if (update.source != "api") return world_.api_write(uid, *update.status);  // no API object: only checked
   Pending& pending = pending_[uid];
   pending.update = std::move(update);
   if (!std::exchange(pending.sending, true)) send(uid, world_.chance_.between(milliseconds(1), milliseconds(40)));
@@ -234,7 +234,7 @@ void World::Daemon::send(const std::string& uid, Duration delay) {
     const auto update = found->second.update;
     found->second.sending = false;
     if (!world.api_pods_.contains(uid)) return;
-    world.api_write(uid, update.status);
+    world.api_write(uid, *update.status);
     const auto& pod = *world.api_pods_.at(uid);
     if (update.finished && pod.metadata.deletion_timestamp && model::is_terminal(pod.status.phase)) world.api_gone(uid);
   });

@@ -184,6 +184,21 @@ TEST_CASE("What an ended container left is read with it") {
   CHECK(node.executor->last_words(*read.outcome.observed).at(id.value()) == "out of luck");
 }
 
+TEST_CASE("An older state of a pod is kept by nobody once a newer one is known") {
+  Node node;
+  node.up_to_sandbox();
+  const auto id = node.run(node.start()).outcome.observed->containers.at(0).id;
+  const std::weak_ptr<const model::Pod> old = node.pod;
+  node.pod = std::make_shared<model::Pod>(*node.pod);
+  node.executor->pod_changed(node.pod);
+  CHECK(old.expired());
+  node.volumes.messages[id.value()] = "out of luck";
+  node.runtime.exit_container(id, 3);
+  const auto seen = node.runtime.inspect_pod(PodUid("u1"));
+  REQUIRE(seen);
+  CHECK(node.executor->last_words(*seen).at(id.value()) == "out of luck");
+}
+
 TEST_CASE("A failed read-back is an error without an observation") {
   Node node;
   node.up_to_sandbox();

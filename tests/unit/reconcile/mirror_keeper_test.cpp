@@ -29,9 +29,9 @@ std::shared_ptr<model::Pod> static_pod(const std::string& hash, const std::strin
   return pod;
 }
 
-model::PodStatus phase(model::Phase phase) {
-  model::PodStatus status;
-  status.phase = phase;
+std::shared_ptr<const model::PodStatus> phase(model::Phase phase) {
+  auto status = std::make_shared<model::PodStatus>();
+  status->phase = phase;
   return status;
 }
 

@@ -60,7 +60,7 @@ struct Bench {
     answer(uid + ": run sandbox", model::ObservedPod{PodUid(uid), {sandbox(uid)}, {}});
     answer(uid + ": start container", seen_running(uid));
   }
-  [[nodiscard]] const model::PodStatus& last_status() const { return out.statuses.back().status; }
+  [[nodiscard]] const model::PodStatus& last_status() const { return *out.statuses.back().status; }
 };
 
 }  // namespace
@@ -186,7 +186,7 @@ TEST_CASE("Running containers of an earlier run of the agent are adopted") {
   bench.answer("attach");
   bench.answer("mount");
   CHECK(bench.out.asked.empty());
-  for (const auto& update : bench.out.statuses) CHECK(update.status.phase == model::Phase::kRunning);
+  for (const auto& update : bench.out.statuses) CHECK(update.status->phase == model::Phase::kRunning);
 }
 
 TEST_CASE("Deletion while a plan runs cancels it; the pod ends and is told as finished") {

@@ -77,7 +77,7 @@ class MemoryApi final : public ports::PodApi {
 StatusUpdate update(const PodPtr& pod, model::Phase phase, bool finished = false) {
   model::PodStatus status;
   status.phase = phase;
-  return {pod, "api", status, finished};
+  return {pod, "api", std::make_shared<const model::PodStatus>(status), finished};
 }
 
 const StatusWriterOptions kQuick{.writers = 4, .backoff = {std::chrono::milliseconds(1), std::chrono::milliseconds(4)}};

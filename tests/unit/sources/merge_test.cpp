@@ -49,6 +49,25 @@ TEST_CASE("a set adds what is new and removes what is not named") {
   CHECK(state.apply("api", set_of({"b", "c"}), kNow).empty());
 }
 
+TEST_CASE("a pod that is there and could not be read stays as it was") {
+  MergeState state({"api"});
+  (void)state.apply("api", set_of({"a", "b"}), kNow);
+  PodSet set = set_of({"b"});
+  set.unread = {PodUid("a"), PodUid("stranger")};
+  CHECK(state.apply("api", set, kNow).empty());
+  CHECK(state.apply("api", set_of({"b"}), kNow).removed == std::vector{PodUid("a")});
+}
+
+TEST_CASE("a pod told again without news is the same object to everybody") {
+  MergeState state({"api"});
+  const auto first = state.apply("api", set_of({"a"}), kNow).added.at(0);
+  CHECK(state.apply("api", set_of({"a"}), kNow).empty());
+  model::Pod newer = pod("a");
+  newer.status.phase = model::Phase::kRunning;
+  (void)state.apply("api", PodUpsert{share(newer)}, kNow);
+  CHECK(first.use_count() == 1);  // nobody keeps the older state
+}
+
 TEST_CASE("sources keep their pods apart") {
   MergeState state({"api", "file"});
   (void)state.apply("api", set_of({"a"}), kNow);

@@ -94,7 +94,7 @@ TEST_CASE("a watcher sees each change once, in order, with what was there before
   REQUIRE(changes);
   REQUIRE(changes->size() == 2);
   CHECK((*changes)[0].kind == Change::Kind::kModified);
-  CHECK((*changes)[0].previous->labels[0].second == "old");
+  CHECK((*changes)[0].previous->label("app") == "old");
   CHECK((*changes)[1].kind == Change::Kind::kDeleted);
   CHECK((*changes)[1].object->resource_version == store.version());
   CHECK(store.position(*watcher) == store.version());

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include <catch2/catch_test_macros.hpp>
+
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/heap.h"
+
+using namespace pintle;
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+namespace {
+
+long anonymous_kb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("RssAnon:")) return std::stol(line.substr(8));
+  return -1;
+}
+
+}  // namespace
+
+TEST_CASE("what a large tree leaves behind in the heap goes back, though the last piece of it stays") {
+  std::vector<std::unique_ptr<char[]>> tree;
+  const long before = anonymous_kb();
+  for (int i = 0; i < 20'000; ++i) {
+    tree.emplace_back(new char[1024]);
+    tree.back()[0] = 'x';
+  }
+  const long full = anonymous_kb();
+  REQUIRE(full - before > 15'000);
+  auto last = std::move(tree.back());  // at the heap's end: nothing shrinks by itself
+  tree.clear();
+  give_back_heap();
+  CHECK(anonymous_kb() - before < 5'000);
+  CHECK(last[0] == 'x');
+}
+#endif
