@@ -38,8 +38,8 @@ class StopWatch {
 [[nodiscard]] Result<Figures> ebpf_attach_bench();
 // What the programs cost per packet, a policy's replacement, and how many events a second come through the bulk ring.
 [[nodiscard]] Result<Figures> ebpf_cost_bench();
-// One pod by raw CRI calls against the runtime at `endpoint`, in the cgroup `parent`; the calls that a pod start takes.
-[[nodiscard]] Result<Figures> cri_pod_bench(const std::string& endpoint, const std::string& parent, const std::string& image,
-                                            const std::string& name, const std::string& logs);
+// The pod of standard input (JSON, as the API has it; one container, image at hand) by raw CRI calls, with what an agent of this
+// configuration would say in them. `root` is where the pod's files lie meanwhile; the agent must not know the pod.
+[[nodiscard]] Result<Figures> cri_pod_bench(const std::string& config_path, const std::string& root);
 
 }  // namespace pintle::bench

@@ -20,8 +20,8 @@ int main(int argc, char** argv) {
       {"ebpf-attach", bench::ebpf_attach_bench},
       {"ebpf-cost", bench::ebpf_cost_bench},
       {"cri-pod", [&]() -> Result<bench::Figures> {
-         if (argc != 7) return fail(Code::kInvalid, "cri-pod takes ENDPOINT CGROUP-PARENT IMAGE NAME LOG-FOLDER");
-         return bench::cri_pod_bench(argv[2], argv[3], argv[4], argv[5], argv[6]);
+         if (argc != 4) return fail(Code::kInvalid, "cri-pod takes CONFIG FOLDER, and a pod on standard input");
+         return bench::cri_pod_bench(argv[2], argv[3]);
        }}};
   const auto found = benches.find(which);
   if (found == benches.end()) {
