@@ -43,25 +43,23 @@ struct packet {
   __u8 newly_decided;
 };
 
+static __always_inline int has_ports(__u8 protocol) {
+  return protocol == PINTLE_PROTO_TCP || protocol == PINTLE_PROTO_UDP || protocol == PINTLE_PROTO_SCTP || protocol == PINTLE_PROTO_DCCP ||
+         protocol == PINTLE_PROTO_UDPLITE;
+}
+
+/* Neighbour discovery and multicast listeners: without them there is no IPv6 at all. */
+static __always_inline int is_neighbour_discovery(__u8 type) { return (type >= 130 && type <= 137) || type == 143; }
+
 static __always_inline enum packet_kind parse_ports(struct __sk_buff* skb, __u32 at, __u8 direction, struct packet* packet) {
-  __u8 head[14] = {};
   const __u8 protocol = packet->question.protocol;
-  if (protocol == PINTLE_PROTO_TCP) {
-    if (bpf_skb_load_bytes(skb, at, head, 14)) return PACKET_BAD;
-    packet->tcp_flags = head[13];
-  } else if (protocol == PINTLE_PROTO_UDP || protocol == PINTLE_PROTO_SCTP || protocol == PINTLE_PROTO_UDPLITE ||
-             protocol == PINTLE_PROTO_DCCP) {
-    if (bpf_skb_load_bytes(skb, at, head, 4)) return PACKET_BAD;
-  } else if (protocol == PINTLE_PROTO_ICMPV6) {
-    if (bpf_skb_load_bytes(skb, at, head, 1)) return PACKET_BAD;
-    /* Neighbour discovery and multicast listeners: without them there is no IPv6 at all. */
-    return (head[0] >= 130 && head[0] <= 137) || head[0] == 143 ? PACKET_PASS : PACKET_ASK;
-  } else {
-    return PACKET_ASK;
-  }
-  const __u16 source = head[0] << 8 | head[1], destination = head[2] << 8 | head[3];
-  packet->remote_port = direction == PINTLE_INGRESS ? source : destination;
-  packet->local_port = direction == PINTLE_INGRESS ? destination : source;
+  __u16 ports[2] = {};
+  const int missing = bpf_skb_load_bytes(skb, at, ports, sizeof(ports)) != 0;
+  if (protocol == PINTLE_PROTO_ICMPV6 && !missing && is_neighbour_discovery(*(const __u8*)ports)) return PACKET_PASS;
+  if (!has_ports(protocol)) return PACKET_ASK;
+  if (missing || (protocol == PINTLE_PROTO_TCP && bpf_skb_load_bytes(skb, at + 13, &packet->tcp_flags, 1))) return PACKET_BAD;
+  packet->remote_port = bpf_ntohs(ports[direction == PINTLE_INGRESS ? 0 : 1]);
+  packet->local_port = bpf_ntohs(ports[direction == PINTLE_INGRESS ? 1 : 0]);
   return PACKET_ASK;
 }
 

@@ -32,8 +32,8 @@ struct pintle_address_key {
   __u32 set;
   __u8 address[16];
 };
-struct pintle_prefix_key {
-  __u32 length;  // 32 + that of the prefix
+struct pintle_prefix_key {  // a length and an address key
+  __u32 length;             // 32 + that of the prefix
   __u32 set;
   __u8 address[16];
 };
