@@ -18,8 +18,8 @@ namespace pintle::app {
 class PodFeed {
  public:
   // REQUIRES: all outlive this.
-  PodFeed(reconcile::LoopThread& loop, reconcile::PodExecutor& executor, View& view, ports::EventSink& events, policy::PolicyEngine& policies,
-          const Clock& clock)
+  PodFeed(reconcile::LoopThread& loop, reconcile::PodExecutor& executor, View& view, ports::EventSink& events,
+          policy::PolicyEngine& policies, const Clock& clock)
       : loop_(loop), executor_(executor), view_(view), events_(events), policies_(policies), clock_(clock) {}
   void take(sources::PodChanges changes);
 

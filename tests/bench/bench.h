@@ -38,6 +38,11 @@ class StopWatch {
 [[nodiscard]] Result<Figures> ebpf_attach_bench();
 // What the programs cost per packet, a policy's replacement, and how many events a second come through the bulk ring.
 [[nodiscard]] Result<Figures> ebpf_cost_bench();
+// The goals of facts/ebpf section 5 that need pods: G4 and G5, G6, G9 with G10 and G16, G11 to G13 with G15.
+[[nodiscard]] Result<Figures> goal_enforcement_bench();
+[[nodiscard]] Result<Figures> goal_adoption_bench();
+[[nodiscard]] Result<Figures> goal_latency_bench();
+[[nodiscard]] Result<Figures> goal_overhead_bench();
 // The pod of standard input (JSON, as the API has it; one container, image at hand) by raw CRI calls, with what an agent of this
 // configuration would say in them. `root` is where the pod's files lie meanwhile; the agent must not know the pod.
 [[nodiscard]] Result<Figures> cri_pod_bench(const std::string& config_path, const std::string& root);

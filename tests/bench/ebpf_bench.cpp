@@ -11,6 +11,7 @@
 
 #include "base/unique_fd.h"
 #include "bench/bench.h"
+#include "bench/world.h"
 #include "bpf/libbpf_attacher.h"
 #include "bpf/uninstall.h"
 #include "cgroup/cgroup_fs_tree.h"
@@ -22,15 +23,6 @@ double resident_peak_mb() {
   const auto status = read_file("/proc/self/status");
   const size_t at = status ? status->find("VmHWM:") : std::string::npos;
   return at == std::string::npos ? 0 : std::strtod(status->c_str() + at + 6, nullptr) / 1024;
-}
-
-// Pins in a bpffs of the benchmark's own, gone with it.
-bpf::LibbpfAttacher::Options own_options() {
-  bpf::LibbpfAttacher::Options options;
-  options.bpffs = fmt::format("/tmp/pintle-bench-{}/none", ::getpid());
-  options.own_bpffs = fmt::format("/tmp/pintle-bench-{}", ::getpid());
-  options.folder = "bench";
-  return options;
 }
 
 }  // namespace

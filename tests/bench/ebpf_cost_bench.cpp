@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "bench/bench.h"
+#include "bench/world.h"
 #include "bpf/libbpf_attacher.h"
 #include "bpf/uninstall.h"
 
@@ -99,10 +100,7 @@ Result<double> events_per_second(const Bench& bench, std::atomic<uint64_t>& rece
 
 Result<Figures> ebpf_cost_bench() {
   SystemClock clock;
-  bpf::LibbpfAttacher::Options options;
-  options.bpffs = fmt::format("/tmp/pintle-bench-{}/none", ::getpid());
-  options.own_bpffs = fmt::format("/tmp/pintle-bench-{}", ::getpid());
-  options.folder = "bench";
+  const auto options = own_options();
   Figures figures;
   const auto measure = [&]() -> Status {
     const auto attacher = bpf::LibbpfAttacher::create(options, clock);

@@ -19,13 +19,17 @@ int main(int argc, char** argv) {
       {"ebpf-load", bench::ebpf_load_bench},
       {"ebpf-attach", bench::ebpf_attach_bench},
       {"ebpf-cost", bench::ebpf_cost_bench},
+      {"goal-enforcement", bench::goal_enforcement_bench},
+      {"goal-adoption", bench::goal_adoption_bench},
+      {"goal-latency", bench::goal_latency_bench},
+      {"goal-overhead", bench::goal_overhead_bench},
       {"cri-pod", [&]() -> Result<bench::Figures> {
          if (argc != 4) return fail(Code::kInvalid, "cri-pod takes CONFIG FOLDER, and a pod on standard input");
          return bench::cri_pod_bench(argv[2], argv[3]);
        }}};
   const auto found = benches.find(which);
   if (found == benches.end()) {
-    fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-attach|ebpf-cost|cri-pod …\n");
+    fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-attach|ebpf-cost|goal-…|cri-pod …\n");
     return 2;
   }
   const auto figures = found->second();
