@@ -32,7 +32,8 @@ class BpfLink {
 
   [[nodiscard]] Status pin(const std::string& path) const;
   // Swaps the program without a gap. The kernel compares the program types only, so that a connect4 link would take a connect6 program;
-  // here the attach type is compared first, which implies the program's type: kInvalid. kGone: dead.
+  // here the attach type is compared first, which implies the program's type: kInvalid. Kernels with the fix of 2026 ("storage
+  // null-ptr-deref after replacing prog", also in 6.1.y and 6.12.y) refuse one with other CGROUP_STORAGE, too: EINVAL. kGone: dead.
   [[nodiscard]] Status update(int program_fd, uint32_t attach_type) const;
   [[nodiscard]] Result<LinkInfo> info() const;
   [[nodiscard]] int fd() const { return fd_.get(); }

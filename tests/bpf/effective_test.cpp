@@ -113,6 +113,16 @@ TEST_CASE("a parent's program that asks to run first is no longer after ours") {
   CHECK(!view.neighbours[0].runs_after);
 }
 
+TEST_CASE("a program that is put before another runs before it") {
+  const Scene scene;
+  if (try_link_flags(scene.ours.fd.get(), kIngress, kFlagBefore) != EBADF) SKIP("no BEFORE (6.17)");
+  const Program other;
+  const auto link = link_to(scene.dir, scene.ours), before = link_to(scene.dir, other, kFlagBefore);
+  const auto view = scene.ask();
+  CHECK(view.running == std::vector{other.id, scene.ours.id});
+  CHECK(view.position == 2);
+}
+
 TEST_CASE("a link of ours switches an overridable program above it off, and that is told") {
   const Scene scene;
   const Program over;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <ranges>
 #include <set>
 
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <fmt/format.h>
 #include <catch2/catch_test_macros.hpp>
 
+#include "bpf/evidence.h"
 #include "bpf/kernel_object.h"
 #include "bpf/link.h"
 #include "kernel_fixture.h"
@@ -198,24 +200,36 @@ TEST_CASE("a traced pod's retransmits and round trips are counted") {
 
 TEST_CASE("an OOM kill names the victim, the pod, and who asked for memory") {
   require_kernel();
+  // On a hybrid host the v1 controller; the victim's pod is found by its v2 cgroup all the same.
   const std::string home = fmt::format("/sys/fs/cgroup/memory/pintle-test-{}", ::getpid());
-  // The v1 controller of a hybrid host; the victim's pod is found by its v2 cgroup all the same.
-  if (!std::filesystem::exists("/sys/fs/cgroup/memory/memory.limit_in_bytes")) SKIP("no memory controller to make an OOM kill with");
+  const bool v1 = std::filesystem::exists("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+  const std::string controllers = read_file(bpf::find_cgroup2_mount() + "/cgroup.subtree_control").value_or("");
+  if (!v1 && controllers.find("memory") == std::string::npos) SKIP("no memory controller to make an OOM kill with");
   Pod pod("oom", model::default_program_plan());
   if (const auto features = pod.node->features(); !std::ranges::find(features, "tp_btf", &model::FeatureProbe::name)->available)
     SKIP("no tp_btf here");
-  std::error_code error;
-  std::filesystem::create_directory(home, error);
-  REQUIRE(!error);
-  std::ofstream(home + "/memory.limit_in_bytes") << (8 << 20);
-  std::ofstream(home + "/memory.swappiness") << 0;
-  const int status = run_inside(pod.dir.child("c1"), [&] {
-    std::ofstream(home + "/cgroup.procs") << ::getpid();
+  const std::string container = pod.dir.child("c1");
+  std::vector<std::filesystem::path> above;  // deepest first
+  if (v1) {
+    std::error_code error;
+    std::filesystem::create_directory(home, error);
+    REQUIRE(!error);
+    std::ofstream(home + "/memory.limit_in_bytes") << (8 << 20);
+    std::ofstream(home + "/memory.swappiness") << 0;
+  } else {
+    for (auto at = std::filesystem::path(container).parent_path(); at != bpf::find_cgroup2_mount(); at = at.parent_path())
+      above.push_back(at);
+    for (const auto& at : above | std::views::reverse) std::ofstream(at / "cgroup.subtree_control") << "+memory";
+    std::ofstream(container + "/memory.max") << (8 << 20);
+  }
+  const int status = run_inside(container, [&] {
+    if (v1) std::ofstream(home + "/cgroup.procs") << ::getpid();
     volatile char* memory = static_cast<char*>(std::malloc(64 << 20));
     for (size_t i = 0; i < (64 << 20); i += 4096) memory[i] = 1;
     return 1;
   });
-  (void)::rmdir(home.c_str());
+  if (v1) (void)::rmdir(home.c_str());
+  for (const auto& at : above) std::ofstream(at / "cgroup.subtree_control") << "-memory";  // else it could hold no process of its own
   if (!WIFSIGNALED(status)) SKIP("the memory controller killed nobody");
   CHECK(WTERMSIG(status) == SIGKILL);
   const auto event = pod.event(ProgramEventKind::kOom);

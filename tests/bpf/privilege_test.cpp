@@ -22,6 +22,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "bpf/evidence.h"
+#include "bpf/instructions.h"
 #include "bpf/kernel_object.h"
 #include "bpf/link.h"
 #include "bpf/pin.h"
@@ -120,7 +121,14 @@ TEST_CASE("with CAP_NET_ADMIN alone new pods are attached, links updated and pin
   auto& attacher = node.start();
   REQUIRE(!attacher.unsupported());
   const auto handle = pod.handle();
-  const auto other = try_program({.type = BPF_PROG_TYPE_CGROUP_SKB, .attach_type = BPF_CGROUP_INET_INGRESS});
+  // With the same cgroup storage: kernels of 2026 (6.1.y and 6.12.y too) swap no program for one with another, or none.
+  const auto storage = open_pin(attacher.layout().map("pod_slot_ref"));
+  REQUIRE(storage);
+  const auto other =
+      try_program({.type = BPF_PROG_TYPE_CGROUP_SKB,
+                   .attach_type = BPF_CGROUP_INET_INGRESS,
+                   .instructions = {insn::load_map(1, storage->get()), insn::second_half(), insn::mov_imm(0, 1), insn::exit()}});
+  REQUIRE(other.err == 0);
   CHECK(in_child([&] {
           const auto dropped = drop_to_working_set(WorkingSet::kProgramsOnly);
           if (!dropped || dropped->kept_bpf) return 1;
@@ -130,7 +138,11 @@ TEST_CASE("with CAP_NET_ADMIN alone new pods are attached, links updated and pin
           const auto report = attacher.attach(identity, handle, kEveryHook);
           if (!report || !report->effective()) return 4;
           const auto link = BpfLink::open(attacher.layout().pod(identity.uid) + "/ingress");
-          if (!link || !link->update(other.fd.get(), BPF_CGROUP_INET_INGRESS)) return 5;
+          const auto updated = link ? link->update(other.fd.get(), BPF_CGROUP_INET_INGRESS) : Status(std::unexpected(link.error()));
+          if (!updated) {
+            std::fprintf(stderr, "%s\n", updated.error().message().c_str());
+            return 5;
+          }
           const auto mine = program_info(open_pin(attacher.layout().program("accounting_ingress")).value_or(UniqueFd()).get());
           if (!mine) return 6;
           const auto again = attacher.attach(identity, handle, kEveryHook);  // adopts, and puts our program back
