@@ -15,6 +15,8 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/result.h"
@@ -32,6 +34,7 @@ struct HttpRequest {
   std::string path;  // with query; already percent-encoded
   std::string body;
   std::string content_type = std::string(kJson);
+  std::vector<std::pair<std::string, std::string>> headers;  // more of them; an Accept takes the place of our own
 };
 struct HttpResponse {
   int status = 0;

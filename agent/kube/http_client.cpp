@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "base/trace_context.h"
+
 namespace pintle::kube {
 namespace {
 
@@ -149,7 +151,10 @@ Result<HttpResponse> HttpClient::send_once(const HttpRequest& request, const Ter
   out.path = config_.path_prefix + request.path;
   out.body = request.body;
   out.set_header("Host", host_header_);
-  out.set_header("Accept", std::string(kJson));
+  for (const auto& [name, value] : request.headers) out.set_header(name.c_str(), value);
+  if (!out.has_header("Accept")) out.set_header("Accept", std::string(kJson));
+  // Whoever works in a trace takes the server into it.
+  if (const auto* trace = current_trace()) out.set_header(std::string(kTraceparent).c_str(), format_traceparent(*trace));
   out.set_header("User-Agent", user_agent_);
   if (!request.body.empty()) out.set_header("Content-Type", request.content_type);
   PINTLE_ASSIGN_OR_RETURN(const std::string token, bearer_token());

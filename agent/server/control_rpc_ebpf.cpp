@@ -9,12 +9,12 @@
 
 #include <fmt/format.h>
 
+#include "base/reorder_buffer.h"
 #include "ports/pod_names.h"
 #include "server/control_convert.h"
 #include "server/control_rpc.h"
 #include "server/control_stream.h"
 #include "server/pod_match.h"
-#include "server/reorder_buffer.h"
 
 namespace pintle::server {
 namespace {

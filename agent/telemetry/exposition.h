@@ -11,22 +11,18 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
+
+#include "telemetry/metric_writer.h"
 
 namespace pintle::telemetry {
 
-enum class MetricType { kCounter, kGauge, kSummary };
-using Label = std::pair<std::string_view, std::string_view>;
-
-class Exposition {
+class Exposition final : public MetricWriter {
  public:
-  // Samples that follow belong to it.
-  void family(std::string_view name, MetricType type, std::string_view help);
-  void sample(std::initializer_list<Label> labels, double value) { write({}, labels, value); }
-  void sample(std::initializer_list<Label> labels, uint64_t value);
-  // Of a summary without quantiles.
-  void summary(std::initializer_list<Label> labels, double sum, uint64_t count);
+  void family(std::string_view name, MetricType type, std::string_view help) override;
+  void sample(std::initializer_list<Label> labels, double value) override { write({}, labels, value); }
+  void sample(std::initializer_list<Label> labels, uint64_t value) override;
+  void summary(std::initializer_list<Label> labels, double sum, uint64_t count) override;
 
   [[nodiscard]] size_t series() const { return series_.size(); }
   [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }  // empty: the text is valid

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <mutex>
@@ -14,6 +15,8 @@
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
+
+#include "base/mutex.h"
 
 namespace pintle::telemetry {
 namespace {
@@ -109,7 +112,35 @@ std::string decorated(LogStyle style, LogLevel level, std::string_view component
   return fmt::format("{:<7} {}: {}", level_name(level), component, text);
 }
 
+// Whoever logs while nobody listens pays one load.
+struct Listener {
+  std::atomic<bool> any = false;
+  Mutex mu;
+  LogSink hear PINTLE_GUARDED_BY(mu);
+};
+Listener& listener() {
+  static Listener instance;
+  return instance;
+}
+
+void tell_listener(LogLevel level, std::string_view component, std::string_view message) {
+  auto& there = listener();
+  if (!there.any.load(std::memory_order_relaxed)) return;
+  const MutexLock lock(there.mu);
+  if (there.hear) there.hear(level, component, message);
+}
+
+void set_listener(LogSink hear) {
+  auto& there = listener();
+  const MutexLock lock(there.mu);
+  there.any = static_cast<bool>(hear);
+  there.hear = std::move(hear);
+}
+
 }  // namespace
+
+LogTap::LogTap(LogSink hear) { set_listener(std::move(hear)); }
+LogTap::~LogTap() { set_listener(nullptr); }
 
 LogStyle detect_style(int fd) {
   // "device:inode" of the stream that systemd gave; a redirected stderr is another file and keeps its times.
@@ -130,6 +161,7 @@ void install_log_sink(const LogSinkOptions& options) {
   set_log_sink([logger, style = options.style](LogLevel level, std::string_view component, std::string_view message) {
     const std::string line = decorated(style, level, component, message);
     logger->log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+    tell_listener(level, component, message);
   });
 }
 

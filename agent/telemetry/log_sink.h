@@ -21,4 +21,14 @@ struct LogSinkOptions {
 [[nodiscard]] LogStyle detect_style(int fd);
 void install_log_sink(const LogSinkOptions& options);
 
+// Hears every line that goes to the sink, on the thread that logs, until it is destroyed; none comes after that. There is one at a
+// time, a newer takes over. It must not block, and may log only what it does not hear again. Any thread.
+class LogTap {
+ public:
+  explicit LogTap(LogSink hear);
+  ~LogTap();
+  LogTap(const LogTap&) = delete;
+  LogTap& operator=(const LogTap&) = delete;
+};
+
 }  // namespace pintle::telemetry

@@ -41,6 +41,7 @@ std::vector<ports::PodRecord> unique_pods(ports::AgentView& agent) {
 
 struct PodFigures {
   std::string namespace_, name;
+  Time since;  // what its programs count survives the daemon
   model::PodCounters counters;
   std::vector<model::HookStatus> hooks;
 };
@@ -48,18 +49,23 @@ struct PodFigures {
 // The families of a pod: each is written for all pods before the next begins.
 class PodFamilies {
  public:
-  PodFamilies(Exposition& out, const std::vector<PodFigures>& pods) : out_(out), pods_(pods) {}
+  PodFamilies(MetricWriter& out, const std::vector<PodFigures>& pods) : out_(out), pods_(pods) {}
 
   void counter(std::string_view name, std::string_view help, uint64_t model::PodCounters::* field) {
     out_.family(name, kCounter, help);
-    for (const auto& pod : pods_) out_.sample({{"namespace", pod.namespace_}, {"pod", pod.name}}, pod.counters.*field);
+    for (const auto& pod : pods_) {
+      out_.since(pod.since);
+      out_.sample({{"namespace", pod.namespace_}, {"pod", pod.name}}, pod.counters.*field);
+    }
   }
   void labelled(std::string_view name, std::string_view help, std::string_view label,
                 std::initializer_list<std::pair<std::string_view, uint64_t model::PodCounters::*>> fields) {
     out_.family(name, kCounter, help);
     for (const auto& pod : pods_)
-      for (const auto& [value, field] : fields)
+      for (const auto& [value, field] : fields) {
+        out_.since(pod.since);
         out_.sample({{"namespace", pod.namespace_}, {"pod", pod.name}, {label, value}}, pod.counters.*field);
+      }
   }
   void traffic(std::string_view name, std::string_view help, uint64_t model::TrafficCounters::* received,
                uint64_t model::TrafficCounters::* sent) {
@@ -68,15 +74,19 @@ class PodFamilies {
     out_.family(name, kCounter, help);
     for (const auto& pod : pods_)
       for (const auto& [protocol, field] : kProtocols)
-        for (const auto& [direction, figure] : {std::pair{"receive", received}, std::pair{"transmit", sent}})
+        for (const auto& [direction, figure] : {std::pair{"receive", received}, std::pair{"transmit", sent}}) {
+          out_.since(pod.since);
           out_.sample({{"namespace", pod.namespace_}, {"pod", pod.name}, {"direction", direction}, {"protocol", protocol}},
                       (pod.counters.*field).*figure);
+        }
   }
   void rtt() {
     out_.family("pintle_pod_tcp_rtt_seconds", kSummary, "Round-trip times of the pod's TCP connections, as the kernel smoothed them.");
-    for (const auto& pod : pods_)
+    for (const auto& pod : pods_) {
+      out_.since(pod.since);
       out_.summary({{"namespace", pod.namespace_}, {"pod", pod.name}}, static_cast<double>(pod.counters.tcp_rtt_sum_us) / 1e6,
                    pod.counters.tcp_rtt_samples);
+    }
   }
   void hooks() {
     out_.family("pintle_pod_hook_effective", kGauge, "1 if the hook's program is in force on the pod, else 0.");
@@ -86,7 +96,7 @@ class PodFamilies {
   }
 
  private:
-  Exposition& out_;
+  MetricWriter& out_;
   const std::vector<PodFigures>& pods_;
 };
 
@@ -94,22 +104,50 @@ class PodFamilies {
 
 Exposition MetricsPage::render() {
   Exposition out;
+  write(out);
+  return out;
+}
+
+void MetricsPage::write(MetricWriter& out) {
   render_agent(out);
   render_pods(out);
   render_programs(out);
   render_policy(out);
+  render_telemetry(out);
+}
+
+void MetricsPage::render_telemetry(MetricWriter& out) {
   const auto log = options_.event_log ? options_.event_log() : EventLogCounts{};
   out.family("pintle_event_log_written_total", kCounter, "Events written to the event log.");
   out.sample({}, log.written);
   out.family("pintle_event_log_lost_total", kCounter, "Events that the event log had no room for or could not write.");
   out.sample({}, log.lost);
+  out.family("pintle_events_late_total", kCounter, "Events handed on after a younger one: they came later than what is waited for.");
+  out.sample({{"to", "event-log"}}, log.late);
+  out.sample({{"to", "control"}}, options_.streams_late ? options_.streams_late() : uint64_t{0});
+  if (options_.otlp) out.sample({{"to", "otlp"}}, options_.otlp().late);
   out.family("pintle_metrics_series_left_out_total", kCounter, "Series left out of scrapes because of the limit on series.");
   out.sample({}, left_out_);
-  return out;
+  if (!options_.otlp) return;
+  const auto otlp = options_.otlp();
+  const auto of_signals = [&](std::string_view name, MetricType type, std::string_view help, uint64_t OtlpSignalCounts::* field) {
+    out.family(name, type, help);
+    for (const auto signal : kOtlpSignals) out.sample({{"signal", to_string(signal)}}, otlp.of(signal).*field);
+  };
+  of_signals("pintle_otlp_exported_total", kCounter, "Spans, data points and log records that the collector took.",
+             &OtlpSignalCounts::exported);
+  of_signals("pintle_otlp_dropped_total", kCounter, "Those for which the queue had no room, or that were given up.",
+             &OtlpSignalCounts::dropped);
+  of_signals("pintle_otlp_rejected_total", kCounter, "Those that the collector did not take of a request that it took.",
+             &OtlpSignalCounts::rejected);
+  of_signals("pintle_otlp_failures_total", kCounter, "Requests that the collector did not take.", &OtlpSignalCounts::failures);
+  of_signals("pintle_otlp_queued", kGauge, "Spans and log records that wait to be sent.", &OtlpSignalCounts::queued);
 }
 
-void MetricsPage::render_agent(Exposition& out) {
+void MetricsPage::render_agent(MetricWriter& out) {
   const auto status = agent_.status();
+  started_at_ = status.started_at;
+  out.since(started_at_);
   out.family("pintle_build_info", kGauge, "Always 1; its labels say what runs.");
   out.sample({{"version", status.version}, {"mode", status.mode}, {"node", status.node_name}}, uint64_t{1});
   out.family("process_start_time_seconds", kGauge, "When the daemon started, in seconds since 1970.");
@@ -136,13 +174,17 @@ void MetricsPage::render_agent(Exposition& out) {
     if (told.insert(component.name).second) out.sample({{"component", component.name}}, uint64_t{component.ok});
 }
 
-void MetricsPage::render_pods(Exposition& out) {
+void MetricsPage::render_pods(MetricWriter& out) {
   std::vector<PodFigures> pods;
   std::map<HookState, uint64_t> states;
   uint64_t pods_left_out = 0;
   size_t series = 0;
   for (auto& record : unique_pods(agent_)) {
-    PodFigures figures{record.pod->metadata.namespace_, record.pod->metadata.name, record.counters.value_or(model::PodCounters{}), {}};
+    PodFigures figures{record.pod->metadata.namespace_,
+                       record.pod->metadata.name,
+                       record.status.start_time.value_or(started_at_),
+                       record.counters.value_or(model::PodCounters{}),
+                       {}};
     if (record.programs) figures.hooks = std::move(record.programs->hooks);
     for (const auto& hook : figures.hooks) ++states[hook.state];
     const size_t own = kSeriesOfPod + figures.hooks.size();
@@ -181,6 +223,7 @@ void MetricsPage::render_pods(Exposition& out) {
   of.counter("pintle_pod_events_total", "Events of the pod that reached a ring.", &Counters::events_sent);
   of.counter("pintle_pod_events_lost_total", "Events of the pod for which a ring had no room.", &Counters::events_lost);
   of.hooks();
+  out.since(started_at_);
   out.family("pintle_ebpf_hooks", kGauge, "Hooks of all pods by their state.");
   for (const auto state :
        {HookState::kAttached, HookState::kAdopted, HookState::kDead, HookState::kOverridden, HookState::kRefused, HookState::kOff})
@@ -189,7 +232,7 @@ void MetricsPage::render_pods(Exposition& out) {
   out.sample({}, pods_left_out);
 }
 
-void MetricsPage::render_programs(Exposition& out) {
+void MetricsPage::render_programs(MetricWriter& out) {
   out.family("pintle_ebpf_feature_available", kGauge, "1 if this kernel has the feature, else 0.");
   std::set<std::string> told;
   for (const auto& feature : agent_.ebpf_features())
@@ -207,6 +250,7 @@ void MetricsPage::render_programs(Exposition& out) {
     if (const auto list = inventory->programs())
       for (const auto& program : *list) {
         auto& sum = programs[program.name];
+        sum.loaded_at = std::max(sum.loaded_at, program.loaded_at);  // of several, the sum goes down when one is made anew
         sum.run_count += program.run_count;
         sum.run_ns += program.run_ns;
       }
@@ -229,9 +273,16 @@ void MetricsPage::render_programs(Exposition& out) {
   out.family("pintle_ebpf_run_statistics_enabled", kGauge, "1 if the kernel counts runs of programs (sysctl kernel.bpf_stats_enabled).");
   if (cost) out.sample({}, uint64_t{cost->run_statistics});
   out.family("pintle_ebpf_program_run_seconds_total", kCounter, "Time spent in a program, while the kernel counts it.");
-  for (const auto& [name, program] : programs) out.sample({{"program", name}}, static_cast<double>(program.run_ns) / 1e9);
+  for (const auto& [name, program] : programs) {
+    out.since(program.loaded_at);
+    out.sample({{"program", name}}, static_cast<double>(program.run_ns) / 1e9);
+  }
   out.family("pintle_ebpf_program_runs_total", kCounter, "Runs of a program, while the kernel counts them.");
-  for (const auto& [name, program] : programs) out.sample({{"program", name}}, program.run_count);
+  for (const auto& [name, program] : programs) {
+    out.since(program.loaded_at);
+    out.sample({{"program", name}}, program.run_count);
+  }
+  out.since(started_at_);
   out.family("pintle_ebpf_map_entries", kGauge, "Entries in a map, where the kernel can tell.");
   for (const auto& [name, map] : maps) out.sample({{"map", name}}, map.entries);
   out.family("pintle_ebpf_map_max_entries", kGauge, "Entries that a map has room for.");
@@ -249,7 +300,7 @@ void MetricsPage::render_programs(Exposition& out) {
   ring("pintle_ebpf_ring_events_lost_total", kCounter, "Events that a ring had no room for.", &ports::RingUse::lost);
 }
 
-void MetricsPage::render_policy(Exposition& out) {
+void MetricsPage::render_policy(MetricWriter& out) {
   auto* const policies = agent_.policies();
   std::map<model::Enforcement, uint64_t> pods;
   uint64_t stale = 0;

@@ -15,7 +15,7 @@
 
 #include "base/time.h"
 
-namespace pintle::server {
+namespace pintle {
 
 template <typename Value>
 class ReorderBuffer {
@@ -71,4 +71,4 @@ class ReorderBuffer {
   uint64_t late_ = 0;
 };
 
-}  // namespace pintle::server
+}  // namespace pintle

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
-#include "server/reorder_buffer.h"
+#include "base/reorder_buffer.h"
 
 #include <algorithm>
 #include <random>
@@ -16,7 +16,7 @@ namespace {
 Time kernel(Duration at) { return Time{at}; }
 SteadyTime here(Duration at) { return SteadyTime{at}; }
 
-std::string values(const std::vector<server::ReorderBuffer<char>::Ready>& ready) {
+std::string values(const std::vector<ReorderBuffer<char>::Ready>& ready) {
   std::string text;
   for (const auto& [value, late] : ready) {
     text.push_back(value);
@@ -28,7 +28,7 @@ std::string values(const std::vector<server::ReorderBuffer<char>::Ready>& ready)
 }  // namespace
 
 TEST_CASE("values leave in the kernel's order once they were held long enough") {
-  server::ReorderBuffer<char> buffer(20ms);
+  ReorderBuffer<char> buffer(20ms);
   CHECK_FALSE(buffer.next_due());
   buffer.push('b', kernel(2ms), here(100ms));
   buffer.push('c', kernel(3ms), here(101ms));
@@ -43,13 +43,13 @@ TEST_CASE("values leave in the kernel's order once they were held long enough") 
 }
 
 TEST_CASE("equal times keep the order of arrival") {
-  server::ReorderBuffer<char> buffer(20ms);
+  ReorderBuffer<char> buffer(20ms);
   for (const char c : {'x', 'y', 'z'}) buffer.push(c, kernel(5ms), here(0ms));
   CHECK(values(buffer.take(here(20ms))) == "xyz");
 }
 
 TEST_CASE("what comes after a younger one has left is late: handed on at once, first, and counted") {
-  server::ReorderBuffer<char> buffer(20ms);
+  ReorderBuffer<char> buffer(20ms);
   buffer.push('b', kernel(10ms), here(0ms));
   CHECK(values(buffer.take(here(20ms))) == "b");
   buffer.push('a', kernel(9ms), here(21ms));
@@ -60,7 +60,7 @@ TEST_CASE("what comes after a younger one has left is late: handed on at once, f
 }
 
 TEST_CASE("a full buffer gives up its oldest before their time") {
-  server::ReorderBuffer<char> buffer(1h, 2);
+  ReorderBuffer<char> buffer(1h, 2);
   for (const char c : {'a', 'b', 'c', 'd'}) buffer.push(c, kernel(1ms * c), here(0ms));
   CHECK(values(buffer.take(here(0ms))) == "ab");
 }
@@ -68,7 +68,7 @@ TEST_CASE("a full buffer gives up its oldest before their time") {
 TEST_CASE("any order of arrival within the hold comes out sorted and whole") {
   std::mt19937 random(7);
   for (int round = 0; round < 50; ++round) {
-    server::ReorderBuffer<int> buffer(20ms);
+    ReorderBuffer<int> buffer(20ms);
     std::vector<std::pair<Duration, int>> arrivals;  // each up to 19 ms behind its kernel time
     for (int i = 0; i < 200; ++i) arrivals.emplace_back(1ms * i + 1us * (random() % 19'000), i);
     std::ranges::sort(arrivals);
