@@ -2,6 +2,7 @@
 // Copyright The Pintle Authors
 #include "app/agent.h"
 
+#include <atomic>
 #include <filesystem>
 #include <set>
 
@@ -131,6 +132,7 @@ class Agent::Parts {
     if (lease_keeper) lease_keeper->start();
     PINTLE_TRY(start_telemetry());
     PINTLE_ASSIGN_OR_RETURN(control, server::ControlService::start(*view, *log_reader, {.socket_path = config.pintle.control_socket}));
+    counted_control = control.get();
     return {};
   }
 
@@ -159,12 +161,19 @@ class Agent::Parts {
     if (endpoint) endpoint->stop();
   }
 
+  // Scrapes may come before the control service is there.
+  [[nodiscard]] uint64_t late_of_streams() const {
+    const auto* const service = counted_control.load();
+    return service == nullptr ? 0 : service->late_events();
+  }
+
   [[nodiscard]] Status start_telemetry() {
     if (!config.pintle.events_json.empty()) {
-      PINTLE_ASSIGN_OR_RETURN(event_log, telemetry::EventLog::start(*view, config.pintle.events_json));
+      PINTLE_ASSIGN_OR_RETURN(event_log, telemetry::EventLog::start(*view, config.pintle.events_json, clock));
     }
     metrics_page = std::make_unique<telemetry::MetricsPage>(
-        *view, telemetry::MetricsOptions{.event_log = [this] { return event_log ? event_log->counts() : telemetry::EventLogCounts{}; }});
+        *view, telemetry::MetricsOptions{.event_log = [this] { return event_log ? event_log->counts() : telemetry::EventLogCounts{}; },
+                                         .streams_late = [this] { return late_of_streams(); }});
     if (config.pintle.metrics_listen.empty()) return {};
     auto server = telemetry::MetricsServer::start(
         {.listen = config.pintle.metrics_listen, .page = [this] { return metrics_page->render().text(); }, .clock = &clock});
@@ -471,6 +480,7 @@ class Agent::Parts {
   std::unique_ptr<telemetry::MetricsPage> metrics_page;
   std::unique_ptr<telemetry::MetricsServer> metrics;
   std::unique_ptr<server::ControlService> control;
+  std::atomic<const server::ControlService*> counted_control = nullptr;
   bool stopped = false;
 };
 

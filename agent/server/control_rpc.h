@@ -5,6 +5,7 @@
 // Thread rule: any of gRPC's threads. Streams end within a wake-up of `stop`.
 #pragma once
 
+#include <atomic>
 #include <stop_token>
 
 #include "base/time.h"
@@ -39,6 +40,8 @@ class ControlRpc final : public v1::Control::Service {
   grpc::Status GetProgramCost(grpc::ServerContext*, const v1::GetProgramCostRequest*, v1::GetProgramCostReply* reply) override;
   grpc::Status DumpProgram(grpc::ServerContext*, const v1::DumpProgramRequest* request, v1::DumpProgramReply* reply) override;
   grpc::Status Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorReply* reply) override;
+  // Events of programs that readers got after a younger one.
+  [[nodiscard]] uint64_t late_events() const { return late_events_; }
 
  private:
   [[nodiscard]] std::optional<ports::PodRecord> find_pod(const std::string& namespace_, const std::string& name);
@@ -48,6 +51,7 @@ class ControlRpc final : public v1::Control::Service {
   ports::LogReader& logs_;
   const Clock& clock_;
   const std::stop_token stop_;
+  std::atomic<uint64_t> late_events_ = 0;
 };
 
 }  // namespace pintle::server

@@ -88,6 +88,7 @@ grpc::Status ControlRpc::WatchEbpfEvents(grpc::ServerContext* context, const v1:
     }
     for (auto& [event, late] : order.take(clock_.steady())) {
       event.set_late(late);
+      if (late) ++late_events_;
       event.set_skipped(std::exchange(skipped, 0));
       if (!writer->Write(event)) return grpc::Status::OK;
     }

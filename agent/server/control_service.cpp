@@ -48,6 +48,8 @@ class GrpcControlService final : public ControlService {
     return {};
   }
 
+  [[nodiscard]] uint64_t late_events() const override { return rpc_.late_events(); }
+
   void stop() override {
     if (acceptor_.joinable()) {
       acceptor_.request_stop();

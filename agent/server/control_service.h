@@ -7,6 +7,7 @@
 // Lifetime: both outlive the service. stop() ends open streams at once and waits for running calls; the destructor stops.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ class ControlService {
   virtual ~ControlService() = default;
   // Idempotent.
   virtual void stop() = 0;
+  // Events of programs that readers of its streams got after a younger one. Any thread.
+  [[nodiscard]] virtual uint64_t late_events() const = 0;
 
  protected:
   ControlService() = default;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <deque>
@@ -15,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/reorder_buffer.h"
 #include "base/unique_fd.h"
 #include "codec/program_event.h"
 #include "ports/pod_names.h"
@@ -24,6 +26,8 @@ namespace {
 
 constexpr std::string_view kStandardOutput = "stdout";
 constexpr size_t kBatchBytes = size_t{64} << 10U;
+// As the control service's: longer than a ring is left unread under load.
+constexpr std::chrono::milliseconds kReorderHold{20};
 
 class Sink {
  public:
@@ -76,8 +80,8 @@ class Sink {
 
 class QueuedLog final : public EventLog {
  public:
-  QueuedLog(ports::AgentView& agent, Sink sink)
-      : sink_(std::move(sink)), names_(agent), writer_([this](const std::stop_token& stop) { write_until(stop); }) {
+  QueuedLog(ports::AgentView& agent, Sink sink, const Clock& clock)
+      : sink_(std::move(sink)), names_(agent), clock_(clock), writer_([this](const std::stop_token& stop) { write_until(stop); }) {
     subscription_ = agent.watch_ebpf([this](const model::ProgramEvent& event) { push(event); });
   }
   ~QueuedLog() override {
@@ -85,7 +89,7 @@ class QueuedLog final : public EventLog {
     writer_.request_stop();
     writer_.join();
   }
-  [[nodiscard]] EventLogCounts counts() const override { return {written_.load(), lost_.load()}; }
+  [[nodiscard]] EventLogCounts counts() const override { return {written_.load(), lost_.load(), late_.load()}; }
 
  private:
   void push(const model::ProgramEvent& event) {
@@ -96,14 +100,15 @@ class QueuedLog final : public EventLog {
         ++lost_;
         return;
       }
-      queue_.push_back({event, std::exchange(gap_, 0)});
+      queue_.push_back({event, std::exchange(gap_, 0), clock_.steady()});
     }
     changed_.notify_one();
   }
 
   struct Queued {
     model::ProgramEvent event;
-    uint64_t skipped = 0;  // before this one
+    uint64_t skipped = 0;  // before this one came
+    SteadyTime arrival;
   };
 
   void write_until(const std::stop_token& stop) {
@@ -111,24 +116,40 @@ class QueuedLog final : public EventLog {
       std::deque<Queued> batch;
       {
         const MutexLock lock(mu_);
-        (void)changed_.wait(mu_, stop, [this]() PINTLE_REQUIRES(mu_) { return !queue_.empty(); });
+        const auto some = [this]() PINTLE_REQUIRES(mu_) { return !queue_.empty(); };
+        if (const auto due = order_.next_due())
+          (void)changed_.wait_for(mu_, stop, std::max<Duration>(*due - clock_.steady(), Duration::zero()), some);
+        else
+          (void)changed_.wait(mu_, stop, some);
         batch.swap(queue_);
       }
-      if (batch.empty()) return;  // stopped, and nothing is left
-      std::string text;
-      uint64_t lines = 0, told = 0;
-      for (const auto& [event, skipped] : batch) {
-        const auto& [namespace_, name] = names_.find(event.uid.value());
-        auto row = codec::text_of(event, namespace_, name);
-        row.skipped = skipped + std::exchange(unwritten_, 0);
-        told += row.skipped;
-        text += codec::encode_program_event(row);
-        text.push_back('\n');
-        ++lines;
-        if (text.size() >= kBatchBytes) flush(text, lines, told);
+      const bool last = batch.empty() && stop.stop_requested();
+      for (auto& [event, skipped, arrival] : batch) {
+        const Time time = event.time;
+        skipped_ += skipped;
+        order_.push(std::move(event), time, arrival);
       }
-      flush(text, lines, told);
+      write_ready(order_.take(last ? SteadyTime::max() - kReorderHold : clock_.steady()));
+      if (last) return;  // stopped, and nothing is left
     }
+  }
+
+  void write_ready(const std::vector<ReorderBuffer<model::ProgramEvent>::Ready>& ready) {
+    std::string text;
+    uint64_t lines = 0, told = 0;
+    for (const auto& [event, late] : ready) {
+      const auto& [namespace_, name] = names_.find(event.uid.value());
+      auto row = codec::text_of(event, namespace_, name);
+      row.late = late;
+      row.skipped = std::exchange(skipped_, 0) + std::exchange(unwritten_, 0);
+      told += row.skipped;
+      text += codec::encode_program_event(row);
+      text.push_back('\n');
+      ++lines;
+      if (text.size() >= kBatchBytes) flush(text, lines, told);
+    }
+    flush(text, lines, told);
+    late_ = order_.late();
   }
 
   // `told`: gaps that the lines speak of, which are told again if they are not written.
@@ -155,10 +176,13 @@ class QueuedLog final : public EventLog {
   // Writer's thread.
   Sink sink_;
   ports::PodNames names_;
+  ReorderBuffer<model::ProgramEvent> order_{kReorderHold, kMostQueued};
+  uint64_t skipped_ = 0;  // before the next line
   uint64_t unwritten_ = 0;
   bool healthy_ = true;
 
-  std::atomic<uint64_t> written_ = 0, lost_ = 0;
+  const Clock& clock_;
+  std::atomic<uint64_t> written_ = 0, lost_ = 0, late_ = 0;
   Mutex mu_;
   ConditionVariable changed_;
   std::deque<Queued> queue_ PINTLE_GUARDED_BY(mu_);
@@ -169,9 +193,9 @@ class QueuedLog final : public EventLog {
 
 }  // namespace
 
-Result<std::unique_ptr<EventLog>> EventLog::start(ports::AgentView& agent, const std::string& path) {
+Result<std::unique_ptr<EventLog>> EventLog::start(ports::AgentView& agent, const std::string& path, const Clock& clock) {
   PINTLE_ASSIGN_OR_RETURN(Sink sink, Sink::open(path));
-  return std::make_unique<QueuedLog>(agent, std::move(sink));
+  return std::make_unique<QueuedLog>(agent, std::move(sink), clock);
 }
 
 }  // namespace pintle::telemetry

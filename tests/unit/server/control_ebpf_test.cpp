@@ -112,6 +112,7 @@ TEST_CASE("events are filtered by kind, verdict and pod on the daemon's side, an
   REQUIRE(stream->Read(&event));
   CHECK(event.destination() == "too late");
   CHECK(event.late());
+  CHECK(f.service->late_events() == 1);
   context.TryCancel();
   (void)stream->Finish();
 }

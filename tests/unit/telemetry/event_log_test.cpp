@@ -13,6 +13,7 @@
 #include "codec/document.h"
 #include "fakes/agent/fake_agent_view.h"
 #include "unit/server/agent_samples.h"
+#include "unit/standalone/manual_clock.h"
 
 using namespace pintle;
 
@@ -22,10 +23,12 @@ struct Fixture {
   test::TempDir dir;
   std::string path = dir / "events.json";
   fakes::FakeAgentView agent;
+  const SystemClock clock;
   std::unique_ptr<telemetry::EventLog> log;
 
-  void start() {
-    auto started = telemetry::EventLog::start(agent, path);
+  void start() { start(clock); }
+  void start(const Clock& told_by) {
+    auto started = telemetry::EventLog::start(agent, path, told_by);
     REQUIRE(started);
     log = *std::move(started);
   }
@@ -108,6 +111,27 @@ TEST_CASE("what can't be written is counted, and told in the first line after th
 TEST_CASE("a path that can't be opened is an error at the start") {
   fakes::FakeAgentView agent;
   test::TempDir dir;
-  CHECK_FALSE(telemetry::EventLog::start(agent, dir / "none/events.json"));
-  CHECK_FALSE(telemetry::EventLog::start(agent, std::filesystem::path(dir / "x").parent_path()));
+  CHECK_FALSE(telemetry::EventLog::start(agent, dir / "none/events.json", SystemClock()));
+  CHECK_FALSE(telemetry::EventLog::start(agent, std::filesystem::path(dir / "x").parent_path(), SystemClock()));
+}
+
+TEST_CASE("lines stand in the kernel's order, and one that comes too late is marked and counted") {
+  standalone::ManualClock time;
+  Fixture f;
+  f.start(time);
+  const auto emit_at = [&](int at) {
+    f.agent.emit({.kind = model::ProgramEventKind::kExec, .time = test::kNow + std::chrono::milliseconds(at), .comm = std::to_string(at)});
+  };
+  for (const int at : {30, 10, 20}) emit_at(at);
+  time.advance(std::chrono::milliseconds(20));
+  f.settle(3);
+  emit_at(15);
+  f.settle(4);
+  CHECK(f.log->counts().late == 1);
+  f.log.reset();
+  const auto lines = Fixture::lines(f.path);
+  REQUIRE(lines.size() == 4);
+  std::string order;
+  for (const auto& line : lines) order += line.find("comm")->text + (line.find("late") == nullptr ? " " : "! ");
+  CHECK(order == "10 20 30 15! ");
 }
