@@ -14,8 +14,10 @@
 #include "app/api_side.h"
 #include "app/event_ring.h"
 #include "app/node_facts.h"
+#include "app/otlp_side.h"
 #include "app/pod_feed.h"
 #include "app/policy_side.h"
+#include "app/version.h"
 #include "app/view.h"
 #include "base/log.h"
 #include "bpf/inventory.h"
@@ -104,7 +106,7 @@ class Agent::Parts {
     PINTLE_TRY(build_api());
     PINTLE_TRY(build_node());
     build_core();
-    return {};
+    return build_otlp();
   }
 
   [[nodiscard]] Status start() {
@@ -141,6 +143,7 @@ class Agent::Parts {
     stopped = true;
     if (control) control->stop();
     metrics.reset();
+    if (otlp) otlp->stop();  // spans that end later are dropped
     event_log.reset();
     for (const auto& source : sources) source->stop();
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
@@ -173,7 +176,9 @@ class Agent::Parts {
     }
     metrics_page = std::make_unique<telemetry::MetricsPage>(
         *view, telemetry::MetricsOptions{.event_log = [this] { return event_log ? event_log->counts() : telemetry::EventLogCounts{}; },
-                                         .streams_late = [this] { return late_of_streams(); }});
+                                         .streams_late = [this] { return late_of_streams(); },
+                                         .otlp = otlp_counts()});
+    if (otlp) otlp->start(*view);
     if (config.pintle.metrics_listen.empty()) return {};
     auto server = telemetry::MetricsServer::start(
         {.listen = config.pintle.metrics_listen, .page = [this] { return metrics_page->render().text(); }, .clock = &clock});
@@ -187,6 +192,11 @@ class Agent::Parts {
     metrics = *std::move(server);
     view->set_component({"metrics", true, fmt::format("GET /metrics on port {}", metrics->port())});
     return {};
+  }
+
+  [[nodiscard]] std::function<telemetry::OtlpCounts()> otlp_counts() {
+    if (!otlp) return {};
+    return [this] { return otlp->counts(); };
   }
 
   // --- building, in order of dependence ---
@@ -319,6 +329,27 @@ class Agent::Parts {
           clock, sources::FileSourceOptions{.path = config.static_pod_path, .node_name = config.pintle.node_name}));
     sources.push_back(
         std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name}));
+  }
+
+  // Off: no thread, no queue, nobody listens. On: the core can record spans from now on; the thread begins in start_telemetry().
+  [[nodiscard]] Status build_otlp() {
+    if (!config.pintle.otlp.enabled()) return {};
+    view->set_component(
+        {"otlp", true, fmt::format("exports to {} ({})", config.pintle.otlp.endpoint, to_string(config.pintle.otlp.effective_protocol()))});
+    otlp_names = std::make_unique<ports::PodNames>(*view);
+    // A page of its own: one scrape and one export may be under way at once.
+    otlp_page = std::make_unique<telemetry::MetricsPage>(
+        *view, telemetry::MetricsOptions{.event_log = [this] { return event_log ? event_log->counts() : telemetry::EventLogCounts{}; },
+                                         .streams_late = [this] { return late_of_streams(); },
+                                         .otlp = [this] { return otlp->counts(); }});
+    PINTLE_ASSIGN_OR_RETURN(otlp,
+                            make_otlp({.config = config,
+                                       .clock = clock,
+                                       .version = kVersion,
+                                       .figures = [this](telemetry::MetricWriter& out) { otlp_page->write(out); },
+                                       .pod_name = [this](const std::string& uid) { return otlp_names->find(uid); },
+                                       .told = [this](bool ok, const std::string& detail) { view->set_component({"otlp", ok, detail}); }}));
+    return {};
   }
 
   void tell_problem(const policy::PolicyProblem& problem) {
@@ -476,6 +507,9 @@ class Agent::Parts {
   std::unique_ptr<observe::RuntimeObserver> observer;
   std::unique_ptr<sources::Merge> merge;
   std::vector<std::unique_ptr<ports::PodSource>> sources;
+  std::unique_ptr<ports::PodNames> otlp_names;
+  std::unique_ptr<telemetry::MetricsPage> otlp_page;
+  std::unique_ptr<telemetry::OtlpExporter> otlp;
   std::unique_ptr<telemetry::EventLog> event_log;
   std::unique_ptr<telemetry::MetricsPage> metrics_page;
   std::unique_ptr<telemetry::MetricsServer> metrics;

@@ -2,6 +2,7 @@
 // Copyright The Pintle Authors
 #include "app/command_line.h"
 
+#include <cstdlib>
 #include <optional>
 
 #include <CLI/CLI.hpp>
@@ -121,6 +122,13 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
   }
   PINTLE_ASSIGN_OR_RETURN(const auto flags, config::parse(overlay(given), "command line"));
   merge(result.config, flags, given);
+  config::take_otlp_environment(
+      result.config.pintle.otlp,
+      [](const std::string& name) -> std::optional<std::string> {
+        const char* const value = std::getenv(name.c_str());
+        return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+      },
+      result.config.warnings);
   if (result.config.pintle.mode == config::Mode::kNode && result.config.pintle.kubeconfig.empty())
     return fail(Code::kInvalid, "mode node needs a kubeconfig: set pintle.kubeconfig or --kubeconfig");
   return result;

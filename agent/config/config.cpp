@@ -15,6 +15,7 @@
 #include "base/unique_fd.h"
 #include "codec/reader.h"
 #include "config/kubelet_fields.h"
+#include "config/otlp_fields.h"
 #include "model/names.h"
 
 namespace pintle::config {
@@ -206,6 +207,7 @@ void read_pintle(const Cursor& cursor, AgentConfig& config) {
   });
   fields.with("events",
               [&](const Cursor& at) { Fields(at).with("json", [&](const Cursor& inner) { read_event_file(inner, out.events_json); }); });
+  fields.with("otlp", [&](const Cursor& at) { read_otlp(at, out.otlp); });
   fields.with("logLevel", [&](const Cursor& at) { read_name(at, config.log_level, kLogLevels); });
 }
 

@@ -20,6 +20,7 @@
 #include "base/quantity.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "config/otlp.h"
 #include "model/ebpf.h"
 #include "model/node.h"
 #include "model/program_settings.h"
@@ -63,6 +64,7 @@ struct PintleOptions {
   EbpfOptions ebpf;
   std::string metrics_listen = "127.0.0.1:9810";  // GET /metrics; empty: off
   std::string events_json;                        // a file to which events of programs go, or "stdout"; empty: off
+  OtlpOptions otlp;
   bool operator==(const PintleOptions&) const = default;
 };
 

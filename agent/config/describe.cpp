@@ -28,6 +28,7 @@ class Writer {
     if (!value.empty()) text(key, value);
   }
   void number(std::string_view key, int64_t value) { map_.children.push_back(scalar(Node::Kind::kInteger, key, fmt::format("{}", value))); }
+  void real(std::string_view key, double value) { map_.children.push_back(scalar(Node::Kind::kFloat, key, fmt::format("{}", value))); }
   void boolean(std::string_view key, bool value) { map_.children.push_back(scalar(Node::Kind::kBool, key, value ? "true" : "false")); }
   void duration(std::string_view key, Duration value) { text(key, format_duration(value)); }
   Node& map(std::string_view key) { return map_.children.emplace_back(container(Node::Kind::kMap, key)); }
@@ -54,6 +55,33 @@ std::string_view level_name(LogLevel level) {
     case LogLevel::kError: return "error";
   }
   return "";
+}
+
+void write_otlp(Node& node, const OtlpOptions& options) {
+  Writer out(node);
+  out.text("endpoint", options.endpoint);
+  if (options.protocol) out.text("protocol", to_string(*options.protocol));
+  const auto pairs = [&](std::string_view key, const model::StringMap& values) {
+    if (values.empty()) return;
+    Writer inner(out.map(key));
+    for (const auto& [name, value] : values) inner.text(name, value);
+  };
+  pairs("headers", options.headers);
+  Writer tls(out.map("tls"));
+  tls.text_if_any("caFile", options.ca_file);
+  tls.text_if_any("certificateFile", options.certificate_file);
+  tls.text_if_any("keyFile", options.key_file);
+  tls.boolean("skipVerification", options.skip_verification);
+  out.duration("timeout", options.timeout);
+  out.duration("interval", options.interval);
+  std::vector<std::string> signals;
+  if (options.traces) signals.emplace_back("traces");
+  if (options.metrics) signals.emplace_back("metrics");
+  if (options.logs) signals.emplace_back("logs");
+  out.texts("signals", signals);
+  out.real("sampling", options.sampling);
+  out.text_if_any("serviceName", options.service_name);
+  pairs("resourceAttributes", options.resource_attributes);
 }
 
 void write_pintle(Node& node, const AgentConfig& config) {
@@ -89,6 +117,7 @@ void write_pintle(Node& node, const AgentConfig& config) {
   ebpf.texts("denySockopts", texts(programs.denied_sockopts));
   Writer(out.map("metrics")).text("listen", options.metrics_listen);
   Writer(out.map("events")).text("json", options.events_json);
+  write_otlp(out.map("otlp"), options.otlp);
 }
 
 void write_taints(Node& list, const std::vector<model::Taint>& taints) {

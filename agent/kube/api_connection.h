@@ -35,6 +35,7 @@ struct HttpRequest {
   std::string body;
   std::string content_type = std::string(kJson);
   std::vector<std::pair<std::string, std::string>> headers;  // more of them; an Accept takes the place of our own
+  bool repeatable = false;  // a POST that does no harm twice: sent again when the kept connection proves to be closed
 };
 struct HttpResponse {
   int status = 0;

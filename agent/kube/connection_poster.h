@@ -23,11 +23,10 @@ class ConnectionPoster final : public ports::HttpPoster {
       : connection_(std::move(connection)), headers_(std::move(headers)) {}
 
   [[nodiscard]] Result<ports::HttpReply> post(const ports::HttpPost& request, std::stop_token stop) override {
-    PINTLE_ASSIGN_OR_RETURN(
-        auto response,
-        connection_->exchange(
-            {.method = "POST", .path = request.path, .body = request.body, .content_type = request.content_type, .headers = headers_},
-            std::move(stop)));
+    HttpRequest out{.method = "POST", .path = request.path, .body = request.body, .content_type = request.content_type};
+    out.headers = headers_;
+    out.repeatable = true;
+    PINTLE_ASSIGN_OR_RETURN(auto response, connection_->exchange(out, std::move(stop)));
     return ports::HttpReply{response.status, std::move(response.body), response.retry_after};
   }
 

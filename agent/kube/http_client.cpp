@@ -208,7 +208,7 @@ Result<HttpResponse> HttpClient::send(const HttpRequest& request, const Terms& t
   // A server may close an idle connection just as we write to it. Nothing was answered, so a request that may be repeated is.
   const bool stale =
       !response && response.error().code == Code::kUnavailable && !connected_now_ && !heard_ && clock_.steady() < terms.head_deadline;
-  if (stale && request.method != "POST") response = send_once(request, terms);
+  if (stale && (request.method != "POST" || request.repeatable)) response = send_once(request, terms);
   // Its body was not read to the end, or the stop left it half-way: httplib closed it already unless it did not notice.
   if (!response && response.error().code == Code::kCancelled) ClientImpl::stop();
   return response;

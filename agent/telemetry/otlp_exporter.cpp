@@ -9,12 +9,11 @@
 namespace pintle::telemetry {
 
 OtlpExporter::OtlpExporter(OtlpExporterOptions options, std::unique_ptr<OtlpTransport> transport, const Clock& clock)
-    : options_(std::move(options)),
-      clock_(clock),
-      pipeline_(options_.pipeline, std::move(transport), clock),
-      worker_([this](const std::stop_token& stop) { run(stop); }) {}
+    : options_(std::move(options)), clock_(clock), pipeline_(options_.pipeline, std::move(transport), clock) {}
 
-void OtlpExporter::listen(ports::AgentView& agent) {
+void OtlpExporter::start(ports::AgentView& agent) {
+  worker_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  if (!options_.logs) return;
   tap_ = std::make_unique<LogTap>([this](LogLevel level, std::string_view component, std::string_view message) {
     const Time now = clock_.now();
     LogRecord record{.time = now, .observed = now, .level = level, .body = std::string(message)};
@@ -66,8 +65,8 @@ void OtlpExporter::run(const std::stop_token& stop) {
 }
 
 void OtlpExporter::stop() {
-  if (!worker_.joinable()) return;
   open_ = false;
+  if (!worker_.joinable()) return;
   events_.reset();
   tap_.reset();
   worker_.request_stop();

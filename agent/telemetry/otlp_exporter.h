@@ -3,8 +3,8 @@
 //
 // The pipeline with its one thread, and what feeds it: spans of the core (ports::TraceSink), lines of the agent's log, events of the
 // programs. None of them ever waits for the collector. Traces are sampled by their id, or as the caller's context has it.
-// Thread rule: start, listen and stop from one thread; the TraceSink's calls from any, also after stop(), which ends exporting:
-// it sends what is queued for at most `flush`. Lifetime: clock, agent and the pipeline's callbacks outlive stop().
+// Thread rule: start() and stop() from one thread; the TraceSink's calls from any, before start() (they wait in the queue) and after
+// stop() (they go nowhere), which sends what is queued for at most `flush`. Lifetime: clock, agent and callbacks outlive stop().
 #pragma once
 
 #include <atomic>
@@ -21,7 +21,8 @@ namespace pintle::telemetry {
 struct OtlpExporterOptions {
   OtlpPipelineOptions pipeline;
   double sampling = 1;                       // share of traces that begin here
-  bool traces = true;                        // false: spans are not even made
+  bool traces = true;                        // false: none are recorded
+  bool logs = true;                          // false: lines and events are not listened to
   Duration flush = std::chrono::seconds(3);  // what a stop may take
 };
 
@@ -30,8 +31,8 @@ class OtlpExporter final : public ports::TraceSink {
   OtlpExporter(OtlpExporterOptions options, std::unique_ptr<OtlpTransport> transport, const Clock& clock);
   ~OtlpExporter() override { stop(); }
 
-  // Log lines and events are exported from now on.
-  void listen(ports::AgentView& agent);
+  // The thread begins, and lines and events are exported from now on. REQUIRES: called once.
+  void start(ports::AgentView& agent);
   void stop();  // idempotent
   [[nodiscard]] OtlpCounts counts() { return pipeline_.counts(); }
 

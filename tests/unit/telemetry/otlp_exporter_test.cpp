@@ -52,7 +52,7 @@ TEST_CASE("lines and events go to the collector as they come, lines of a span in
   OtlpExporter exporter(options, test::transport(protocol, collector->port()), clock);
   const auto context = exporter.begin(std::nullopt);
   PINTLE_LOG(kError, "before", "nobody listens yet");
-  exporter.listen(agent);
+  exporter.start(agent);
   {
     const TraceScope scope(context);
     PINTLE_LOG(kWarning, "bpf", "attach '{}'", "egress");
@@ -83,6 +83,7 @@ TEST_CASE("traces that begin here are sampled, others are as their caller has th
   const SystemClock clock;
   const auto collector = test::collector(Protocol::kHttp);
   OtlpExporterOptions options;
+  options.logs = false;
   options.sampling = 0;
   OtlpExporter exporter(options, test::transport(Protocol::kHttp, collector->port()), clock);
   CHECK_FALSE(exporter.begin(std::nullopt).sampled);
@@ -92,6 +93,8 @@ TEST_CASE("traces that begin here are sampled, others are as their caller has th
   CHECK(inside.trace == caller.trace);
   CHECK(inside.span != caller.span);
   CHECK_FALSE(exporter.begin(new_trace(false)).sampled);
+  fakes::FakeAgentView agent;
+  exporter.start(agent);
   exporter.record(span_of(exporter.begin(std::nullopt)));
   exporter.record(span_of(inside));
   exporter.stop();
@@ -108,6 +111,8 @@ TEST_CASE("a collector that does not answer keeps nobody waiting, and a stop onl
   options.pipeline.patience = 0ms;
   options.flush = 50ms;
   OtlpExporter exporter(options, test::transport(protocol, collector->port(), {}, 1h), clock);
+  fakes::FakeAgentView agent;
+  exporter.start(agent);
   exporter.record(span_of(exporter.begin(std::nullopt)));
   collector->wait_for(1);  // the worker is stuck now, for an hour
   for (int i = 0; i < 10'000; ++i) exporter.record(span_of(exporter.begin(std::nullopt)));

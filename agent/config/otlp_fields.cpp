@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "config/otlp_fields.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace pintle::config {
+namespace {
+
+using codec::Cursor;
+using codec::Fields;
+using std::chrono::milliseconds;
+
+void read_file_name(const Cursor& cursor, std::string& out) {
+  read(cursor, out);
+  if (cursor.node().is_string() && !out.empty() && !out.starts_with('/')) cursor.error(fmt::format("'{}' is not an absolute path", out));
+}
+
+void read_span(const Cursor& cursor, Duration& out) {
+  read(cursor, out);
+  if (out < milliseconds{100} || out > std::chrono::hours{1})
+    cursor.error(fmt::format("{} is not within 100ms and 1h0m0s", format_duration(out)));
+}
+
+void read_signals(const Cursor& cursor, OtlpOptions& out) {
+  static constexpr std::array<std::string_view, 3> kSignals = {"traces", "metrics", "logs"};
+  if (!cursor.node().is_list()) return cursor.expected("a list");
+  std::array<bool, 3> given{};
+  for (size_t i = 0; i < cursor.node().children.size(); ++i)
+    if (const auto choice = codec::read_choice(Cursor(cursor, cursor.node().children[i], i), kSignals)) given[*choice] = true;
+  out.traces = given[0];
+  out.metrics = given[1];
+  out.logs = given[2];
+}
+
+// A line break in one would make another header of it.
+void read_headers(const Cursor& cursor, model::StringMap& out) {
+  read(cursor, out);
+  const auto is_name = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
+  const auto is_text = [](unsigned char c) { return c >= ' ' && c < 0x7F; };
+  for (const auto& [name, value] : out)
+    if (name.empty() || !std::ranges::all_of(name, is_name) || !std::ranges::all_of(value, is_text))
+      cursor.error(fmt::format("'{}' can't be sent as a header", name));
+}
+
+void read_tls(const Cursor& cursor, OtlpOptions& out) {
+  Fields fields(cursor);
+  fields.with("caFile", [&](const Cursor& at) { read_file_name(at, out.ca_file); });
+  fields.with("certificateFile", [&](const Cursor& at) { read_file_name(at, out.certificate_file); });
+  fields.with("keyFile", [&](const Cursor& at) { read_file_name(at, out.key_file); });
+  fields("skipVerification", out.skip_verification);
+  if (out.certificate_file.empty() != out.key_file.empty()) cursor.error("certificateFile and keyFile go together");
+}
+
+}  // namespace
+
+void read_otlp(const Cursor& cursor, OtlpOptions& out) {
+  Fields fields(cursor);
+  fields.with("protocol", [&](const Cursor& at) {
+    read_enum(at, out.protocol.emplace(OtlpProtocol::kHttp), {OtlpProtocol::kGrpc, OtlpProtocol::kHttp});
+  });
+  fields.with("endpoint", [&](const Cursor& at) {
+    read(at, out.endpoint);
+    if (!at.node().is_string() || !out.enabled()) return;
+    if (const auto checked = parse_otlp_endpoint(out.endpoint, out.effective_protocol()); !checked) at.error(checked.error().message());
+  });
+  fields.with("headers", [&](const Cursor& at) { read_headers(at, out.headers); });
+  fields.with("tls", [&](const Cursor& at) { read_tls(at, out); });
+  fields.with("timeout", [&](const Cursor& at) { read_span(at, out.timeout); });
+  fields.with("interval", [&](const Cursor& at) { read_span(at, out.interval); });
+  fields.with("signals", [&](const Cursor& at) { read_signals(at, out); });
+  fields.with("sampling", [&](const Cursor& at) {
+    read(at, out.sampling);
+    if (!(out.sampling >= 0 && out.sampling <= 1)) at.error(fmt::format("{} is not a share; use 0.0 to 1.0", out.sampling));
+  });
+  fields("serviceName", out.service_name);
+  fields("resourceAttributes", out.resource_attributes);
+}
+
+}  // namespace pintle::config
