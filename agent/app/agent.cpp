@@ -116,7 +116,8 @@ class Agent::Parts {
                  .events = events,
                  .watcher = loop.get(),
                  .owner = {},
-                 .mirrors = mirrors.get()});
+                 .mirrors = mirrors.get(),
+                 .traces = config.pintle.otlp.traces ? otlp.get() : nullptr});
     push_facts({});
     PINTLE_TRY(observer->start());
     attacher->on_event([this](const model::ProgramEvent& event) {

@@ -7,6 +7,8 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include "base/trace_context.h"
+
 namespace pintle::cri {
 namespace {
 
@@ -43,6 +45,8 @@ Status CriRuntime::Client::run(const Call& how, const std::function<grpc::Status
   grpc::ClientContext context;
   // A time span, which gRPC adds to its own clock: the adapter reads none.
   if (how.timeout) context.set_deadline(gpr_time_from_millis(how.timeout->count(), GPR_TIMESPAN));
+  // A runtime that traces too joins in.
+  if (const auto* trace = current_trace()) context.AddMetadata(std::string(kTraceparent), format_traceparent(*trace));
   const std::stop_token closing = closing_.get_token();
   const std::stop_callback on_stop(how.stop, [&context] { context.TryCancel(); });
   const std::stop_callback on_close(closing, [&context] { context.TryCancel(); });

@@ -108,7 +108,8 @@ struct ActionOutcome {
   std::optional<model::ObservedPod> observed;
   std::map<std::string, std::string> termination_messages;  // container id -> text, for containers seen exited in `observed`
   Duration took{};
-  bool pulled = false;  // EnsureImage: the registry was asked, the image was not just found
+  std::optional<Duration> created_after, started_after;  // StartContainer: since its begin, each once it has been done
+  bool pulled = false;                                   // EnsureImage: the registry was asked, the image was not just found
 };
 
 // One probe to be run now, concurrently with the plan.

@@ -282,6 +282,7 @@ class PodExecutor::Step {
   }
 
   void start(const StartContainer& action) {
+    const SteadyTime begun = self_.clock_.steady();
     const auto* container = find_container(pod_, action.name);
     const auto* sandbox = context_.observed == nullptr ? nullptr : newest_sandbox(*context_.observed);
     if (container == nullptr || sandbox == nullptr)
@@ -294,8 +295,10 @@ class PodExecutor::Step {
     if (!of_sandbox) return failed(of_sandbox.error(), "CreateContainerConfigError");
     auto id = ports_.runtime.create_container(sandbox->id, *config, *of_sandbox, stop_);
     if (!id) return failed(std::move(id).error(), "CreateContainerError");
+    reply_.outcome.created_after = self_.clock_.steady() - begun;
     if (stop_.stop_requested()) return failed({Code::kCancelled, 0, fmt::format("start container '{}': given up", action.name)});
     if (auto started = ports_.runtime.start_container(*id); !started) return failed(std::move(started).error(), "RunContainerError");
+    reply_.outcome.started_after = self_.clock_.steady() - begun;
     post_start(*container, *id);
   }
 
@@ -351,6 +354,7 @@ class PodExecutor::Step {
 
 ActionReply PodExecutor::execute(const PodUid& uid, const Action& action, const ActionContext& context, std::stop_token stop) {
   ActionReply reply;
+  const TraceScope scope(context.trace);  // for the calls to the runtime and the API, and for what is logged meanwhile
   const SteadyTime begun = clock_.steady();
   if (!std::holds_alternative<RemoveCgroup>(action)) {
     MutexLock lock(mu_);

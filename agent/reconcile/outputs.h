@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "lifecycle/decide.h"
 #include "ports/agent_view.h"
 #include "ports/pod_source.h"
+#include "ports/telemetry.h"
 #include "reconcile/read_clock.h"
 
 namespace pintle::reconcile {
@@ -32,6 +34,7 @@ struct ActionContext {
   std::shared_ptr<const model::ObservedPod> observed;  // may be null
   std::string cgroup_parent;                           // of the pod's cgroup, as the runtime gets it
   std::vector<std::string> pod_ips;
+  std::optional<TraceContext> trace;  // what it does is told as this span; none: it is not told
 };
 
 // Names one action of one plan. Plans are numbered through the life of a loop, so a reply to a plan that is gone is known as such.

@@ -14,6 +14,7 @@
 
 #include "base/backoff.h"
 #include "reconcile/outputs.h"
+#include "reconcile/pod_trace.h"
 
 namespace pintle::reconcile {
 
@@ -22,6 +23,7 @@ struct RunningPlan {
   bool reread = false;  // the loop's own read, not asked for by decide()
   std::vector<lifecycle::Action> actions;
   std::vector<bool> done;
+  std::vector<ActionTrace> traces;  // empty: not told
   size_t left = 0;
   std::stop_source stop;
 };
@@ -54,7 +56,8 @@ struct PodEntry {
   std::string explanation;
   std::deque<ports::TimelineEntry> timeline;
   model::Phase confirmed_phase = model::Phase::kUnknown;
-  bool changed = false;  // since the watcher was told
+  bool changed = false;             // since the watcher was told
+  std::unique_ptr<PodTrace> trace;  // null: traces are off
 
   [[nodiscard]] bool orphan() const { return source.empty(); }
 };

@@ -56,7 +56,7 @@ PodLoop::~PodLoop() {
   }
 }
 
-PodEntry& PodLoop::add(const PodPtr& pod, const std::string& source) {
+PodEntry& PodLoop::add(const PodPtr& pod, const std::string& source, Time now) {
   const PodUid uid = pod->uid();
   PodEntry& entry = entries_[uid];
   entry.uid = uid;
@@ -65,6 +65,7 @@ PodEntry& PodLoop::add(const PodPtr& pod, const std::string& source) {
   entry.arrival = ++arrivals_;
   entry.requests = lifecycle::pod_requests(pod->spec);
   entry.changed = true;
+  if (out_.traces != nullptr && !source.empty()) entry.trace = std::make_unique<PodTrace>(*out_.traces, *pod, now);
   by_name_[pod->full_name()].insert(uid);
   tell_mirrors(entry);
   if (!listed_) return entry;
@@ -88,7 +89,7 @@ void PodLoop::set_pod(const PodPtr& pod, const std::string& source, Time now) {
     return;
   }
   const auto found = entries_.find(pod->uid());
-  if (found == entries_.end()) return settle(add(pod, source), now);
+  if (found == entries_.end()) return settle(add(pod, source, now), now);
   PodEntry& entry = found->second;
   if (entry.removed && !entry.orphan() && entry.memory.stage < lifecycle::PodStage::kTerminating)
     entry.removed = false;  // its end was not begun
@@ -234,7 +235,7 @@ void PodLoop::add_orphan(const PodUid& uid, const model::ObservedPod& seen, Read
   const PodPtr pod = orphan_pod(uid, seen);
   PINTLE_LOG(kInfo, "reconcile", "pod '{}' ({}) is in no source: {} sandboxes, {} containers and whatever else is left of it are released",
              pod->full_name(), uid.value(), seen.sandboxes.size(), seen.containers.size());
-  PodEntry& entry = add(pod, {});
+  PodEntry& entry = add(pod, {}, now);
   entry.removed = true;
   take_observation(entry, std::make_shared<const model::ObservedPod>(seen), mark);
   settle(entry, now);
@@ -259,6 +260,8 @@ void PodLoop::action_done(const PodUid& uid, ActionTicket ticket, ActionReply re
     record_read(entry, outcome, now);
   else
     lifecycle::record(entry.memory, action, outcome, now);
+  if (!routine && entry.trace && ticket.index < plan.traces.size())
+    entry.trace->action_done(*entry.desired, node_->node_name, action, outcome, plan.traces[ticket.index], now);
   if (auto text = routine ? std::string() : timeline_text(action, outcome); !text.empty()) {
     add_to_timeline(entry.timeline, {now, std::move(text), outcome.took, outcome.error.has_value()});
     entry.changed = true;

@@ -34,7 +34,8 @@ struct PodLoopOutputs {
   // The mark that ExecutorOptions::owner puts on sandboxes: those that bear it and belong to no pod are released. Empty: only pods
   // that left something in our own trees are.
   std::string owner;
-  MirrorSink* mirrors = nullptr;  // null: static pods are known on this node only
+  MirrorSink* mirrors = nullptr;       // null: static pods are known on this node only
+  ports::TraceSink* traces = nullptr;  // null: what is done is not traced, and costs nothing
 };
 
 class PodLoop {
@@ -76,7 +77,7 @@ class PodLoop {
  private:
   using Entries = std::map<PodUid, PodEntry>;
 
-  PodEntry& add(const PodPtr& pod, const std::string& source);
+  PodEntry& add(const PodPtr& pod, const std::string& source, Time now);
   void tell_mirrors(const PodEntry& entry);
   void add_orphan(const PodUid& uid, const model::ObservedPod& seen, ReadMark mark, Time now);
   [[nodiscard]] bool is_ours(const model::ObservedPod& seen) const;
@@ -94,6 +95,7 @@ class PodLoop {
   void record_read(PodEntry& entry, const lifecycle::ActionOutcome& outcome, Time now);
   void set_wake(PodEntry& entry, std::optional<Time> at);
   void tell_watcher(PodEntry& entry);
+  void trace_decision(PodEntry& entry, Time now);
   [[nodiscard]] ActionContext context_of(const PodEntry& entry) const;
   void sum_others(const PodEntry& entry, model::ResourceList& requests, int& pods) const;
   [[nodiscard]] std::vector<PodUid> in_admission_order() const;

@@ -49,7 +49,7 @@ ports::PodRecord make_record(const PodEntry& entry, const lifecycle::NodeFacts* 
 }
 
 ActionContext PodLoop::context_of(const PodEntry& entry) const {
-  ActionContext context{entry.desired, node_, entry.observed, entry.memory.cgroup_parent, {}};
+  ActionContext context{entry.desired, node_, entry.observed, entry.memory.cgroup_parent, {}, {}};
   context.pod_ips = entry.desired->spec.host_network ? node_->host_ips : entry.memory.sandbox_ips;
   if (!entry.decided || entry.status->pod_ips.empty()) return context;
   context.pod_ips = entry.status->pod_ips;
@@ -150,11 +150,20 @@ void PodLoop::apply(PodEntry& entry, lifecycle::Decision decision, Time now) {
   entry.finished = decision.finished;
   entry.decided = true;
   entry.changed = entry.changed || news;
+  if (entry.trace) trace_decision(entry, now);
   if (news) publish(entry);
   if (decision.wake_at && (!entry.wake_at || *decision.wake_at < *entry.wake_at)) set_wake(entry, decision.wake_at);
   if (decision.cancel_running && entry.plan) entry.plan->stop.request_stop();
   for (const auto& probe : decision.probes) out_.probes.start(entry.uid, probe, context_of(entry), entry.probes.get_token());
   if (!decision.plan.empty() && !entry.plan) start_plan(entry, std::move(decision.plan), false);
+}
+
+void PodLoop::trace_decision(PodEntry& entry, Time now) {
+  const auto published = entry.desired->status.phase;
+  const bool existed = (published != model::Phase::kPending && published != model::Phase::kUnknown) ||
+                       (entry.observed != nullptr && (!entry.observed->sandboxes.empty() || !entry.observed->containers.empty()));
+  entry.trace->decided(*entry.desired, node_->node_name,
+                       {.memory = entry.memory, .status = entry.status, .existed = existed, .finished = entry.finished}, now);
 }
 
 void PodLoop::publish(PodEntry& entry) {
@@ -173,9 +182,13 @@ void PodLoop::start_plan(PodEntry& entry, std::vector<lifecycle::Action> actions
   plan.left = actions.size();
   plan.done.resize(actions.size());
   plan.actions = std::move(actions);
-  const ActionContext context = context_of(entry);
-  for (size_t i = 0; i < plan.actions.size(); ++i)
+  ActionContext context = context_of(entry);
+  if (entry.trace && !reread)
+    for (size_t i = 0; i < plan.actions.size(); ++i) plan.traces.push_back(entry.trace->begin_action());
+  for (size_t i = 0; i < plan.actions.size(); ++i) {
+    if (!plan.traces.empty()) context.trace = plan.traces[i].context;
     out_.actions.start(entry.uid, {plan.number, i}, plan.actions[i], context, plan.stop.get_token());
+  }
 }
 
 void PodLoop::set_wake(PodEntry& entry, std::optional<Time> at) {
@@ -193,6 +206,7 @@ void PodLoop::drop(const PodUid& uid, Time now) {
   const auto found = entries_.find(uid);
   PodEntry& entry = found->second;
   entry.probes.request_stop();
+  if (entry.trace) entry.trace->dropped(*entry.desired, node_ == nullptr ? std::string() : node_->node_name, now);
   set_wake(entry, std::nullopt);
   if (out_.watcher != nullptr && out_.watcher->wants_changes()) {
     auto record = make_record(entry, node_.get());
