@@ -25,7 +25,7 @@ constexpr const char* kExitCodes = R"(Exit codes:
   5    the daemon tried and failed; trying again may help
   130  interrupted
 
-Environment: PINTLE_SOCKET (as --socket), NO_COLOR)";
+Environment: PINTLE_SOCKET (as --socket), NO_COLOR, TRACEPARENT (run: the trace to go on with)";
 
 // The parser with all it writes to, and the command that was chosen. Neither copied nor moved: options hold references.
 class Cli {
@@ -86,6 +86,7 @@ class Cli {
     sub->add_flag("--no-wait", run_.no_wait, "Only apply");
     sub->add_flag("--dry-run", run_.dry_run, "Only check: nothing is changed");
     sub->add_option("--timeout", run_.timeout, "How long to wait (default 2m)")->type_name("SPAN");
+    sub->add_flag("-v,--verbose", run_.verbose, "Name the trace that the pods' start belongs to");
   }
   void add_get() {
     auto* sub = command(app_, "get", "Show pods, nodes, events, configmaps and other objects",

@@ -17,6 +17,7 @@
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include "base/trace_context.h"
 #include "base/unique_fd.h"
 #include "pintle/v1/control.grpc.pb.h"
 
@@ -94,6 +95,7 @@ struct Client::Impl {
   template <typename Request, typename Reply>
   Result<Reply> call(grpc::Status (v1::Control::Stub::*method)(grpc::ClientContext*, const Request&, Reply*), const Request& request) {
     grpc::ClientContext context;
+    if (const auto* trace = current_trace()) context.AddMetadata(std::string(kTraceparent), format_traceparent(*trace));
     const std::stop_callback cancel(interrupted, [&] { context.TryCancel(); });
     Reply reply;
     const auto status = ((*stub).*method)(&context, request, &reply);

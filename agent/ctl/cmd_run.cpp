@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/trace_context.h"
 #include "ctl/commands.h"
 #include "ctl/human.h"
 #include "ctl/pod_text.h"
@@ -162,6 +163,14 @@ class Run {
   bool timed_out_ = false;
 };
 
+// The caller's own trace goes on (TRACEPARENT, as other tools have it); else one begins here, which whoever waits for it wants to see.
+TraceContext trace_of_run(Session& session) {
+  const auto& env = session.io().env;
+  if (const auto given = env ? env("TRACEPARENT") : std::nullopt)
+    if (const auto parent = parse_traceparent(*given)) return *parent;
+  return new_trace(true);
+}
+
 }  // namespace
 
 int run_pods(Session& session, const RunArgs& args) {
@@ -177,6 +186,9 @@ int run_pods(Session& session, const RunArgs& args) {
   }
   const auto client = session.client();
   if (!client) return session.fail(client.error());
+  const auto trace = trace_of_run(session);
+  const TraceScope scope(trace);
+  if (args.verbose) session.note(fmt::format("trace {}", to_hex(trace.trace)));
   const Time begun = session.now();
   Run run(session, wait, begun);
   bool refused = false;

@@ -19,7 +19,7 @@ struct RunArgs {
   std::vector<std::string> files;
   std::string wait = "ready";  // running | ready | exit
   bool no_wait = false;
-  bool dry_run = false;
+  bool dry_run = false, verbose = false;
   std::string timeout = "2m";
 };
 [[nodiscard]] int run_pods(Session& session, const RunArgs& args);

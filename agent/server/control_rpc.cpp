@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/trace_context.h"
 #include "codec/objects.h"
 #include "server/control_convert.h"
 #include "server/control_stream.h"
@@ -18,6 +19,13 @@ constexpr std::string_view kDefaultContainerAnnotation = "kubectl.kubernetes.io/
 
 Error no_such_pod(const std::string& namespace_, const std::string& name) {
   return Error{Code::kNotFound, 0, fmt::format("pod '{}/{}' is not on this node", namespace_, name)};
+}
+
+// The caller's, which goes on in what is asked of the API for it.
+std::optional<TraceContext> trace_of(const grpc::ServerContext& context) {
+  const auto found = context.client_metadata().find(grpc::string_ref(kTraceparent.data(), kTraceparent.size()));
+  if (found == context.client_metadata().end()) return std::nullopt;
+  return parse_traceparent({found->second.data(), found->second.size()});
 }
 
 }  // namespace
@@ -64,7 +72,8 @@ grpc::Status ControlRpc::WatchPods(grpc::ServerContext* context, const v1::Watch
   return grpc::Status::OK;
 }
 
-grpc::Status ControlRpc::Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ApplyReply* reply) {
+grpc::Status ControlRpc::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request, v1::ApplyReply* reply) {
+  const TraceScope scope(trace_of(*context));
   const auto applied = agent_.apply(request->manifest(), request->origin(), request->dry_run(), stop_);
   if (!applied) return to_grpc(applied.error());
   for (const auto& object : applied->objects) {

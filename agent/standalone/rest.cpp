@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/trace_context.h"
+
 #include "standalone/metadata.h"
 #include "standalone/network_rules.h"
 #include "standalone/patch.h"
@@ -66,6 +68,19 @@ ObjectStore::Persistence persistence_of(const ObjectPath& path, const Json& befo
   if (path.type == &resources::kLeases || path.type == &resources::kNodes)
     return without_heartbeats(before) == without_heartbeats(after) ? Persistence::kMemoryOnly : Persistence::kRelaxed;
   return path.subresource == "status" ? Persistence::kRelaxed : Persistence::kSynced;
+}
+
+// Whoever acts on the pod goes on with the trace of the last request that changed it.
+void keep_traceparent(const Json& before, Json& after, const std::string& traceparent) {
+  if (traceparent.empty()) return;
+  const std::string key(kTraceparentAnnotation);
+  const auto annotation = [&](const Json& pod) {
+    const Json* metadata = find(pod, "metadata");
+    const Json* annotations = metadata == nullptr ? nullptr : find(*metadata, "annotations");
+    const Json* value = annotations == nullptr ? nullptr : find(*annotations, key.c_str());
+    return value == nullptr ? Json() : *value;
+  };
+  if (annotation(before) == annotation(after)) mapping(mapping(after, "metadata"), "annotations")[key] = traceparent;
 }
 
 bool has_finalizers(const Json& object) { return !list_at(object, "metadata", "finalizers").empty(); }
@@ -139,6 +154,7 @@ ApiResult<void> Rest::prepare_create(const ObjectPath& path, Json& object, const
     PINTLE_TRY(validate_pod(object, options.strict));
     apply_pod_defaults(object);
     object["metadata"]["generation"] = 1;
+    keep_traceparent(Json::object(), object, options.traceparent);
     start_pod(object, {node_name_, clock_.now()});
   }
   return {};
@@ -200,6 +216,7 @@ ApiResult<VersionPtr> Rest::store_update(const ObjectPath& path, const VersionPt
   PINTLE_TRY(prepare_update(path, before, after, options));
   if (options.dry_run) return unsaved(base, after);
   if (after == before) return base;  // nothing to tell anyone
+  if (is_pod(*path.type) && path.subresource.empty()) keep_traceparent(before, after, options.traceparent);
   // The last finalizer of an object that was waiting for it has gone.
   const bool was_waiting = !text_at(after, "metadata", "deletionTimestamp").empty() && has_finalizers(before) && !has_finalizers(after);
   if (was_waiting && integer_at(after, "metadata", "deletionGracePeriodSeconds").value_or(0) == 0)

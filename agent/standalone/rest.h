@@ -17,6 +17,8 @@ namespace pintle::standalone {
 struct WriteOptions {
   bool dry_run = false;
   bool strict = false;  // fieldValidation=Strict
+  // Of the request (W3C trace context), valid or empty: kept on a pod that it makes or changes, unless the body names another.
+  std::string traceparent;
 };
 
 struct DeleteOptions {

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/trace_context.h"
 #include "standalone/discovery.h"
 #include "standalone/pod_log.h"
 #include "standalone/tls_stream.h"
@@ -41,6 +42,13 @@ std::string list_text(const ResourceType& type, const ListPage& page) {
   }
   text += "]}";
   return text;
+}
+
+WriteOptions write_options(const httplib::Request& request) {
+  auto options = parse_write_options(request.params);
+  if (auto traceparent = request.get_header_value(std::string(kTraceparent).c_str()); parse_traceparent(traceparent))
+    options.traceparent = std::move(traceparent);
+  return options;
 }
 
 }  // namespace
@@ -162,7 +170,7 @@ ApiResult<void> Routes::create(Exchange& exchange, const ObjectPath& path) {
     return refuse(404, "NotFound", fmt::format("'{}' of {} is not offered by this endpoint", path.subresource, path.type->plural));
   if (path.type->namespaced && path.namespace_.empty())
     return refuse(405, "MethodNotAllowed", "an object of this kind is created in a namespace");
-  PINTLE_ASSIGN_OR_RETURN(const auto made, rest_.create(path, std::move(body), parse_write_options(exchange.request.params)));
+  PINTLE_ASSIGN_OR_RETURN(const auto made, rest_.create(path, std::move(body), write_options(exchange.request)));
   send_object(exchange, path, made, 201);
   return {};
 }
@@ -172,7 +180,7 @@ ApiResult<void> Routes::change(Exchange& exchange, const ObjectPath& path) {
   if (!path.subresource.empty() && !(path.subresource == "status" && path.type->has_status))
     return refuse(404, "NotFound", fmt::format("'{}' of {} is not offered by this endpoint", path.subresource, path.type->plural));
   const std::string content_type = exchange.request.get_header_value("Content-Type");
-  const auto options = parse_write_options(exchange.request.params);
+  const auto options = write_options(exchange.request);
   if (exchange.request.method == "PATCH") {
     const bool server_side = content_type.find("apply-patch") != std::string::npos;  // may be YAML: refused by its type
     Json patch = Json::object();

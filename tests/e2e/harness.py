@@ -174,7 +174,7 @@ def start_guard(build, folder, keep):
 
 
 class Node:
-    def __init__(self, build, real_api=False, keep=False):
+    def __init__(self, build, real_api=False, keep=False, pintle=None):
         if os.geteuid() != 0:
             raise NotHere("needs root")
         for tool in ("containerd", "ctr", "kubectl", "ip", "unshare"):
@@ -183,6 +183,7 @@ class Node:
         if real_api and not os.environ.get("KUBEBUILDER_ASSETS"):
             raise NotHere("KUBEBUILDER_ASSETS is not set")
         self.build, self.real_api, self.keep = build, real_api, keep
+        self.pintle = pintle or {}  # more of the section of that name
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="pintle-e2e-", dir="/run" if os.path.isdir("/run") else None))
         self.cgroup_root = f"/{self.dir.name}"
         self.manifests = self.dir / "manifests"
@@ -219,6 +220,7 @@ class Node:
             config["pintle"]["kubeconfig"] = str(self.kubeconfig)
         else:
             config["pintle"]["listen"] = "127.0.0.1:0"
+        config["pintle"].update(self.pintle)
         (self.dir / "pintled.yaml").write_text(json.dumps(config))  # JSON is YAML
         self.start_daemon()
 
@@ -244,8 +246,8 @@ class Node:
         self.daemon.send_signal(sig)
         self.daemon.wait(timeout=20)
 
-    def ctl(self, *args, check=True, stdin=None):
-        environment = {**os.environ, "PINTLE_SOCKET": str(self.socket)}
+    def ctl(self, *args, check=True, stdin=None, env=None):
+        environment = {**os.environ, "PINTLE_SOCKET": str(self.socket), **(env or {})}
         done = subprocess.run([str(self.build / "pintlectl"), *map(str, args)], capture_output=True, text=True, env=environment, input=stdin, timeout=180)
         if check and done.returncode != 0:
             raise AssertionError(f"pintlectl {' '.join(map(str, args))} ended with {done.returncode}:\n{done.stdout}{done.stderr}\n{self.log_tail()}")

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Pintle Authors
 """The spine against the embedded API endpoint, and what only standalone mode has."""
+import base64
 import json
 import os
 import re
+import signal
+import ssl
 import subprocess
 import sys
+import threading
 import unittest
 import urllib.request
 
@@ -152,6 +156,161 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
         settles("served")
         drops = sum(int(hook.get("drops", 0)) for hook in self.node.ebpf("server")["pods"][0]["hooks"])
         self.assertGreater(drops, 0)
+
+
+class Collector:
+    """pintle_collector: what it received, as it prints it."""
+
+    def __init__(self, build):
+        self.process = subprocess.Popen([str(build / "pintle_collector")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ports = json.loads(self.process.stdout.readline())
+        self.items = []
+        self.reader = threading.Thread(target=lambda: self.items.extend(json.loads(line) for line in self.process.stdout), daemon=True)
+        self.reader.start()
+
+    def spans(self, pod, name):
+        return [item for item in list(self.items) if item["signal"] == "traces" and item["name"] == name and item["attributes"]["k8s.pod.name"] == pod]
+
+    def close(self):
+        if self.process.stdin.closed:
+            return
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+        self.reader.join()
+        self.process.stdout.close()
+
+
+class EmbeddedTelemetry(unittest.TestCase):
+    """OTLP from a running node to a collector, over HTTP and over gRPC."""
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("needs root")
+        cls.addClassCleanup(lambda: [collector.close() for collector in cls.collectors.values()])
+        cls.collectors = {protocol: Collector(OPTIONS.build) for protocol in ("http/protobuf", "grpc")}
+        try:
+            cls.node = Node(OPTIONS.build, keep=OPTIONS.keep, pintle={"otlp": cls.section("http/protobuf")})
+        except NotHere as missing:
+            raise unittest.SkipTest(str(missing))
+        cls.addClassCleanup(cls.node.close)
+
+    @classmethod
+    def section(cls, protocol):
+        port = cls.collectors[protocol].ports["grpc" if protocol == "grpc" else "http"]
+        return {"endpoint": f"http://127.0.0.1:{port}", "protocol": protocol, "interval": "1s", "timeout": "1s",
+                "resourceAttributes": {"deployment.environment.name": "e2e"}}
+
+    def speak(self, protocol):
+        """Restarts the daemon with another protocol."""
+        path = self.node.dir / "pintled.yaml"
+        config = json.loads(path.read_text())
+        if config["pintle"]["otlp"]["protocol"] != protocol:
+            config["pintle"]["otlp"] = self.section(protocol)
+            path.write_text(json.dumps(config))
+            self.node.kill_daemon(signal.SIGTERM)
+            self.node.start_daemon()
+        return self.collectors[protocol]
+
+    def post(self, pod, traceparent):
+        """As an API client with a trace of its own does it."""
+        view = json.loads(self.node.kubectl("config", "view", "--raw", "-o", "json"))
+        cluster, user = view["clusters"][0]["cluster"], view["users"][0]["user"]
+        trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+        request = urllib.request.Request(cluster["server"] + "/api/v1/namespaces/default/pods", json.dumps(pod).encode(), method="POST", headers={
+            "Content-Type": "application/json", "Authorization": f"Bearer {user['token']}", "traceparent": traceparent})
+        with urllib.request.urlopen(request, context=trust, timeout=20) as answer:
+            return json.loads(answer.read())
+
+    def check_start(self, collector, pod, trace, parent):
+        root = wait_until(lambda: collector.spans(pod, "pod.start"), 20, f"pod.start of {pod}")[0]
+        self.assertEqual((root["traceId"], root["parentSpanId"], root["status"]), (trace, parent, 0))
+        for name in ("pod.admit", "cgroup.ensure", "ebpf.attach", "volumes.mount", "image.pull", "sandbox.run", "container", "pod.ready"):
+            span = wait_until(lambda: collector.spans(pod, name), 10, f"{name} of {pod}")[0]
+            self.assertEqual((span["traceId"], span["parentSpanId"]), (trace, root["spanId"]), name)
+            self.assertLessEqual(span["start"], span["end"])
+        attach = collector.spans(pod, "ebpf.attach")[0]
+        self.assertEqual(attach["attributes"]["pintle.ebpf.hooks"], ["ingress", "egress", "connect4", "connect6"])
+        self.assertEqual(attach["attributes"]["pintle.ebpf.links"], 4)
+        hooks = self.node.ebpf(pod)["pods"][0]
+        self.assertEqual(attach["attributes"]["pintle.cgroup.id"], int(hooks["cgroupId"]))
+        self.assertLessEqual(attach["end"], collector.spans(pod, "sandbox.run")[0]["start"])
+        resource = attach["resource"]
+        self.assertEqual((resource["service.name"], resource["k8s.node.name"], resource["deployment.environment.name"]), ("pintled", NODE, "e2e"))
+        container = collector.spans(pod, "container")[0]["attributes"]
+        self.assertEqual(container["k8s.container.name"], "c0")
+        self.assertIn(container["container.id"], self.node.containers())
+
+    def test_a_request_s_trace_goes_on_to_the_attach(self):
+        for number, protocol in enumerate(("http/protobuf", "grpc")):
+            with self.subTest(protocol):
+                collector = self.speak(protocol)
+                trace, parent = f"4bf92f3577b34da6a3ce929d0e0e473{number}", "00f067aa0ba902b7"
+                name = f"traced{number}"
+                made = self.post(busybox_pod(name, SLEEP), f"00-{trace}-{parent}-01")
+                self.assertEqual(made["metadata"]["annotations"]["pintle.dev/traceparent"], f"00-{trace}-{parent}-01")
+                self.node.wait_ready(name)
+                self.check_start(collector, name, trace, parent)
+                self.node.delete(name)
+                self.node.wait_gone(name)
+                stop = wait_until(lambda: collector.spans(name, "pod.stop"), 20, "pod.stop")[0]
+                self.assertEqual([link["traceId"] for link in stop["links"]], [trace])
+                self.assertTrue(any(span["parentSpanId"] == stop["spanId"] for span in collector.spans(name, "ebpf.detach")))
+
+    def test_run_s_trace_goes_from_the_command_line_to_the_attach(self):
+        collector = self.speak("http/protobuf")
+        done = self.node.ctl("run", "-v", "-f", "-", stdin=json.dumps(busybox_pod("ran", SLEEP)), check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        trace = re.search(r"trace ([0-9a-f]{32})", done.stderr).group(1)
+        attach = wait_until(lambda: collector.spans("ran", "ebpf.attach"), 20, "ebpf.attach")[0]
+        self.assertEqual(attach["traceId"], trace)
+        again = self.node.ctl("run", "-f", "-", "--no-wait", stdin=json.dumps(busybox_pod("ran", SLEEP)))
+        self.assertIn("Pod/ran unchanged", again)
+        other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        self.node.ctl("run", "-f", "-", stdin=json.dumps(busybox_pod("ran2", SLEEP)), env={"TRACEPARENT": other})
+        root = wait_until(lambda: collector.spans("ran2", "pod.start"), 20, "pod.start")[0]
+        self.assertEqual((root["traceId"], root["parentSpanId"]), (other[3:35], other[36:52]))
+
+    def test_figures_lines_and_events_are_exported(self):
+        for number, protocol in enumerate(("http/protobuf", "grpc")):
+            with self.subTest(protocol):
+                collector = self.speak(protocol)
+                name = f"busy{number}"
+                self.node.apply(busybox_pod(name, "while true; do wget -q -T 1 -O - http://127.0.0.1:9/ ; sleep 0.2; done"))
+                self.node.wait_ready(name)
+                of_pod = lambda item: item["attributes"].get("k8s.pod.name") == name
+                points = lambda metric: [p for p in list(collector.items) if p["signal"] == "metrics" and p["name"] == metric and of_pod(p)]
+                calls = lambda: [p for p in points("pintle.pod.socket.calls") if p["attributes"]["call"] == "connect" and p["value"] > 0]
+                point = wait_until(calls, 20, "connects as a metric")[-1]
+                self.assertEqual((point["type"], point["temporality"], point["monotonic"], point["unit"]), ("sum", 2, True, "{call}"))
+                self.assertLess(point["start"], point["time"])
+                page = urllib.request.urlopen("http://127.0.0.1:9810/metrics", timeout=10).read().decode()
+                on_page = {line.split("{")[0].split(" ")[0].removesuffix("_total") for line in page.splitlines() if line and line[0] != "#"}
+                exported = lambda: {p["name"] for p in list(collector.items) if p["signal"] == "metrics"}
+                self.assertGreater(len(exported()), 40)
+                for metric in exported():  # nothing is told that the page does not have
+                    self.assertTrue(any(known.startswith(metric.replace(".", "_")) for known in on_page), metric)
+                records = lambda kind: [r for r in list(collector.items) if r["signal"] == "logs" and r["eventName"] == kind and of_pod(r)]
+                event = wait_until(lambda: records("pintle.ebpf.connect"), 20, "events as log records")[0]
+                self.assertEqual((event["attributes"]["network.peer.address"], event["attributes"]["network.peer.port"]), ("127.0.0.1", 9))
+                self.assertTrue(any(r["signal"] == "logs" and r["attributes"].get("pintle.component") == "main" for r in list(collector.items)))
+                times = [r["time"] for r in records("pintle.ebpf.connect") if "pintle.event.late" not in r["attributes"]]
+                self.assertEqual(times, sorted(times))
+
+    def test_z_a_dead_collector_delays_no_pod_and_is_counted(self):
+        """Last: it ends one collector."""
+        self.speak("http/protobuf")
+        self.collectors["http/protobuf"].close()
+        self.node.apply(busybox_pod("undisturbed", SLEEP))
+        self.node.wait_ready("undisturbed")
+
+        def failures():
+            page = urllib.request.urlopen("http://127.0.0.1:9810/metrics", timeout=10).read().decode()
+            return float(re.search(r'pintle_otlp_failures_total\{signal="traces"\} (\S+)', page).group(1))
+        wait_until(lambda: failures() > 0, 20, "failed exports counted")
+        told = self.node.ctl("status", "-o", "json", check=False).stdout
+        self.assertIn("can't be exported", told)
+        self.node.kill_daemon(signal.SIGTERM)  # within 20 s: the last flush is bounded
 
 
 if __name__ == "__main__":

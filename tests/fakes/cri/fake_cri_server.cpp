@@ -76,7 +76,7 @@ class FakeCriServer::Impl {
   std::condition_variable changed_;
   // Guarded by mu_.
   FakeContainerRuntime state_;
-  std::vector<std::string> calls_;
+  std::vector<std::string> calls_, traces_;
   std::map<std::string, int> counts_;
   std::map<std::pair<std::string, int>, Fault> faults_;
   std::set<std::pair<std::string, int>> lost_;
@@ -118,6 +118,8 @@ grpc::Status FakeCriServer::Impl::handle(const std::string& method, ServerContex
                                          const std::function<grpc::Status(FakeContainerRuntime&)>& work) {
   std::unique_lock lock(mu_);
   calls_.push_back(method);
+  if (const auto trace = context->client_metadata().find("traceparent"); trace != context->client_metadata().end())
+    traces_.push_back(method + " " + std::string(trace->second.data(), trace->second.size()));
   const int number = ++counts_[method];
   if (unimplemented_.contains(method)) return {StatusCode::UNIMPLEMENTED, fmt::format("unknown method {}", method)};
   wait_while_blocked(lock, method, Where::kBefore, context);
@@ -455,6 +457,10 @@ void FakeCriServer::end_streams() {
 std::vector<std::string> FakeCriServer::calls() {
   const std::lock_guard lock(impl_->mu_);
   return impl_->calls_;
+}
+std::vector<std::string> FakeCriServer::traces() {
+  const std::lock_guard lock(impl_->mu_);
+  return impl_->traces_;
 }
 
 }  // namespace pintle::fakes

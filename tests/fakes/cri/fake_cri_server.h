@@ -54,6 +54,8 @@ class FakeCriServer {
   void start();
 
   [[nodiscard]] std::vector<std::string> calls();
+  // "Version 00-…-01": the trace context of each call that had one.
+  [[nodiscard]] std::vector<std::string> traces();
 
  private:
   class Impl;

@@ -10,6 +10,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "base/trace_context.h"
 #include "fakes/cri/fake_cri_server.h"
 
 using namespace pintle;
@@ -344,4 +345,17 @@ TEST_CASE("a pull has no deadline and ends by its stop token") {
   }
   CHECK(error_of(result).code == Code::kCancelled);
   CHECK(error_of(result).context.starts_with("PullImage 'a:1': "));
+}
+
+TEST_CASE("calls carry the trace that their thread works in, and no other calls do") {
+  FakeCriServer server;
+  const auto runtime = connect(server);
+  REQUIRE(runtime->version());
+  const auto trace = new_trace(true);
+  {
+    const TraceScope scope(trace);
+    REQUIRE(runtime->status());
+  }
+  REQUIRE(runtime->version());
+  CHECK(server.traces() == std::vector<std::string>{"Status " + format_traceparent(trace)});
 }

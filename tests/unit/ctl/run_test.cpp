@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "base/trace_context.h"
 #include "unit/ctl/ctl_fixture.h"
 
 using namespace pintle;
@@ -134,4 +135,27 @@ TEST_CASE("run: progress moves only on a terminal") {
   const auto ran = f.ctl({"run", "-f", f.write("web.yaml", "x")});
   CHECK(ran.code == 0);
   CHECK(ran.err.ends_with("\r\033[K"));
+}
+
+TEST_CASE("run is a trace: a new one each time, or the caller's own") {
+  CtlFixture f;
+  std::vector<std::string> seen;
+  f.agent.on_apply([&](const std::string&, bool) -> Result<ports::ApplyReply> {
+    seen.push_back(current_trace() == nullptr ? "" : format_traceparent(*current_trace()));
+    return ports::ApplyReply{{{"Pod", "default", "web", "created"}}, {}};
+  });
+  const auto file = f.write("web.yaml", "kind: Pod");
+  const auto first = f.ctl({"run", "-v", "--no-wait", "-f", file});
+  CHECK(f.ctl({"run", "--no-wait", "-f", file}).err.empty());
+  f.environment["TRACEPARENT"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+  CHECK(f.ctl({"run", "-v", "--no-wait", "-f", file}).err == "note: trace 4bf92f3577b34da6a3ce929d0e0e4736\n");
+  f.environment["TRACEPARENT"] = "nonsense";
+  (void)f.ctl({"run", "--no-wait", "-f", file});
+  REQUIRE(seen.size() == 4);
+  REQUIRE(parse_traceparent(seen[0]));
+  CHECK(parse_traceparent(seen[0])->sampled);
+  CHECK(first.err == "note: trace " + to_hex(parse_traceparent(seen[0])->trace) + "\n");
+  CHECK(seen[1] != seen[0]);
+  CHECK(seen[2] == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00");
+  CHECK(parse_traceparent(seen[3]));
 }

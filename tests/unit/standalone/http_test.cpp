@@ -164,6 +164,21 @@ TEST_CASE("objects are made, read, listed, changed and deleted") {
   CHECK(client.get("/api/v1/namespaces/default/configmaps/a").status == 404);
 }
 
+TEST_CASE("a request's traceparent comes to its pod, one that is none does not") {
+  const EndpointFixture f;
+  Client client(f);
+  const char* const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const auto post = [&](const char* name, const char* traceparent) {
+    Json pod = Json::parse(kPod);
+    pod["metadata"]["name"] = name;
+    const auto made = client.raw().Post(kPods, {{"traceparent", traceparent}}, dump(pod), "application/json");
+    REQUIRE(made);
+    return text_at(Json::parse(made->body), "metadata", "annotations", "pintle.dev/traceparent");
+  };
+  CHECK(post("traced", good) == good);
+  CHECK(post("untraced", "00-0-0-01").empty());
+}
+
 TEST_CASE("what isn't served is 404, 405 or 415 and says so") {
   const EndpointFixture f;
   Client client(f);

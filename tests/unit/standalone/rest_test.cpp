@@ -130,6 +130,40 @@ TEST_CASE("a change that changes nothing is no change") {
   CHECK(after_labels <= before + 1);
 }
 
+TEST_CASE("the trace of a request stays on the pod that it makes or changes, and on nothing else") {
+  Fixture f;
+  const std::string one = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                    two = "00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01";
+  const auto kept = [&](const char* name = "web") { return text_at(f.pod(name), "metadata", "annotations", "pintle.dev/traceparent"); };
+  const char* const web = R"({"metadata":{"name":"web"},"spec":{"containers":[{"name":"c","image":"busybox"}]}})";
+  REQUIRE(f.rest.create(Fixture::pods(), Json::parse(web), {.traceparent = one}));
+  CHECK(kept() == one);
+
+  const auto patch = [&](const ObjectPath& path, const char* text) {
+    const auto done = f.rest.patch(path, "application/strategic-merge-patch+json", Json::parse(text), {.traceparent = two});
+    REQUIRE(done);
+  };
+  const auto version = f.pod()["metadata"]["resourceVersion"];
+  patch(Fixture::pods("web"), web);
+  CHECK(f.pod()["metadata"]["resourceVersion"] == version);  // what changes nothing is no change
+  CHECK(kept() == one);
+  patch(Fixture::pods("web", "status"), R"({"status":{"phase":"Running"}})");
+  CHECK(kept() == one);
+  patch(Fixture::pods("web"), R"({"metadata":{"labels":{"a":"b"}}})");
+  CHECK(kept() == two);
+  patch(Fixture::pods("web"), R"({"metadata":{"annotations":{"pintle.dev/traceparent":"mine"}}})");
+  CHECK(kept() == "mine");  // who writes it means it
+
+  REQUIRE(f.rest.create(Fixture::pods(), Json::parse(R"({"metadata":{"name":"own","annotations":{"pintle.dev/traceparent":"mine"}},
+    "spec":{"containers":[{"name":"c","image":"busybox"}]}})"),
+                        {.traceparent = one}));
+  CHECK(kept("own") == "mine");
+  const ObjectPath maps{&resources::kConfigMaps, "default", "", ""};
+  const auto map = f.rest.create(maps, Json::parse(R"({"metadata":{"name":"m"}})"), {.traceparent = one});
+  REQUIRE(map);
+  CHECK((*map)->json.find("traceparent") == std::string::npos);
+}
+
 TEST_CASE("an update of an old version is a conflict") {
   Fixture f;
   const Json old = f.create_pod();
