@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 
 #include "app/api_side.h"
+#include "app/companion.h"
 #include "app/event_ring.h"
+#include "app/kubelet_pods.h"
 #include "app/node_facts.h"
 #include "app/otlp_side.h"
 #include "app/pod_feed.h"
@@ -104,12 +106,14 @@ class Agent::Parts {
     PINTLE_TRY(make_private_folder(config.pintle.run_dir));
     log_reader = std::make_unique<server::CriLogReader>(config.pod_logs_dir);
     PINTLE_TRY(build_api());
+    if (beside_kubelet()) return build_beside_kubelet();
     PINTLE_TRY(build_node());
     build_core();
     return build_otlp();
   }
 
   [[nodiscard]] Status start() {
+    if (companion) return start_beside_kubelet();
     loop->start({.actions = *actions,
                  .probes = *probe_runner,
                  .statuses = *mirrors,
@@ -124,15 +128,36 @@ class Agent::Parts {
       if (event.kind == model::ProgramEventKind::kExit) observer->process_exited(event.pid);
       view->ebpf_events().tell(event);
     });
+    PINTLE_TRY(start_sources([this](sources::PodChanges changes) { feed->take(std::move(changes)); }));
+    if (node_agent) node_agent->start();
+    if (lease_keeper) lease_keeper->start();
+    return start_telling();
+  }
+
+  [[nodiscard]] Status start_beside_kubelet() {
+    loop->start(companion->outputs(events));
+    attacher->on_event([this](const model::ProgramEvent& event) { view->ebpf_events().tell(event); });
+    PINTLE_TRY(companion->start(config));
+    PINTLE_TRY(start_sources([this, ready = false](sources::PodChanges changes) mutable {
+      const bool first = changes.all_sources_ready && !std::exchange(ready, ready || changes.all_sources_ready);
+      companion->note(changes);
+      feed->take(std::move(changes));
+      if (first) companion->release_leftovers();
+    }));
+    return start_telling();
+  }
+
+  [[nodiscard]] Status start_sources(sources::Merge::Consumer consumer) {
     std::set<std::string> expected;
     for (const auto& source : sources) expected.insert(source->name());
-    merge = std::make_unique<sources::Merge>(clock, std::move(expected),
-                                             [this](sources::PodChanges changes) { feed->take(std::move(changes)); });
+    merge = std::make_unique<sources::Merge>(clock, std::move(expected), std::move(consumer));
     PINTLE_TRY(policies->start());
     for (const auto& source : sources) PINTLE_TRY(source->start(*merge));
     audit->start();
-    if (node_agent) node_agent->start();
-    if (lease_keeper) lease_keeper->start();
+    return {};
+  }
+
+  [[nodiscard]] Status start_telling() {
     PINTLE_TRY(start_telemetry());
     PINTLE_ASSIGN_OR_RETURN(control, server::ControlService::start(*view, *log_reader, {.socket_path = config.pintle.control_socket}));
     counted_control = control.get();
@@ -147,6 +172,7 @@ class Agent::Parts {
     if (otlp) otlp->stop();  // spans that end later are dropped
     event_log.reset();
     for (const auto& source : sources) source->stop();
+    if (companion) companion->stop();
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
     if (policies) policies->stop();
     if (audit) audit->stop();
@@ -219,7 +245,8 @@ class Agent::Parts {
     } else {
       kubeconfig_path = config.pintle.kubeconfig;
     }
-    PINTLE_ASSIGN_OR_RETURN(kubeconfig, kube::Kubeconfig::load(kubeconfig_path));
+    const bool in_pod = beside_kubelet() && kubeconfig_path.empty();
+    PINTLE_ASSIGN_OR_RETURN(kubeconfig, in_pod ? kube::Kubeconfig::in_cluster() : kube::Kubeconfig::load(kubeconfig_path));
     PINTLE_ASSIGN_OR_RETURN(api, ApiSide::create(kubeconfig, config, clock));
     events.forward_to(&api->events());
     return {};
@@ -263,6 +290,24 @@ class Agent::Parts {
     return {};
   }
 
+  [[nodiscard]] bool beside_kubelet() const { return config.pintle.mode == config::Mode::kCompanion; }
+
+  // Of the parts that the other modes build, those that neither run containers nor write to the API, and what finds pods instead.
+  [[nodiscard]] Status build_beside_kubelet() {
+    attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
+    if (attacher->unsupported()) return std::unexpected(*attacher->unsupported());  // there is nothing else for it to do
+    build_shared();
+    PINTLE_ASSIGN_OR_RETURN(
+        companion,
+        Companion::create(config,
+                          {.clock = clock, .loop = *loop, .policies = policies->engine(), .attacher = *attacher, .workers = *workers}));
+    PINTLE_LOG(kInfo, "cgroup", "the node's cgroup2 tree is '{}'", companion->tree());
+    build_view("v2 at " + companion->tree());
+    sources.push_back(std::make_unique<KubeletPods>(
+        std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name})));
+    return {};
+  }
+
   // nullopt: being registered. Empty: registered by somebody else, if at all.
   [[nodiscard]] std::optional<std::string> node_uid() {
     if (!node_agent) return std::string();
@@ -270,7 +315,8 @@ class Agent::Parts {
     return known ? std::optional(known->metadata.uid) : std::nullopt;
   }
 
-  void build_core() {
+  // What every mode has.
+  void build_shared() {
     loop = std::make_unique<reconcile::LoopThread>(clock);
     policies = std::make_unique<PolicySide>(
         api->kubeconfig(), config, clock,
@@ -283,6 +329,10 @@ class Agent::Parts {
         std::make_unique<bpf::PinInventory>(bpf::PinInventory::Sources{.layout = attacher->layout(), .held = {}, .ring_counts = {}}, clock);
     workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{
         .name = "worker", .on_quiet = [] { (void)::malloc_trim(0); }});  // pages inside the heap that a burst left free
+  }
+
+  void build_core() {
+    build_shared();
     executor = std::make_unique<reconcile::PodExecutor>(
         reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &policies->engine()}, clock,
         reads,
@@ -307,29 +357,33 @@ class Agent::Parts {
     mirrors = std::make_unique<reconcile::MirrorKeeper>(
         api->pods(), clock, *status_writer,
         reconcile::MirrorKeeperOptions{.node_uid = [this] { return node_uid(); }, .confirmed = confirmed});
-    view = std::make_unique<View>(View::Inputs{.config = config,
-                                               .clock = clock,
-                                               .loop = *loop,
-                                               .events = events,
-                                               .attacher = *attacher,
-                                               .runtime = *runtime,
-                                               .control_api = api->control(),
-                                               .node = [this] { return node_agent ? node_agent->snapshot() : std::nullopt; },
-                                               .kubeconfig = kubeconfig_path,
-                                               .cgroup_layout = cgroups->layout().describe(),
-                                               .policies = &policies->engine(),
-                                               .inventory = inventory.get()});
-    audit = std::make_unique<reconcile::ProgramAudit>(
-        *attacher,
-        reconcile::ProgramAuditOptions{.reports = [this] { return view->program_reports(); },
-                                       .died = [this](const PodUid& uid, const std::string& what) { programs_died(uid, what); }});
-    feed = std::make_unique<PodFeed>(*loop, *executor, *view, events, policies->engine(), clock);
+    build_view(cgroups->layout().describe());
     observer = std::make_unique<observe::RuntimeObserver>(*runtime, observer_outputs());
     if (!config.static_pod_path.empty())
       sources.push_back(std::make_unique<sources::FileSource>(
           clock, sources::FileSourceOptions{.path = config.static_pod_path, .node_name = config.pintle.node_name}));
     sources.push_back(
         std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name}));
+  }
+
+  void build_view(const std::string& cgroup_layout) {
+    view = std::make_unique<View>(View::Inputs{.config = config,
+                                               .clock = clock,
+                                               .loop = *loop,
+                                               .events = events,
+                                               .attacher = *attacher,
+                                               .runtime = runtime.get(),
+                                               .control_api = api->control(),
+                                               .node = [this] { return node_agent ? node_agent->snapshot() : std::nullopt; },
+                                               .kubeconfig = kubeconfig_path,
+                                               .cgroup_layout = cgroup_layout,
+                                               .policies = &policies->engine(),
+                                               .inventory = inventory.get()});
+    audit = std::make_unique<reconcile::ProgramAudit>(
+        *attacher,
+        reconcile::ProgramAuditOptions{.reports = [this] { return view->program_reports(); },
+                                       .died = [this](const PodUid& uid, const std::string& what) { programs_died(uid, what); }});
+    feed = std::make_unique<PodFeed>(*loop, executor.get(), *view, events, policies->engine(), clock);
   }
 
   // Off: no thread, no queue, nobody listens. On: the core can record spans from now on; the thread begins in start_telemetry().
@@ -496,6 +550,7 @@ class Agent::Parts {
 
   std::unique_ptr<PolicySide> policies;
   std::unique_ptr<reconcile::WorkerPool> workers;
+  std::unique_ptr<Companion> companion;  // beside a kubelet
   std::unique_ptr<reconcile::PodExecutor> executor;
   std::unique_ptr<reconcile::PooledRunner> actions;
   std::unique_ptr<reconcile::PooledProbes> probe_runner;
@@ -534,6 +589,9 @@ void Agent::stop() { parts_->stop(); }
 bool Agent::alive() { return parts_->loop->answers_within(std::chrono::seconds(5)); }
 
 std::string Agent::summary() const {
+  if (parts_->companion)
+    return fmt::format("companion mode, node '{}', API {}, pods found in {}", parts_->config.pintle.node_name,
+                       parts_->api->kubeconfig().url(), parts_->companion->tree());
   return fmt::format("{} mode, node '{}', API {}, runtime {}", config::to_string(parts_->config.pintle.mode),
                      parts_->config.pintle.node_name, parts_->api->kubeconfig().url(), parts_->config.container_runtime_endpoint);
 }
@@ -554,6 +612,7 @@ Status clean_up(const config::AgentConfig& config) {
       for (const auto& uid : *pinned) note(attacher->detach(uid));
   }
   note(bpf::remove_pins(attacher_options(config)));
+  if (config.pintle.mode == config::Mode::kCompanion) return outcome;  // the cgroups, and what runs in them, are the kubelet's
   auto layout = cgroup::probe_layout();
   if (!layout) return outcome ? Status(std::unexpected(std::move(layout).error())) : outcome;
   cgroup::CgroupFsTree cgroups(*std::move(layout), config.cgroup_root);

@@ -15,7 +15,7 @@ namespace {
 // Settings that a command line may give on top of the file.
 struct Overrides {
   std::optional<std::string> mode, node_name, node_ip, kubeconfig, root_dir, run_dir, control_socket, listen, runtime, manifests,
-      cgroup_root, bpffs, ebpf_policy, log_level;
+      cgroup_root, cgroup_mount, bpffs, ebpf_policy, log_level;
 };
 
 // Each override is one line of YAML, so that the file's own checks hold for it too.
@@ -38,6 +38,7 @@ std::string overlay(const Overrides& given) {
   line(own, "  ", "runDir", given.run_dir);
   line(own, "  ", "controlSocket", given.control_socket);
   line(own, "  ", "listen", given.listen);
+  line(own, "  ", "cgroupMount", given.cgroup_mount);
   line(own, "  ", "logLevel", given.log_level);
   std::string ebpf;
   line(ebpf, "    ", "bpffs", given.bpffs);
@@ -61,6 +62,7 @@ void merge(config::AgentConfig& config, const config::AgentConfig& flags, const 
   }
   if (given.control_socket) config.pintle.control_socket = flags.pintle.control_socket;
   if (given.listen) config.pintle.listen = flags.pintle.listen;
+  if (given.cgroup_mount) config.pintle.cgroup_mount = flags.pintle.cgroup_mount;
   if (given.log_level) config.log_level = flags.log_level;
   if (given.bpffs) config.pintle.ebpf.bpffs = flags.pintle.ebpf.bpffs;
   if (given.ebpf_policy) config.pintle.ebpf.policy = flags.pintle.ebpf.policy;
@@ -78,10 +80,10 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
   Overrides given;
   bool version = false;
   cli.add_option("--config", config_path, "KubeletConfiguration or PintleConfiguration file");
-  cli.add_option("--mode", given.mode, "standalone or node");
+  cli.add_option("--mode", given.mode, "standalone, node or companion");
   cli.add_option("--node-name", given.node_name, "name of the node (default: the host's)");
   cli.add_option("--node-ip", given.node_ip, "address of the node (default: that of the default route)");
-  cli.add_option("--kubeconfig", given.kubeconfig, "kubeconfig of the API server, in node mode");
+  cli.add_option("--kubeconfig", given.kubeconfig, "kubeconfig of the API server, in node and companion mode");
   cli.add_option("--root-dir", given.root_dir, "state: volumes, stores, the embedded API's keys");
   cli.add_option("--run-dir", given.run_dir, "the control socket's folder");
   cli.add_option("--control-socket", given.control_socket, "path of the control socket");
@@ -89,12 +91,13 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
   cli.add_option("--container-runtime-endpoint", given.runtime, "unix:// socket of the CRI runtime");
   cli.add_option("--manifests", given.manifests, "folder (or file) of static pods");
   cli.add_option("--cgroup-root", given.cgroup_root, "cgroup below which kubepods is made");
+  cli.add_option("--cgroup-mount", given.cgroup_mount, "companion: where the node's cgroup2 tree is mounted (default: looked for)");
   cli.add_option("--bpffs", given.bpffs, "bpf file system for pins");
   cli.add_option("--ebpf", given.ebpf_policy, "required, best-effort or off");
   cli.add_option("--log-level", given.log_level, "debug, info, warning or error");
   cli.add_flag("--version", version, "print the version and stop");
   cli.fallthrough();  // options may stand after the command too
-  auto* cleanup = cli.add_subcommand("cleanup", "remove the pins and empty cgroups of a Pintle that no longer runs");
+  auto* cleanup = cli.add_subcommand("cleanup", "remove the pins and empty cgroups of a Pintle that no longer runs")->alias("uninstall");
   auto* print = cli.add_subcommand("config", "print the effective configuration");
   CommandLine result;
   try {
@@ -129,6 +132,11 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
         return value == nullptr ? std::nullopt : std::optional<std::string>(value);
       },
       result.config.warnings);
+  // A default that depends on the mode: of a file that gives its own mode and failure policy, the file's stand.
+  if (given.mode && config_path.empty()) {
+    result.config.pintle.ebpf.network_policy_failure = flags.pintle.ebpf.network_policy_failure;
+    result.config.pintle.ebpf.programs.network_policy_failure = flags.pintle.ebpf.programs.network_policy_failure;
+  }
   if (result.config.pintle.mode == config::Mode::kNode && result.config.pintle.kubeconfig.empty())
     return fail(Code::kInvalid, "mode node needs a kubeconfig: set pintle.kubeconfig or --kubeconfig");
   return result;

@@ -18,7 +18,8 @@ void PodFeed::take(sources::PodChanges changes) {
                     .time = clock_.now()});
   }
   for (const auto* list : {&changes.updated, &changes.deleting, &changes.status_only})
-    for (const auto& pod : *list) executor_.pod_changed(pod);
+    for (const auto& pod : *list)
+      if (executor_ != nullptr) executor_->pod_changed(pod);
   const bool ready = changes.all_sources_ready && !ready_;
   ready_ = ready_ || changes.all_sources_ready;
   auto shared = std::make_shared<const sources::PodChanges>(std::move(changes));

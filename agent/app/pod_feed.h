@@ -17,15 +17,15 @@ namespace pintle::app {
 
 class PodFeed {
  public:
-  // REQUIRES: all outlive this.
-  PodFeed(reconcile::LoopThread& loop, reconcile::PodExecutor& executor, View& view, ports::EventSink& events,
+  // REQUIRES: all outlive this. `executor`: null where no containers are driven.
+  PodFeed(reconcile::LoopThread& loop, reconcile::PodExecutor* executor, View& view, ports::EventSink& events,
           policy::PolicyEngine& policies, const Clock& clock)
       : loop_(loop), executor_(executor), view_(view), events_(events), policies_(policies), clock_(clock) {}
   void take(sources::PodChanges changes);
 
  private:
   reconcile::LoopThread& loop_;
-  reconcile::PodExecutor& executor_;
+  reconcile::PodExecutor* const executor_;
   View& view_;
   ports::EventSink& events_;
   policy::PolicyEngine& policies_;

@@ -65,7 +65,10 @@ std::vector<model::AttachReport> View::program_reports() {
 }
 
 void View::add_live_figures(ports::PodRecord& record) {
-  if (!record.programs) return;
+  if (!record.programs) {  // not attached by this run; pinned by an earlier one?
+    if (auto pinned = in_.attacher.inspect(record.pod->uid())) record.programs = *std::move(pinned);
+    if (!record.programs) return;
+  }
   if (auto counters = in_.attacher.counters(record.programs->uid)) record.counters = *counters;
   // What the kernel says now: a link whose cgroup went away is dead, whatever was true when it was made.
   if (auto now = in_.attacher.inspect(record.programs->uid)) {
@@ -84,7 +87,7 @@ ports::AgentStatus View::status() {
   status.mode = config::to_string(in_.config.pintle.mode);
   status.node_name = in_.config.pintle.node_name;
   status.kubeconfig = in_.kubeconfig;
-  status.runtime_endpoint = in_.config.container_runtime_endpoint;
+  if (in_.runtime != nullptr) status.runtime_endpoint = in_.config.container_runtime_endpoint;
   status.started_at = started_at_;
   status.pid = ::getpid();
   if (const auto self = read_file("/proc/self/status")) {
@@ -103,11 +106,13 @@ ports::AgentStatus View::status() {
   status.api_endpoint = in_.control_api.config().url();
   status.warnings = in_.config.warnings;
   const MutexLock lock(mu_);
-  status.components.push_back({"runtime", health_.answers && health_.status.runtime_ready.ok,
-                               health_.answers ? health_.status.runtime_ready.message : health_.error});
-  status.components.push_back({"network", health_.status.network_ready.ok, health_.status.network_ready.message});
-  status.components.push_back(
-      {"api", api_node.has_value() || !in_.config.register_node, api_node ? "node registered" : "node not registered yet"});
+  if (in_.runtime != nullptr) {
+    status.components.push_back({"runtime", health_.answers && health_.status.runtime_ready.ok,
+                                 health_.answers ? health_.status.runtime_ready.message : health_.error});
+    status.components.push_back({"network", health_.status.network_ready.ok, health_.status.network_ready.message});
+    status.components.push_back(
+        {"api", api_node.has_value() || !in_.config.register_node, api_node ? "node registered" : "node not registered yet"});
+  }
   status.components.push_back({"cgroups", true, in_.cgroup_layout});
   const auto features = in_.attacher.features();
   const auto missing = std::ranges::count_if(features, [](const auto& feature) { return !feature.available && !feature.optional; });
@@ -170,7 +175,7 @@ std::vector<ports::DoctorCheck> View::doctor(std::stop_token stop) {
   return run_doctor({.bpffs = in_.config.pintle.ebpf.bpffs,
                      .runtime_endpoint = in_.config.container_runtime_endpoint,
                      .features = in_.attacher.features(),
-                     .runtime = &in_.runtime,
+                     .runtime = in_.runtime,
                      .api = [&]() -> Status {
                        PINTLE_TRY(in_.control_api.request({.method = "GET", .path = "/version"}, stop));
                        return {};

@@ -31,7 +31,7 @@ class View final : public ports::AgentView {
     reconcile::LoopThread& loop;
     EventRing& events;
     ports::ProgramAttacher& attacher;
-    ports::ContainerRuntime& runtime;
+    ports::ContainerRuntime* runtime;  // null: it is not ours to drive
     kube::ApiConnection& control_api;
     std::function<std::optional<model::Node>()> node;
     std::string kubeconfig, cgroup_layout;

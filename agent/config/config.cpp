@@ -161,9 +161,8 @@ void read_ebpf(const Cursor& cursor, EbpfOptions& out) {
 
 void read_mode(const Cursor& cursor, Mode& out) {
   static constexpr std::string_view kModes[] = {"standalone", "node", "companion"};
-  const auto choice = codec::read_choice(cursor, kModes);
-  if (choice == 2) cursor.error("'companion' is not there yet; use standalone or node");
-  if (choice) out = choice == 1 ? Mode::kNode : Mode::kStandalone;
+  static constexpr Mode kValues[] = {Mode::kStandalone, Mode::kNode, Mode::kCompanion};
+  if (const auto choice = codec::read_choice(cursor, kModes)) out = kValues[*choice];
 }
 
 void read_metrics_listen(const Cursor& cursor, std::string& out) {
@@ -200,6 +199,7 @@ void read_pintle(const Cursor& cursor, AgentConfig& config) {
     if (at.node().is_string() && (out.listen.empty() || out.listen.rfind(':') == std::string::npos))
       at.error(fmt::format("'{}' is not HOST:PORT, such as 127.0.0.1:6443", out.listen));
   });
+  fields.with("cgroupMount", [&](const Cursor& at) { read_absolute(at, out.cgroup_mount); });
   fields("nodeLabels", out.node_labels);
   fields.with("ebpf", [&](const Cursor& at) { read_ebpf(at, out.ebpf); });
   fields.with("metrics", [&](const Cursor& at) {
@@ -327,7 +327,14 @@ Error joined(std::vector<Error> errors) {
 
 }  // namespace
 
-std::string_view to_string(Mode mode) { return mode == Mode::kNode ? "node" : "standalone"; }
+std::string_view to_string(Mode mode) {
+  switch (mode) {
+    case Mode::kStandalone: return "standalone";
+    case Mode::kNode: return "node";
+    case Mode::kCompanion: return "companion";
+  }
+  return "standalone";
+}
 std::string_view to_string(CgroupDriver driver) { return driver == CgroupDriver::kSystemd ? "systemd" : "cgroupfs"; }
 
 AgentConfig default_config() {

@@ -27,7 +27,8 @@
 
 namespace pintle::config {
 
-enum class Mode { kStandalone, kNode };  // companion: not there yet, and refused by name
+// kCompanion: beside a kubelet that owns the pods; only their eBPF programs are ours (app/companion.h).
+enum class Mode { kStandalone, kNode, kCompanion };
 [[nodiscard]] std::string_view to_string(Mode mode);
 enum class CgroupDriver { kCgroupfs, kSystemd };
 [[nodiscard]] std::string_view to_string(CgroupDriver driver);
@@ -53,13 +54,14 @@ struct EbpfOptions {
 
 struct PintleOptions {
   Mode mode = Mode::kStandalone;
-  std::string node_name;  // empty: the host's name (see load)
-  std::string node_ip;    // empty: that of the default route
-  std::string kubeconfig;
+  std::string node_name;   // empty: the host's name (see load)
+  std::string node_ip;     // empty: that of the default route
+  std::string kubeconfig;  // companion: empty means the pod's own service account
   std::string root_dir = "/var/lib/pintle";
   std::string run_dir = "/run/pintle";
   std::string control_socket;             // empty in the file: run_dir + "/pintle.sock"
   std::string listen = "127.0.0.1:6443";  // standalone's API endpoint
+  std::string cgroup_mount;               // companion: where the node's cgroup2 tree is mounted; empty: looked for
   model::StringMap node_labels;
   EbpfOptions ebpf;
   std::string metrics_listen = "127.0.0.1:9810";  // GET /metrics; empty: off

@@ -95,6 +95,7 @@ void write_pintle(Node& node, const AgentConfig& config) {
   out.text("runDir", options.run_dir);
   out.text("controlSocket", options.control_socket);
   out.text("listen", options.listen);
+  out.text_if_any("cgroupMount", options.cgroup_mount);
   out.text("logLevel", level_name(config.log_level));
   if (!options.node_labels.empty()) {
     Writer labels(out.map("nodeLabels"));

@@ -9,6 +9,7 @@ namespace {
 
 struct Describe {
   std::string operator()(const EnsureCgroup&) const { return "make the pod's cgroup"; }
+  std::string operator()(const FindCgroup&) const { return "find the pod's cgroup"; }
   std::string operator()(const AttachPrograms&) const { return "attach eBPF programs"; }
   std::string operator()(const MountVolumes&) const { return "mount volumes"; }
   std::string operator()(const EnsureImage& a) const { return fmt::format("ensure image '{}' for container '{}'", a.image, a.container); }

@@ -26,8 +26,12 @@ enum class ContainerKind { kInit, kRegular, kEphemeral };
 struct EnsureCgroup {
   bool operator==(const EnsureCgroup&) const = default;
 };
-// Puts the pod's program plan (ports/program_planner.h) in force. Outcome: AttachReport. REQUIRES: EnsureCgroup has succeeded in this
-// process.
+// Looks for the cgroup that a kubelet makes for the pod. Outcome: CgroupReady; none: it is not there.
+struct FindCgroup {
+  bool operator==(const FindCgroup&) const = default;
+};
+// Puts the pod's program plan (ports/program_planner.h) in force. Outcome: AttachReport. REQUIRES: EnsureCgroup or FindCgroup has succeeded
+// in this process.
 struct AttachPrograms {
   bool operator==(const AttachPrograms&) const = default;
 };
@@ -89,7 +93,7 @@ struct RemoveCgroup {
   bool operator==(const RemoveCgroup&) const = default;
 };
 
-using Action = std::variant<EnsureCgroup, AttachPrograms, MountVolumes, EnsureImage, RunSandbox, StartContainer, StopContainer,
+using Action = std::variant<EnsureCgroup, FindCgroup, AttachPrograms, MountVolumes, EnsureImage, RunSandbox, StartContainer, StopContainer,
                             RemoveContainer, StopSandbox, RemoveSandbox, InspectPod, UnmountVolumes, DetachPrograms, RemoveCgroup>;
 [[nodiscard]] std::string describe(const Action& action);  // "start container 'web' (attempt 0)"
 
@@ -99,6 +103,7 @@ inline constexpr std::string_view kProgramPlanRefused = "ProgramPlanRefused";
 struct CgroupReady {
   CgroupId id;
   std::string path, runtime_parent;
+  bool populated = true;  // FindCgroup: something runs in it
 };
 // `value` is set on success by the kind the action names; `observed` whenever the runtime was read back, also after a failure.
 struct ActionOutcome {

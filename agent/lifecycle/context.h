@@ -44,4 +44,7 @@ struct Context {
   [[nodiscard]] std::string pod_text() const { return pod.metadata.name + "_" + pod.metadata.namespace_ + "(" + pod.metadata.uid + ")"; }
 };
 
+// Moves the pending events into the decision.
+void drain_events(Context& ctx);
+
 }  // namespace pintle::lifecycle

@@ -6,6 +6,7 @@
 
 #include "lifecycle/admission.h"
 #include "lifecycle/cleanup.h"
+#include "lifecycle/companion.h"
 #include "lifecycle/instances.h"
 #include "lifecycle/probes.h"
 #include "lifecycle/programs.h"
@@ -87,28 +88,6 @@ void enter(Context& ctx) {
   memory.stage = PodStage::kActive;
 }
 
-void drain_events(Context& ctx) {
-  if (ctx.memory.events.empty()) return;
-  const auto& meta = ctx.pod.metadata;
-  const auto path_of = [&](const std::string& name) -> std::string {
-    const auto& spec = ctx.pod.spec;
-    const auto has = [&](const std::vector<model::Container>& list) {
-      for (const auto& c : list)
-        if (c.name == name) return true;
-      return false;
-    };
-    if (name.empty()) return {};
-    const char* list = has(spec.containers) ? "containers" : has(spec.init_containers) ? "initContainers" : "ephemeralContainers";
-    return fmt::format("spec.{}{{{}}}", list, name);
-  };
-  ctx.out.events.reserve(ctx.memory.events.size());
-  for (auto& pending : ctx.memory.events) {
-    model::ObjectReference object{"v1", "Pod", meta.namespace_, meta.name, meta.uid, meta.resource_version, path_of(pending.container)};
-    ctx.out.events.push_back({std::move(object), pending.type, std::move(pending.reason), std::move(pending.message), pending.time});
-  }
-  ctx.memory.events.clear();
-}
-
 // Everything that needs the runtime. The status is decided first: a terminal phase ends the pod.
 void run(Context& ctx) {
   PodMemory& memory = ctx.memory;
@@ -153,7 +132,30 @@ void run(Context& ctx) {
 
 }  // namespace
 
+void drain_events(Context& ctx) {
+  if (ctx.memory.events.empty()) return;
+  const auto& meta = ctx.pod.metadata;
+  const auto path_of = [&](const std::string& name) -> std::string {
+    const auto& spec = ctx.pod.spec;
+    const auto has = [&](const std::vector<model::Container>& list) {
+      for (const auto& c : list)
+        if (c.name == name) return true;
+      return false;
+    };
+    if (name.empty()) return {};
+    const char* list = has(spec.containers) ? "containers" : has(spec.init_containers) ? "initContainers" : "ephemeralContainers";
+    return fmt::format("spec.{}{{{}}}", list, name);
+  };
+  ctx.out.events.reserve(ctx.memory.events.size());
+  for (auto& pending : ctx.memory.events) {
+    model::ObjectReference object{"v1", "Pod", meta.namespace_, meta.name, meta.uid, meta.resource_version, path_of(pending.container)};
+    ctx.out.events.push_back({std::move(object), pending.type, std::move(pending.reason), std::move(pending.message), pending.time});
+  }
+  ctx.memory.events.clear();
+}
+
 Decision decide(const PodView& view, Time now) {
+  if (!view.node->owns_pods) return decide_companion(view, now);
   static const model::ObservedPod kNothing;
   Decision out;
   out.memory = *view.memory;

@@ -24,6 +24,7 @@ namespace pintle::lifecycle {
 // What a pod's rules need to know of the node. One immutable snapshot, shared by all pods.
 struct NodeFacts {
   std::string node_name;
+  bool owns_pods = true;  // false: beside a kubelet, lifecycle/companion.h decides
   std::vector<std::string> host_ips;
   std::string runtime_name = "containerd";  // prefix of container ids in status
   bool runtime_ready = false;               // row 5.6: nothing is asked of a runtime that is down

@@ -81,6 +81,9 @@ struct PodMemory {
   std::optional<model::QosClass> qos;
   std::optional<CgroupId> cgroup;
   std::string cgroup_path, cgroup_parent;
+  // Beside a kubelet (companion.h): whether it has been looked for since the last hint, and what was seen.
+  bool cgroup_known = false, cgroup_populated = false;
+  Time cgroup_looked_at{};
   std::optional<model::AttachReport> programs;
   bool programs_tried = false, programs_unsupported = false, programs_check = false;
   int programs_failures = 0;

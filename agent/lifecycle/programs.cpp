@@ -100,6 +100,7 @@ bool plan_programs(Context& ctx) {
     due = true;
   }
   if (!due) return false;
+  memory.programs_check = false;  // now, not when it is done: a hint that comes meanwhile asks for another one
   ctx.plan(AttachPrograms{}, PlanKind::kSync);
   ctx.explain("attaching eBPF programs");
   return true;
@@ -110,7 +111,6 @@ namespace {
 // Nothing was tried, so nothing of what is attached has changed.
 void record_no_plan(PodMemory& memory, const Error& error, Time now) {
   constexpr int kPatience = 5;  // failures: what is not known yet usually is within the second
-  memory.programs_check = false;
   const bool is_news = memory.programs_plan_error != error.message();
   memory.programs_plan_error = error.message().empty() ? std::string(to_string(error.code)) : error.message();
   ++memory.programs_failures;
@@ -127,7 +127,6 @@ void record_programs(PodMemory& memory, const ActionOutcome& outcome, Time now) 
   memory.programs_plan_error.clear();
   const std::string before = memory.programs_error;
   memory.programs_tried = true;
-  memory.programs_check = false;
   if (outcome.error) {
     memory.programs_error = outcome.error->message().empty() ? std::string(to_string(outcome.error->code)) : outcome.error->message();
     memory.programs_unsupported = outcome.error->code == Code::kUnsupported;

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "lifecycle/companion.h"
 #include "lifecycle/decide.h"
 #include "lifecycle/instances.h"
 #include "lifecycle/programs.h"
@@ -52,6 +53,10 @@ struct Recorder {
       memory.cgroup_path = ready->path;
       memory.cgroup_parent = ready->runtime_parent;
     }
+  }
+  void operator()(const FindCgroup&) const {
+    step("the pod's cgroup could not be looked for", nullptr, "");
+    if (!outcome.error) record_found(memory, outcome);
   }
   void operator()(const AttachPrograms&) const { record_programs(memory, outcome, now); }
   void operator()(const MountVolumes&) const {
@@ -200,6 +205,9 @@ void record(PodMemory& memory, const Action& action, const ActionOutcome& outcom
 }
 
 void request_volume_refresh(PodMemory& memory) { memory.volumes_refresh = true; }
-void request_programs_check(PodMemory& memory) { memory.programs_check = true; }
+void request_programs_check(PodMemory& memory) {
+  memory.programs_check = true;
+  memory.cgroup_known = false;
+}
 
 }  // namespace pintle::lifecycle

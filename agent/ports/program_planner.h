@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "model/ebpf.h"
-#include "model/pod.h"
+#include "model/status.h"
 
 namespace pintle::ports {
 

@@ -173,6 +173,7 @@ class PodExecutor::Step {
     });
     take(self_.share_out());
   }
+  void operator()(const FindCgroup&) { failed({Code::kUnsupported, 0, "the cgroups of this agent's pods are made, not looked for"}); }
   void operator()(const AttachPrograms&) {
     const auto cgroup = self_.state_of(uid_).cgroup;
     if (!cgroup) return failed({Code::kGone, 0, fmt::format("attach programs to pod '{}': its cgroup is not open", uid_.value())});

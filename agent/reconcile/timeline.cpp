@@ -13,6 +13,10 @@ struct Told {
   const ActionOutcome& outcome;
 
   std::string operator()(const EnsureCgroup&) const { return "cgroup made"; }
+  std::string operator()(const FindCgroup&) const {
+    const auto* found = std::get_if<CgroupReady>(&outcome.value);
+    return found == nullptr ? std::string() : fmt::format("cgroup found: {}", found->path);
+  }
   std::string operator()(const AttachPrograms&) const {
     const auto* report = std::get_if<model::AttachReport>(&outcome.value);
     if (report == nullptr) return "eBPF programs attached";

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <mutex>
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,7 +83,7 @@ Status urgent(World& world, Figures& figures) {
   const Status ran = run_in(cgroup, refused_at_a_rate);
   const auto times = latencies.wait(kRefusals);
   const uint64_t before = voluntary_switches();
-  (void)::sleep(kIdleSeconds);
+  (void)::poll(nullptr, 0, kIdleSeconds * 1000);
   const uint64_t switches = voluntary_switches() - before;
   world.attacher().on_event(nullptr);
   PINTLE_TRY(ran);

@@ -132,7 +132,7 @@ TEST_CASE("mistakes name file, line, field and fix") {
       {"pintle:\n  ebpf:\n    trace: [connect, dns]\n",
        "p.yaml:5: pintle.ebpf.trace[1]: 'dns' is not one of connect, sendmsg, bind, accept, tcp"},
       {"pintle:\n  ebpf:\n    sysctlWrites: never\n", "p.yaml:5: pintle.ebpf.sysctlWrites: 'never' is not one of allow, audit, deny"},
-      {"pintle: {mode: companion}\n", "p.yaml:3: pintle.mode: 'companion' is not there yet; use standalone or node"},
+      {"pintle: {cgroupMount: cgroup}\n", "p.yaml:3: pintle.cgroupMount: 'cgroup' is not an absolute path"},
       {"pintle: {mode: nod}\n", "p.yaml:3: pintle.mode: 'nod' is not one of standalone, node, companion (did you mean 'node'?)"},
       {"pintle: {mode: node}\n", "p.yaml:1: pintle.kubeconfig: is required in mode 'node'; name the file that reaches the API"},
       {"maxPods: \"110\"\n", "p.yaml:3: maxPods: expected a whole number, found the string \"110\" (remove the quotes)"},

@@ -159,6 +159,7 @@ ActionOutcome Rig::act(const Action& action) {
   ActionOutcome out;
   const auto read_back = [&] { out.observed = runtime; };
   std::visit(Overloaded{
+                 [&](const FindCgroup&) { out.value = CgroupReady{CgroupId(7), "/kubepods/poduid-1", {}}; },
                  [&](const EnsureCgroup&) { out.value = CgroupReady{CgroupId(7), "/kubepods/poduid-1", "/kubepods/poduid-1"}; },
                  [&](const AttachPrograms&) {
                    model::AttachReport report;
