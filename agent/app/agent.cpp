@@ -74,6 +74,7 @@ bpf::LibbpfAttacher::Options attacher_options(const config::AgentConfig& config)
   options.folder = pin_folder(config.cgroup_root);
   options.bpffs = config.pintle.ebpf.bpffs;
   options.own_bpffs = config.pintle.run_dir + "/bpf";
+  options.kubepods = config.pintle.mode == config::Mode::kCompanion;
   return options;
 }
 
@@ -297,15 +298,32 @@ class Agent::Parts {
     attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
     if (attacher->unsupported()) return std::unexpected(*attacher->unsupported());  // there is nothing else for it to do
     build_shared();
-    PINTLE_ASSIGN_OR_RETURN(
-        companion,
-        Companion::create(config,
-                          {.clock = clock, .loop = *loop, .policies = policies->engine(), .attacher = *attacher, .workers = *workers}));
+    PINTLE_ASSIGN_OR_RETURN(companion, Companion::create(config, {.clock = clock,
+                                                                  .loop = *loop,
+                                                                  .policies = policies->engine(),
+                                                                  .attacher = *attacher,
+                                                                  .workers = *workers,
+                                                                  .parent_found = [this](const std::string& path) { count_on(path); },
+                                                                  .class_found =
+                                                                      [this](const std::string& path) {
+                                                                        if (const auto told = attacher->add_kubepods_class(path); !told)
+                                                                          PINTLE_LOG(kWarning, "bpf", "{}", told.error().message());
+                                                                      }}));
     PINTLE_LOG(kInfo, "cgroup", "the node's cgroup2 tree is '{}'", companion->tree());
     build_view("v2 at " + companion->tree());
     sources.push_back(std::make_unique<KubeletPods>(
         std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name})));
     return {};
+  }
+
+  void count_on(const std::string& kubepods) {
+    const auto done = attacher->attach_kubepods(kubepods);
+    if (done)
+      PINTLE_LOG(kInfo, "cgroup", "pods lie in '{}', and are counted there from their first packet on", kubepods);
+    else
+      PINTLE_LOG(kWarning, "cgroup", "pods lie in '{}', and are counted once their own hooks are in force: {}", kubepods,
+                 done.error().message());
+    view->set_component({"kubepods", done.has_value(), done ? "counts on " + kubepods : done.error().message()});
   }
 
   // nullopt: being registered. Empty: registered by somebody else, if at all.

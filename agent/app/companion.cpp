@@ -57,11 +57,12 @@ Companion::Companion(std::string tree, std::string top, Parts parts)
       parts_(parts),
       planner_(std::make_unique<Planner>(parts.policies, parts.attacher)),
       silence_(std::make_unique<Silence>()),
-      watch_(std::make_unique<cgroup::PodCgroupWatch>(
-          cgroup::PodCgroupWatchOptions{.top = std::move(top)},
-          cgroup::PodCgroupWatchOutputs{.appeared = [this](const PodUid& uid) { appeared(uid); },
-                                        .vanished = [this](const PodUid& uid) { vanished(uid); },
-                                        .parent = [](const std::string& path) { PINTLE_LOG(kInfo, "cgroup", "pods lie in '{}'", path); }})),
+      watch_(
+          std::make_unique<cgroup::PodCgroupWatch>(cgroup::PodCgroupWatchOptions{.top = std::move(top)},
+                                                   cgroup::PodCgroupWatchOutputs{.appeared = [this](const PodUid& uid) { appeared(uid); },
+                                                                                 .vanished = [this](const PodUid& uid) { vanished(uid); },
+                                                                                 .parent = parts.parent_found,
+                                                                                 .qos_class = parts.class_found})),
       runner_(std::make_unique<reconcile::CompanionRunner>(
           reconcile::CompanionRunner::Ports{*watch_, parts.attacher, *planner_}, parts.clock, parts.workers,
           [this](PodUid uid, reconcile::ActionTicket ticket, reconcile::ActionReply reply) {

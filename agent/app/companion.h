@@ -7,6 +7,7 @@
 // Thread rule: as app/agent.h; note() as sources::Merge calls its consumer.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <set>
 
@@ -28,6 +29,8 @@ class Companion {
     policy::PolicyEngine& policies;
     ports::ProgramAttacher& attacher;
     reconcile::WorkerPool& workers;
+    std::function<void(const std::string& kubepods)> parent_found;       // before any pod below it
+    std::function<void(const std::string& directory)> class_found = {};  // of a QoS class, as well
   };
   // kUnsupported, kNotFound: the node's cgroup tree is not to be seen from here. REQUIRES: the parts outlive this.
   [[nodiscard]] static Result<std::unique_ptr<Companion>> create(const config::AgentConfig& config, Parts parts);

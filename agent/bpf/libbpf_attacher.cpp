@@ -67,6 +67,12 @@ Status LibbpfAttacher::load() {
   events_.emplace(*programs_, *slots_, clock_, options_.bulk_batch);
   old_schemas_ = OldSchemas::find(layout_);
   if (lifecycle_) old_schemas_.drop_shared_links();
+  if (options_.kubepods) {
+    if (auto loaded = KubepodsPrograms::load(layout_, programs_->map("pod_slots"), programs_->slot_count()))
+      kubepods_ = *std::move(loaded);
+    else
+      kubepods_error_ = std::move(loaded).error();
+  }
   recover();
   return {};
 }
@@ -102,12 +108,57 @@ void LibbpfAttacher::recover() {
     recover_pod(PodUid(name));
   }
   const MutexLock lock(mu_);
+  recover_kubepods();
   if (!lifecycle_) return;
   std::set<CgroupId> known;
   for (const auto& [uid, record] : pods_)
     if (slots_->find(uid)) known.insert(record.cgroup_id);
   for (const auto id : lifecycle_->list_pods())
     if (!known.contains(id)) (void)lifecycle_->remove_pod(id);  // ignoring: a stale row counts for a slot that is zeroed when assigned
+}
+
+// Rows of pods that have ended meanwhile.
+void LibbpfAttacher::recover_kubepods() {
+  if (!kubepods_) return;
+  std::set<CgroupId> known;
+  for (const auto& [uid, record] : pods_) known.insert(record.cgroup_id);
+  for (const auto id : kubepods_->list_pods())
+    if (!known.contains(id)) (void)kubepods_->remove(id);  // ignoring: an old row counts for a slot that says that nothing is counted there
+}
+
+Status LibbpfAttacher::attach_kubepods(const std::string& kubepods) {
+  if (unsupported_) return std::unexpected(*unsupported_);
+  if (kubepods_error_) return std::unexpected(*kubepods_error_);
+  PINTLE_ASSIGN_OR_RETURN(const auto dir, DirFd::open(kubepods));
+  const MutexLock lock(mu_);
+  return kubepods_->attach(dir, kubepods);
+}
+
+Status LibbpfAttacher::add_kubepods_class(const std::string& directory) {
+  if (!kubepods_) return {};
+  struct stat st{};
+  if (::stat(directory.c_str(), &st) != 0) return fail_errno(errno, fmt::format("stat '{}'", directory));
+  const MutexLock lock(mu_);
+  return kubepods_->add_class(CgroupId(st.st_ino));
+}
+
+// Whether kubepods' programs count for the slot from now on; else the pod's own do already. The word comes before the row: whoever finds
+// the row finds the word.
+bool LibbpfAttacher::count_on_kubepods(CgroupId cgroup, CgroupId before, uint32_t slot, const pintle_control& control) {
+  const MutexLock lock(mu_);
+  if (!kubepods_) return false;
+  if (!before.empty() && before != cgroup) (void)kubepods_->remove(before);  // ignoring: as in recover_kubepods()
+  const bool counting = programs_->find_slot(cgroup) == slot;
+  if (!counting) slots_->set_control(slot, {control.policy, control.flags | PINTLE_KUBEPODS_COUNTS});
+  const bool told = kubepods_->add_pod(cgroup, slot).has_value();
+  if (!told && !counting) slots_->set_control(slot, control);
+  return told && !counting;
+}
+
+void LibbpfAttacher::take_early(CgroupId cgroup, uint32_t slot) {
+  const MutexLock lock(mu_);
+  if (!kubepods_) return;
+  if (const auto early = kubepods_->take_early(cgroup)) slots_->add(slot, early->tcp, early->udp, early->other);
 }
 
 void LibbpfAttacher::recover_pod(const PodUid& uid) {
@@ -153,13 +204,24 @@ Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod
 
   PINTLE_ASSIGN_OR_RETURN(const auto slot, slots_->assign(pod.uid, cgroup.id));
   PINTLE_TRY(guards_->set(slot, plan.denied_devices, plan.denied_sockopts));
-  slots_->set_control(slot, control_of(plan));
+  const auto control = control_of(plan);
+  // Beside a kubelet packets have come already. Who counts them is one word, so that none is counted twice.
+  const bool on_kubepods = count_on_kubepods(cgroup.id, before, slot, control);
+  if (!on_kubepods) slots_->set_control(slot, control);
   // Ignoring a refusal: exec and exit events are hints, and v1 directories have no level.
   (void)watch_lifecycle(cgroup, before, slot);
 
   model::AttachReport report{pod.uid, cgroup.id, cgroup.path, {}};
   PINTLE_ASSIGN_OR_RETURN(report.hooks, attach_hooks(pod.uid, cgroup, slot, plan.hooks, record));
   slots_->moved_over(slot);
+  if (on_kubepods) {
+    const auto counts = [&](Hook hook) {
+      const auto status = std::ranges::find(report.hooks, hook, &HookStatus::hook);
+      return status != report.hooks.end() && status->state != HookState::kRefused;
+    };
+    if (counts(Hook::kIngress) && counts(Hook::kEgress)) slots_->set_control(slot, control);
+    take_early(cgroup.id, slot);
+  }
   PINTLE_TRY(old_schemas_.drop_pod(pod.uid));
   const MutexLock lock(mu_);
   pods_[pod.uid] = std::move(record);
@@ -208,6 +270,7 @@ Status LibbpfAttacher::detach(const PodUid& uid) {
   const MutexLock lock(mu_);
   const auto it = pods_.find(uid);
   if (it == pods_.end()) return {};
+  if (kubepods_) (void)kubepods_->remove(it->second.cgroup_id);  // ignoring: as in recover_kubepods()
   if (lifecycle_ && !it->second.cgroup_id.empty()) (void)lifecycle_->remove_pod(it->second.cgroup_id);  // ignoring: as in recover()
   pods_.erase(it);
   return {};

@@ -18,6 +18,7 @@
 #include "bpf/event_reader.h"
 #include "bpf/features.h"
 #include "bpf/guard_tables.h"
+#include "bpf/kubepods_programs.h"
 #include "bpf/layout.h"
 #include "bpf/lifecycle_programs.h"
 #include "bpf/old_schema.h"
@@ -35,6 +36,7 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
     std::string own_bpffs = "/run/pintle/bpf";  // mounted when bpffs is none; empty: never
     std::string folder = "pintle";              // without dots
     MapSizes sizes;
+    bool kubepods = false;  // beside a kubelet: count on kubepods too (bpf/kubepods_programs.h)
     Duration bulk_batch = std::chrono::milliseconds(5);
   };
   // Never fails: see unsupported(). The clock must outlive this.
@@ -44,6 +46,10 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   // Why there is no eBPF at all; nullopt: there is.
   [[nodiscard]] const std::optional<Error>& unsupported() const { return unsupported_; }
   [[nodiscard]] const PinLayout& layout() const { return layout_; }
+  // Counts for all pods below a kubepods of somebody else's, and tells which of its children are QoS classes. REQUIRES: Options::kubepods.
+  // kUnsupported, with the reason; pods are then counted from the moment their own hooks are in force.
+  [[nodiscard]] Status attach_kubepods(const std::string& kubepods);
+  [[nodiscard]] Status add_kubepods_class(const std::string& directory);
   // The rows that the plans' network_policy names; lives as long as this. Null where there is no eBPF.
   [[nodiscard]] ports::PolicyTables* policy_tables() { return policy_ ? &*policy_ : nullptr; }
 
@@ -63,6 +69,9 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   [[nodiscard]] Status load_programs();
   void recover();
   void recover_pod(const PodUid& uid);
+  void recover_kubepods() PINTLE_REQUIRES(mu_);
+  [[nodiscard]] bool count_on_kubepods(CgroupId cgroup, CgroupId before, uint32_t slot, const pintle_control& control);
+  void take_early(CgroupId cgroup, uint32_t slot);
   [[nodiscard]] Status watch_lifecycle(const ports::PodCgroup& cgroup, CgroupId before, uint32_t slot);
   [[nodiscard]] Result<std::vector<model::HookStatus>> attach_hooks(const PodUid& uid, const ports::PodCgroup& cgroup, uint32_t slot,
                                                                     const std::vector<model::Hook>& wanted, PodRecord& record);
@@ -81,6 +90,8 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
 
   Mutex mu_;
   std::optional<LifecyclePrograms> lifecycle_;  // its pods and levels: guarded by mu_
+  std::optional<KubepodsPrograms> kubepods_;    // guarded by mu_ after load()
+  std::optional<Error> kubepods_error_;         // const after load()
   std::map<PodUid, PodRecord> pods_ PINTLE_GUARDED_BY(mu_);
   std::optional<EventReader> events_;  // last: its thread uses the rest
 };

@@ -77,6 +77,14 @@ void PodSlots::release(const PodUid& uid) {
 
 void PodSlots::set_control(uint32_t number, const pintle_control& control) { store_control(programs_.slot(number), control); }
 
+void PodSlots::add(uint32_t number, const pintle_traffic& tcp, const pintle_traffic& udp, const pintle_traffic& other) {
+  pintle_pod_slot more{};
+  more.tcp = tcp;
+  more.udp = udp;
+  more.other = other;
+  add_counters(programs_.slot(number), more);
+}
+
 void PodSlots::moved_over(uint32_t number) {
   const MutexLock lock(mu_);
   if (not_moved_.erase(number) != 0) add_counters(programs_.slot(number), *programs_.previous_slot(number));

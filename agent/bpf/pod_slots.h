@@ -31,6 +31,8 @@ class PodSlots {
 
   // One 8-byte store: in force with the next packet or call.
   void set_control(uint32_t number, const pintle_control& control);
+  // What was counted for it elsewhere.
+  void add(uint32_t number, const pintle_traffic& tcp, const pintle_traffic& udp, const pintle_traffic& other);
   // Every link of the pod counts into the present array: what was counted before is added to it.
   void moved_over(uint32_t number);
 

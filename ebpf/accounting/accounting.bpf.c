@@ -3,20 +3,13 @@
 /*
  * Bytes and packets of a pod by protocol, counted where its sockets meet the network: right for hostNetwork pods too, since the
  * socket's cgroup decides and not an interface. bytes are those of the IP packet; a segmentation-offloaded send is one packet.
- * The same programs drop what policy refuses, which then counts as a drop only; a pod that is not isolated pays one test for it.
- * Built against <linux/bpf.h> alone: no BTF of any kernel is read to load it.
+ * Beside a kubelet the programs on kubepods count (kubepods/kubepods.bpf.c) until all hooks of the pod are in force; one word says which
+ * do. The same programs drop what policy refuses, which then counts as a drop only; a pod that is not isolated pays one test for it. Built
+ * against <linux/bpf.h> alone: no BTF of any kernel is read to load it.
  */
 #include "lib/pod_slot.h"
+#include "lib/traffic.h"
 #include "policy/packet.h"
-
-static __always_inline struct pintle_traffic* traffic_of(struct __sk_buff* skb, struct pintle_pod_slot* slot) {
-  const __u8* head = (const __u8*)(long)skb->data;
-  const __u8* end = (const __u8*)(long)skb->data_end;
-  if (head + 20 > end) return &slot->other;
-  /* Behind IPv6 extension headers a packet counts as other. */
-  const __u8 protocol = skb->protocol == bpf_htons(PINTLE_ETH_IPV4) ? head[9] : head[6];
-  return protocol == PINTLE_PROTO_TCP ? &slot->tcp : protocol == PINTLE_PROTO_UDP ? &slot->udp : &slot->other;
-}
 
 SEC("cgroup_skb/ingress")
 int accounting_ingress(struct __sk_buff* skb) {
@@ -27,7 +20,8 @@ int accounting_ingress(struct __sk_buff* skb) {
     __sync_fetch_and_add(&slot->rx_drops, 1);
     return 0;
   }
-  struct pintle_traffic* traffic = traffic_of(skb, slot);
+  if (slot->control.flags & PINTLE_KUBEPODS_COUNTS) return 1;
+  struct pintle_traffic* traffic = traffic_of(skb, &slot->tcp, &slot->udp, &slot->other);
   __sync_fetch_and_add(&traffic->rx_bytes, skb->len);
   __sync_fetch_and_add(&traffic->rx_packets, 1);
   return 1;
@@ -42,7 +36,8 @@ int accounting_egress(struct __sk_buff* skb) {
     __sync_fetch_and_add(&slot->tx_drops, 1);
     return 0;
   }
-  struct pintle_traffic* traffic = traffic_of(skb, slot);
+  if (slot->control.flags & PINTLE_KUBEPODS_COUNTS) return 1;
+  struct pintle_traffic* traffic = traffic_of(skb, &slot->tcp, &slot->udp, &slot->other);
   __sync_fetch_and_add(&traffic->tx_bytes, skb->len);
   __sync_fetch_and_add(&traffic->tx_packets, 1);
   return 1;

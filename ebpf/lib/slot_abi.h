@@ -31,6 +31,7 @@ enum pintle_slot_flags {
   PINTLE_GUARD_SOCKOPTS = 1 << 9,
   PINTLE_AUDIT_SYSCTL = 1 << 10,
   PINTLE_DENY_SYSCTL = 1 << 11,
+  PINTLE_KUBEPODS_COUNTS = 1 << 12,  // packets are counted by the programs on kubepods, not by the pod's own
 };
 #define PINTLE_ISOLATED (PINTLE_ISOLATE_INGRESS | PINTLE_ISOLATE_EGRESS)
 #define PINTLE_NETWORK_FLAGS (PINTLE_ISOLATED | PINTLE_AUDIT_NETWORK)

@@ -167,6 +167,19 @@ class Site:
     def link_ids(self):
         return {link["id"] for link in self.links()}
 
+    def wait_answer(self, name, address, text="hello\n", seconds=30):
+        """Until the pod gets the text from the server there."""
+        last = None
+
+        def answered():
+            nonlocal last
+            last = self.in_pod(name, f"timeout 5 wget -q -O - http://{address}:8080/")
+            return last.stdout == text
+        try:
+            wait_until(answered, seconds, f"{name} is answered")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {last}")
+
     def log_tail(self):
         return self.log.read_text(errors="replace")[-6000:] if self.log.exists() else ""
 
@@ -244,7 +257,7 @@ class BesideAKubelet(unittest.TestCase):
         self.site.apply(busybox_pod("client", SLEEP))
         self.site.wait_ready("client")
         before = self.effective("client")["counters"]
-        wait_until(lambda: self.site.in_pod("client", f"wget -q -T 3 -O - http://{address}:8080/").stdout == "hello\n", 30, "the server serves")
+        self.site.wait_answer("client", address)
         after = self.site.ebpf("client")["counters"]
         self.assertGreater(int(after["connects"]), int(before.get("connects", 0)))
         self.assertGreater(int(after["rxBytes"]), int(before.get("rxBytes", 0)))
@@ -264,15 +277,15 @@ class BesideAKubelet(unittest.TestCase):
         address = self.site.wait_ready("server")["status"]["podIP"]
         self.site.wait_ready("client")
         self.effective("client")
-        ask = f"wget -q -T 3 -O - http://{address}:8080/"
-        wait_until(lambda: self.site.in_pod("client", ask).stdout == "hello\n", 30, "the server serves")
+        ask = f"timeout 5 wget -q -O - http://{address}:8080/"
+        self.site.wait_answer("client", address)
         self.site.apply({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "closed", "namespace": "default"},
                          "spec": {"podSelector": {"matchLabels": {"app": "client"}}, "policyTypes": ["Egress"]}})
         refused = wait_until(lambda: (done := self.site.in_pod("client", ask)).returncode != 0 and done, 30, "the connection refused")
         self.assertIn("not permitted", refused.stderr)
         self.assertGreater(int(self.site.ebpf("client")["counters"]["denied"]), 0)
         self.site.kubectl("delete", "networkpolicy", "closed")
-        wait_until(lambda: self.site.in_pod("client", ask).stdout == "hello\n", 30, "the connection let through again")
+        self.site.wait_answer("client", address)
 
     def test_killing_the_companion_changes_no_link_and_no_verdict(self):
         self.site.apply(busybox_pod("server", SERVE), busybox_pod("steady", SLEEP))
@@ -281,7 +294,7 @@ class BesideAKubelet(unittest.TestCase):
         self.effective("steady")
         self.site.apply({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "closed", "namespace": "default"},
                          "spec": {"podSelector": {"matchLabels": {"app": "steady"}}, "policyTypes": ["Egress"]}})
-        ask = f"wget -q -T 3 -O - http://{address}:8080/"
+        ask = f"timeout 5 wget -q -O - http://{address}:8080/"
         wait_until(lambda: self.site.in_pod("steady", ask).returncode != 0, 30, "the connection refused")
         links = {hook["hook"]: hook["linkId"] for hook in self.effective("steady")["hooks"]}
         for sig in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
