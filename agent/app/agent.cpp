@@ -107,9 +107,12 @@ class Agent::Parts {
     PINTLE_TRY(make_private_folder(config.pintle.run_dir));
     log_reader = std::make_unique<server::CriLogReader>(config.pod_logs_dir);
     PINTLE_TRY(build_api());
-    if (beside_kubelet()) return build_beside_kubelet();
-    PINTLE_TRY(build_node());
-    build_core();
+    if (beside_kubelet()) {
+      PINTLE_TRY(build_beside_kubelet());
+    } else {
+      PINTLE_TRY(build_node());
+      build_core();
+    }
     return build_otlp();
   }
 

@@ -163,7 +163,7 @@ void PodLoop::trace_decision(PodEntry& entry, Time now) {
   const bool existed = (published != model::Phase::kPending && published != model::Phase::kUnknown) ||
                        (entry.observed != nullptr && (!entry.observed->sandboxes.empty() || !entry.observed->containers.empty()));
   entry.trace->decided(*entry.desired, node_->node_name,
-                       {.memory = entry.memory, .status = entry.status, .existed = existed, .finished = entry.finished}, now);
+                       {.memory = entry.memory, .status = *entry.status, .existed = existed, .finished = entry.finished}, now);
 }
 
 void PodLoop::publish(PodEntry& entry) {

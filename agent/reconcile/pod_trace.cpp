@@ -62,8 +62,10 @@ struct Told {
   const ActionOutcome& outcome;
   Span& span;
 
-  void operator()(const EnsureCgroup&) const {
-    span.name = "cgroup.ensure";
+  void operator()(const EnsureCgroup&) const { tell_cgroup("cgroup.ensure"); }
+  void operator()(const FindCgroup&) const { tell_cgroup("cgroup.find"); }
+  void tell_cgroup(std::string_view name) const {
+    span.name = name;
     const auto* const ready = std::get_if<CgroupReady>(&outcome.value);
     if (ready == nullptr) return;
     span.attributes.push_back({"pintle.cgroup.id", static_cast<int64_t>(ready->id.value())});
