@@ -79,15 +79,30 @@ TEST_CASE("limits are what the kernel then has") {
   if (::geteuid() != 0) SKIP("needs root to make cgroups");
   RealTree real;
   const PodUid uid("limits");
-  const auto pod = real.tree.ensure_pod(uid, model::QosClass::kGuaranteed, {.cpu_shares = 512, .memory_bytes = 64 << 20});
-  REQUIRE(pod);
-  if (real.layout.unified()) {
-    CHECK(*read_file(pod->path + "/memory.max") == "67108864\n");
-    CHECK(*read_file(pod->path + "/cpu.weight") == "20\n");
-  } else {
-    CHECK(*read_file(real.layout.v1.at("memory") + pod->runtime_parent + "/memory.limit_in_bytes") == "67108864\n");
-    CHECK(*read_file(real.layout.v1.at("cpu") + pod->runtime_parent + "/cpu.shares") == "512\n");
-  }
+  const auto set = [&](const ports::CgroupLimits& limits) {
+    const auto made = real.tree.ensure_pod(uid, model::QosClass::kGuaranteed, limits);
+    REQUIRE(made);
+    return *made;
+  };
+  const auto pod = set({.cpu_shares = 512, .cpu_quota_us = 25000, .memory_bytes = 64 << 20, .pids = 77});
+  // As both layouts name them: controller and file of v1, file of v2.
+  const auto told = [&](const std::string& controller, const std::string& v1, const std::string& v2) {
+    return *read_file(real.layout.unified() ? pod.path + "/" + v2 : real.layout.v1.at(controller) + pod.runtime_parent + "/" + v1);
+  };
+  const bool unified = real.layout.unified();
+  CHECK(told("memory", "memory.limit_in_bytes", "memory.max") == "67108864\n");
+  CHECK(told("cpu", "cpu.shares", "cpu.weight") == (unified ? "20\n" : "512\n"));
+  CHECK(told("cpu", "cpu.cfs_quota_us", "cpu.max") == (unified ? "25000 100000\n" : "25000\n"));
+  CHECK(told("pids", "pids.max", "pids.max") == "77\n");
+  (void)set({.cpu_shares = 1024, .cpu_quota_us = 50000, .cpu_period_us = 50000, .memory_bytes = 128 << 20, .pids = 88});
+  CHECK(told("memory", "memory.limit_in_bytes", "memory.max") == "134217728\n");
+  CHECK(told("cpu", "cpu.shares", "cpu.weight") == (unified ? "39\n" : "1024\n"));
+  CHECK(told("cpu", "cpu.cfs_quota_us", "cpu.max") == (unified ? "50000 50000\n" : "50000\n"));
+  CHECK(told("pids", "pids.max", "pids.max") == "88\n");
+  (void)set({.cpu_quota_us = -1, .memory_bytes = -1, .pids = -1});
+  if (unified) CHECK(told("memory", "", "memory.max") == "max\n");
+  CHECK(told("cpu", "cpu.cfs_quota_us", "cpu.max") == (unified ? "max 100000\n" : "-1\n"));
+  CHECK(told("pids", "pids.max", "pids.max") == "max\n");
 }
 
 TEST_CASE("row 15.4: the class's share is what the kernel then has") {
