@@ -11,44 +11,68 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import shutil
+import subprocess
 import sys
 import traceback
 import xml.etree.ElementTree as xml
 
 import rungs
-from machine import CACHE, ROOT, Image, Job, Missing, Modules, boot, find_kernels, require_tools, unpack
+from machine import CACHE, PATH, ROOT, Image, Job, Missing, Modules, boot, find_kernels, require_tools, unpack
 
 BINARIES = ("bpf_kernel_test", "bpf_contract_kernel_test", "cgroup_contract_test")
 CONTROLLERS = {"cpu", "cpuset", "io", "memory", "pids"}
 
 
+RUNTIME = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "mount", "umount")
+CNI = pathlib.Path("/usr/lib/cni")
+
+
+def why_no_runtime():
+    """What this machine lacks to run a pod in the guest; None: nothing."""
+    lacking = [program for program in RUNTIME if shutil.which(program, path=PATH) is None]
+    lacking += [str(CNI / plugin) for plugin in ("bridge", "host-local", "loopback") if not (CNI / plugin).exists()]
+    return f"{', '.join(lacking)} not installed" if lacking else None
+
+
 def make_image(kernel, build, folder, jobs):
     image = Image(folder)
+    modules = Modules(kernel)
     for program in ("ip", "bpftool"):
         image.put(program)
     for binary in ("pintled", "pintlectl", *BINARIES):
         image.put(build / binary, to=f"/usr/bin/{binary}")
     image.put(ROOT / "deploy/systemd/pintled.service")  # read by a test, at its place in the sources
-    for script in ("init", "doctor"):
-        image.write(f"/vm/{script}", (ROOT / "tests/vm/guest" / script).read_text(), 0o755)
-    modules = Modules(kernel)
+    for script in (ROOT / "tests/vm/guest").iterdir():
+        image.write(f"/vm/{script.name}", script.read_text(), 0o755)
     modules.add("veth", image.tree / "vm/modules")
+    if any(job.name == "pod" for job in jobs):
+        for program in (*RUNTIME, *CNI.iterdir()):
+            image.put(program)
+        for name in ("overlay", "bridge"):
+            modules.add(name, image.tree / "vm/modules")
+        subprocess.run([ROOT / "scripts/dev-image", "build", image.tree / "vm/images.tar"], check=True)
+        image.put(ROOT / "deploy/examples/web.yaml", to="/vm/web.yaml")
     image.write("/vm/modules/order", "".join(f"{name}\n" for name in modules.order))
     image.write("/vm/jobs", "".join(f"{job.name}|{job.seconds}|{job.command}\n" for job in jobs))
     file = folder / "image"
-    image.make(file, spare_bytes=64 << 20)
+    image.make(file, spare_bytes=256 << 20)
     return file
 
 
-def jobs_for(binaries):
-    return [Job("doctor", "/vm/doctor", 180), *(Job(name, f"{name} --reporter console --reporter junit::out=/results/{name}.xml", 900) for name in binaries)]
+def jobs_of(options):
+    jobs = [Job("doctor", "/vm/doctor", 180)]
+    if not why_no_runtime():
+        jobs.append(Job("pod", "/vm/pod", 400))
+    binaries = ("cgroup_contract_test",) if options.quick else BINARIES
+    return jobs + [Job(name, f"{name} --reporter console --reporter junit::out=/results/{name}.xml", 900) for name in binaries]
 
 
 def run_guest(kernel, options):
     folder = CACHE / "guests" / kernel.series
     folder.mkdir(parents=True, exist_ok=True)
     vmlinuz = unpack(kernel)
-    jobs = jobs_for(BINARIES if not options.quick else ("cgroup_contract_test",))
+    jobs = jobs_of(options)
     image = make_image(kernel, options.build, folder, jobs)
     try:
         return jobs, boot(folder, image, vmlinuz, options.timeout)
@@ -110,7 +134,21 @@ def check_programs(kernel, outcome, _):
         assert features[name]["available"], features[name]
 
 
-CHECKS = (check_jobs, check_layout, check_rungs, check_reasons, check_programs)
+def check_pod(kernel, outcome, jobs):
+    """a pod of containerd and runc runs with its programs in force, and leaves nothing"""
+    if all(job.name != "pod" for job in jobs):
+        raise Missing(f"no pod can be run in the guest: {why_no_runtime()}")
+    told = (outcome.results / "pod.log").read_text()[-3000:]
+    assert read_json(outcome, "pod.json")["status"]["phase"] == "Running", told
+    hooks = read_json(outcome, "programs.json")["pods"][0]["hooks"]
+    assert hooks and all(hook["effective"] and hook["state"] == "Attached" for hook in hooks), hooks
+    assert CONTROLLERS <= set((outcome.results / "pod-controllers.txt").read_text().split()), "the pod's cgroup hands not all of its controllers down"
+    assert (outcome.results / "pod-memory.txt").read_text() == f"{64 << 20}\n", "two containers of 32 Mi each"
+    assert "delete ended with 0" in told, told
+    assert (outcome.results / "pod-left.txt").read_text() == "", "its cgroup is left"
+
+
+CHECKS = (check_jobs, check_layout, check_rungs, check_reasons, check_programs, check_pod)
 
 
 def rows_of(kernel, jobs, outcome):
@@ -119,9 +157,11 @@ def rows_of(kernel, jobs, outcome):
         try:
             check(kernel, outcome, jobs)
             yield check.__doc__, None, ""
+        except Missing as missing:
+            yield check.__doc__, "skipped", str(missing)
         except (AssertionError, OSError, KeyError, ValueError) as error:
             yield check.__doc__, "failure", f"{type(error).__name__}: {error}"
-    for job in jobs[1:]:
+    for job in (job for job in jobs if job.name.endswith("_test")):
         try:
             cases = list(xml.parse(outcome.results / f"{job.name}.xml").iter("testcase"))
         except (OSError, xml.ParseError) as error:
