@@ -174,6 +174,7 @@ class Collector:
     def close(self):
         if self.process.stdin.closed:
             return
+        self.process.stdin.write("end\n")  # the node's guard keeps the other end of the pipe open too
         self.process.stdin.close()
         self.process.wait(timeout=20)
         self.reader.join()
@@ -198,7 +199,7 @@ class EmbeddedTelemetry(unittest.TestCase):
     @classmethod
     def section(cls, protocol):
         port = cls.collectors[protocol].ports["grpc" if protocol == "grpc" else "http"]
-        return {"endpoint": f"http://127.0.0.1:{port}", "protocol": protocol, "interval": "1s", "timeout": "1s",
+        return {"endpoint": f"http://127.0.0.1:{port}", "protocol": protocol, "interval": "1s", "timeout": "5s",
                 "resourceAttributes": {"deployment.environment.name": "e2e"}}
 
     def speak(self, protocol):
@@ -276,7 +277,7 @@ class EmbeddedTelemetry(unittest.TestCase):
             with self.subTest(protocol):
                 collector = self.speak(protocol)
                 name = f"busy{number}"
-                self.node.apply(busybox_pod(name, "while true; do wget -q -T 1 -O - http://127.0.0.1:9/ ; sleep 0.2; done"))
+                self.node.apply(busybox_pod(name, "httpd -p 8080 -h /bin; while true; do wget -q -T 1 -O /dev/null http://127.0.0.1:8080/sh; sleep 0.2; done"))
                 self.node.wait_ready(name)
                 of_pod = lambda item: item["attributes"].get("k8s.pod.name") == name
                 points = lambda metric: [p for p in list(collector.items) if p["signal"] == "metrics" and p["name"] == metric and of_pod(p)]
@@ -292,7 +293,7 @@ class EmbeddedTelemetry(unittest.TestCase):
                     self.assertTrue(any(known.startswith(metric.replace(".", "_")) for known in on_page), metric)
                 records = lambda kind: [r for r in list(collector.items) if r["signal"] == "logs" and r["eventName"] == kind and of_pod(r)]
                 event = wait_until(lambda: records("pintle.ebpf.connect"), 20, "events as log records")[0]
-                self.assertEqual((event["attributes"]["network.peer.address"], event["attributes"]["network.peer.port"]), ("127.0.0.1", 9))
+                self.assertEqual((event["attributes"]["network.peer.address"], event["attributes"]["network.peer.port"]), ("127.0.0.1", 8080))
                 self.assertTrue(any(r["signal"] == "logs" and r["attributes"].get("pintle.component") == "main" for r in list(collector.items)))
                 times = [r["time"] for r in records("pintle.ebpf.connect") if "pintle.event.late" not in r["attributes"]]
                 self.assertEqual(times, sorted(times))

@@ -2,7 +2,7 @@
 // Copyright The Pintle Authors
 //
 // pintle_collector: listens on two loopback ports, which it prints as {"http": …, "grpc": …}, then prints each span, data point and log
-// record that it receives as one line of JSON with its "signal", until standard input ends.
+// record that it receives as one line of JSON with its "signal", until standard input ends or says "end".
 #include <cstdio>
 #include <iostream>
 #include <mutex>
@@ -26,6 +26,6 @@ int main() {
   const auto http = fakes::FakeCollector::http(0, seen);
   const auto grpc = fakes::FakeCollector::grpc(0, seen);
   print({{"http", http->port()}, {"grpc", grpc->port()}});
-  for (std::string line; std::getline(std::cin, line);) continue;
+  for (std::string line; std::getline(std::cin, line) && line != "end";) continue;
   return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "base/unique_fd.h"
 #include "config/config.h"
 
 namespace pintle::config {
@@ -61,6 +62,20 @@ TEST_CASE("otlp: every field, and back again") {
   CHECK(otlp.service_name == "agent");
   CHECK(parse(describe(*config), "described").value() == *config);
   CHECK_FALSE(default_config().pintle.otlp.enabled());
+}
+
+TEST_CASE("otlp: what the documentation shows is read") {
+  const auto text = read_file(std::string(DEPLOY_DIR) + "/../docs/observability.md");
+  REQUIRE(text);
+  int shown = 0;
+  for (size_t at = text->find("```yaml\n"); at != std::string::npos; at = text->find("```yaml\n", at + 1)) {
+    const size_t begin = at + 8, end = text->find("```", begin);
+    const auto config = parse(text->substr(begin, end - begin), "observability.md");
+    CHECK((config ? std::string() : config.error().context).empty());
+    CHECK((config && config->pintle.otlp.enabled()));
+    ++shown;
+  }
+  CHECK(shown == 2);
 }
 
 TEST_CASE("otlp: mistakes name the field and the fix") {

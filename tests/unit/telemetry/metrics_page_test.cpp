@@ -14,6 +14,8 @@
 #include "fakes/agent/fake_agent_view.h"
 #include "fakes/agent/fake_policy_view.h"
 #include "fakes/agent/fake_program_inventory.h"
+#include "fakes/otlp/otlp_json.h"
+#include "telemetry/otlp_metrics.h"
 #include "unit/server/agent_samples.h"
 
 using namespace pintle;
@@ -224,5 +226,39 @@ TEST_CASE("dashboard and alert rules name metrics that exist") {
         CHECK(known.contains(at->str()));
       }
     CHECK(found > 10);
+  }
+}
+
+TEST_CASE("OTLP has the page's figures, each once, under a name of its own") {
+  Fixture f;
+  auto record = test::running_pod();
+  record.counters = model::PodCounters{.tcp = {.rx_bytes = 10}, .connects = 6, .tcp_rtt_samples = 4, .tcp_rtt_sum_us = 2'000'000};
+  f.agent.put(record);
+  telemetry::OtlpCounts counts{.late = 3};
+  counts.of(telemetry::OtlpSignal::kLogs) = {.exported = 1, .dropped = 2};
+  const telemetry::MetricsOptions options{.streams_late = [] { return uint64_t{5}; }, .otlp = [&] { return counts; }};
+  const auto page = f.page(options);
+  CHECK(has(page, R"(pintle_otlp_dropped_total{signal="logs"} 2)"));
+  CHECK(has(page, R"(pintle_events_late_total{to="otlp"} 3)"));
+  CHECK(has(page, R"(pintle_events_late_total{to="control"} 5)"));
+
+  telemetry::OtlpMetricWriter writer({}, test::kNow);
+  telemetry::MetricsPage(f.agent, options).write(writer);
+  const auto points = fakes::to_json({"metrics", writer.finish(), {}, {}});
+  size_t series = 0;
+  for (size_t at = page.find('\n'); at != std::string::npos; at = page.find('\n', at + 1))
+    if (at + 1 < page.size() && page[at + 1] != '#') ++series;
+  const size_t summaries = 1;  // of one pod; each is two series
+  CHECK(points.size() == series - summaries);
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const auto& point : points) {
+    INFO(point.dump());
+    CHECK(seen.emplace(point["name"], point["attributes"].dump()).second);
+    const bool of_pod = point["attributes"].contains("k8s.pod.name");
+    if (point["type"] != "gauge" && of_pod) CHECK(point["start"] == (test::kNow - 5min).time_since_epoch().count());
+    if (point["name"] == "pintle.pod.network" && point["attributes"]["network.transport"] == "tcp" &&
+        point["attributes"]["network.io.direction"] == "receive")
+      CHECK(point["value"] == 10);
+    if (point["name"] == "pintle.pod.tcp.rtt") CHECK((point["sum"] == 2.0 && point["count"] == 4 && point["unit"] == "s"));
   }
 }

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+//
+// From a configuration to a collector: addresses, prefixes, headers, who we say we are.
+#include "app/otlp_side.h"
+
+#include <map>
+
+#include <fmt/format.h>
+#include <catch2/catch_test_macros.hpp>
+
+#include "fakes/agent/fake_agent_view.h"
+#include "fakes/otlp/otlp_json.h"
+
+using namespace pintle;
+
+namespace {
+
+struct Sent {
+  std::vector<fakes::CollectorRequest> requests;
+  std::vector<std::string> told;
+};
+
+// Two spans are told and one figure; then the exporter ends.
+Sent send(config::AgentConfig config, const std::function<std::unique_ptr<fakes::FakeCollector>()>& make, const std::string& endpoint) {
+  const SystemClock clock;
+  const auto collector = make();
+  config.pintle.node_name = "n1";
+  config.pintle.otlp.endpoint = fmt::format(fmt::runtime(endpoint), collector->port());
+  Sent sent;
+  auto exporter =
+      app::make_otlp({.config = config,
+                      .clock = clock,
+                      .version = "9",
+                      .figures =
+                          [](telemetry::MetricWriter& out) {
+                            out.family("g", telemetry::MetricType::kGauge, "g");
+                            out.sample({}, uint64_t{1});
+                          },
+                      .pod_name = {},
+                      .told = [&](bool ok, const std::string& detail) { sent.told.push_back((ok ? "ok " : "bad ") + detail); }});
+  REQUIRE(exporter);
+  fakes::FakeAgentView agent;
+  (*exporter)->start(agent);
+  (*exporter)->record({.context = (*exporter)->begin(std::nullopt), .name = "s"});
+  (*exporter)->stop();
+  sent.requests = collector->requests();
+  return sent;
+}
+
+}  // namespace
+
+TEST_CASE("HTTP: below the endpoint's path, with its headers") {
+  config::AgentConfig config;
+  config.pintle.otlp.headers = {{"Authorization", "Bearer x"}};
+  const auto sent = send(config, [] { return fakes::FakeCollector::http(); }, "http://127.0.0.1:{}/otel/");
+  REQUIRE(sent.requests.size() == 2);
+  CHECK(sent.requests[0].path == "/otel/v1/traces");
+  CHECK(sent.requests[1].path == "/otel/v1/metrics");
+  CHECK(sent.requests[0].headers.at("authorization") == "Bearer x");
+  CHECK(sent.requests[0].headers.at("accept") == "application/x-protobuf");
+  CHECK(sent.told.empty());
+}
+
+TEST_CASE("gRPC: names of headers in small letters") {
+  config::AgentConfig config;
+  config.pintle.otlp.protocol = config::OtlpProtocol::kGrpc;
+  config.pintle.otlp.headers = {{"Authorization", "Bearer x"}};
+  const auto sent = send(config, [] { return fakes::FakeCollector::grpc(); }, "http://127.0.0.1:{}");
+  REQUIRE(sent.requests.size() == 2);
+  CHECK(sent.requests[0].headers.at("authorization") == "Bearer x");
+}
+
+TEST_CASE("only the signals asked for are sent") {
+  config::AgentConfig config;
+  config.pintle.otlp.traces = false;
+  const auto sent = send(config, [] { return fakes::FakeCollector::http(); }, "http://127.0.0.1:{}");
+  REQUIRE(sent.requests.size() == 1);
+  CHECK(sent.requests[0].signal == "metrics");
+}
+
+TEST_CASE("how it goes is told when it changes") {
+  config::AgentConfig config;
+  config.pintle.otlp.metrics = false;
+  const auto refusing = [] {
+    auto collector = fakes::FakeCollector::http();
+    collector->answer_next({.status = 401, .message = "who are you"});
+    return collector;
+  };
+  const auto sent = send(config, refusing, "http://127.0.0.1:{}");
+  CHECK(sent.told == std::vector<std::string>{"bad traces can't be exported: HTTP status 401: who are you"});
+}
+
+TEST_CASE("who we say we are, and what goes over it") {
+  config::AgentConfig config;
+  config.pintle.node_name = "n1";
+  const auto value = [&](const std::string& key) {
+    for (const auto& attribute : app::otlp_resource(config, "9", "host", "id", 7))
+      if (attribute.key == key) return attribute.value;
+    return ports::AttributeValue("<none>");
+  };
+  CHECK(value("service.name") == ports::AttributeValue("pintled"));
+  CHECK(value("service.version") == ports::AttributeValue("9"));
+  CHECK(value("k8s.node.name") == ports::AttributeValue("n1"));
+  CHECK(value("host.name") == ports::AttributeValue("host"));
+  CHECK(value("process.pid") == ports::AttributeValue(int64_t{7}));
+  config.pintle.otlp.resource_attributes = {{"host.name", "other"}, {"service.name", "from attributes"}, {"team", "core"}};
+  CHECK(value("host.name") == ports::AttributeValue("other"));
+  CHECK(value("team") == ports::AttributeValue("core"));
+  CHECK(value("service.name") == ports::AttributeValue("from attributes"));
+  config.pintle.otlp.service_name = "by name";
+  CHECK(value("service.name") == ports::AttributeValue("by name"));
+}
