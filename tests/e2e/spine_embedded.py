@@ -277,7 +277,7 @@ class EmbeddedTelemetry(unittest.TestCase):
             with self.subTest(protocol):
                 collector = self.speak(protocol)
                 name = f"busy{number}"
-                self.node.apply(busybox_pod(name, "httpd -p 8080 -h /bin; while true; do wget -q -T 1 -O /dev/null http://127.0.0.1:8080/sh; sleep 0.2; done"))
+                self.node.apply(busybox_pod(name, "httpd -p 8080 -h /bin; while true; do nc 127.0.0.1 8080 </dev/null; sleep 0.2; done"))
                 self.node.wait_ready(name)
                 of_pod = lambda item: item["attributes"].get("k8s.pod.name") == name
                 points = lambda metric: [p for p in list(collector.items) if p["signal"] == "metrics" and p["name"] == metric and of_pod(p)]
