@@ -30,6 +30,15 @@ sigset_t block_signals() {
   return set;
 }
 
+void wait_for_end() {
+  const sigset_t signals = block_signals();
+  fmt::print("nothing of Pintle is left on this node; waiting to be stopped\n");
+  (void)std::fflush(stdout);
+  int signal = 0;
+  do (void)sigwait(&signals, &signal);
+  while (signal == SIGHUP);
+}
+
 int run(const config::AgentConfig& config) {
   const sigset_t signals = block_signals();
   telemetry::install_log_sink({.level = config.log_level, .style = telemetry::detect_style(2)});
@@ -72,6 +81,13 @@ int main(int argc, char** argv) {
     case app::Command::kCleanup:
       if (const auto done = app::clean_up(line->config); !done) {
         fmt::print(stderr, "pintled: cleanup: {}\n", done.error().message());
+        return 1;
+      }
+      if (line->stay) wait_for_end();
+      return 0;
+    case app::Command::kMountBpffs:
+      if (const auto done = app::mount_bpffs(line->config); !done) {
+        fmt::print(stderr, "pintled: mount-bpffs: {}\n", done.error().message());
         return 1;
       }
       return 0;

@@ -22,6 +22,7 @@
 #include "app/version.h"
 #include "app/view.h"
 #include "base/log.h"
+#include "bpf/bpffs.h"
 #include "bpf/inventory.h"
 #include "bpf/libbpf_attacher.h"
 #include "bpf/uninstall.h"
@@ -141,12 +142,15 @@ class Agent::Parts {
   [[nodiscard]] Status start_beside_kubelet() {
     loop->start(companion->outputs(events));
     attacher->on_event([this](const model::ProgramEvent& event) { view->ebpf_events().tell(event); });
+    view->set_component({"api", false, "the node's pods have not been read yet"});
     PINTLE_TRY(companion->start(config));
     PINTLE_TRY(start_sources([this, ready = false](sources::PodChanges changes) mutable {
       const bool first = changes.all_sources_ready && !std::exchange(ready, ready || changes.all_sources_ready);
       companion->note(changes);
       feed->take(std::move(changes));
-      if (first) companion->release_leftovers();
+      if (!first) return;
+      companion->release_leftovers();
+      view->set_component({"api", true, "the node's pods have been read"});
     }));
     return start_telling();
   }
@@ -616,6 +620,8 @@ std::string Agent::summary() const {
   return fmt::format("{} mode, node '{}', API {}, runtime {}", config::to_string(parts_->config.pintle.mode),
                      parts_->config.pintle.node_name, parts_->api->kubeconfig().url(), parts_->config.container_runtime_endpoint);
 }
+
+Status mount_bpffs(const config::AgentConfig& config) { return bpf::mount_bpffs(config.pintle.ebpf.bpffs); }
 
 Status clean_up(const config::AgentConfig& config) {
   // Binding the control socket is the proof that no agent is alive; it is given back at the end.

@@ -96,10 +96,12 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
   cli.add_option("--ebpf", given.ebpf_policy, "required, best-effort or off");
   cli.add_option("--log-level", given.log_level, "debug, info, warning or error");
   cli.add_flag("--version", version, "print the version and stop");
+  CommandLine result;
   cli.fallthrough();  // options may stand after the command too
   auto* cleanup = cli.add_subcommand("cleanup", "remove the pins and empty cgroups of a Pintle that no longer runs")->alias("uninstall");
+  cleanup->add_flag("--stay", result.stay, "then wait for a signal: for a DaemonSet that takes Pintle off every node");
+  auto* mount = cli.add_subcommand("mount-bpffs", "mount the bpf file system of --bpffs where there is none yet");
   auto* print = cli.add_subcommand("config", "print the effective configuration");
-  CommandLine result;
   try {
     cli.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -114,6 +116,7 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
     return result;
   }
   if (cleanup->parsed()) result.command = Command::kCleanup;
+  if (mount->parsed()) result.command = Command::kMountBpffs;
   if (print->parsed()) result.command = Command::kPrintConfig;
   if (config_path.empty()) {
     result.config = config::default_config();

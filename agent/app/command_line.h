@@ -11,11 +11,12 @@
 
 namespace pintle::app {
 
-enum class Command { kRun, kCleanup, kPrintConfig, kVersion, kHelp };
+enum class Command { kRun, kCleanup, kMountBpffs, kPrintConfig, kVersion, kHelp };
 struct CommandLine {
   Command command = Command::kRun;
   config::AgentConfig config;
-  std::string help;  // kHelp: the text
+  bool stay = false;  // kCleanup: then wait for a signal
+  std::string help;   // kHelp: the text
 };
 
 // kInvalid: unknown flag or bad configuration; the text names it.

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <filesystem>
+#include <span>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -79,10 +80,11 @@ Check btf(const std::string& root) {
   return check;
 }
 
-Check capabilities(const std::string& root) {
+Check capabilities(const std::string& root, bool programs_only) {
   Check check{.name = "capabilities",
               .why = "loading and attaching programs, mounting volumes and ending processes of pods each need one",
-              .fix = "run as root, or grant them in the unit's CapabilityBoundingSet (see deploy/systemd/pintled.service)"};
+              .fix = programs_only ? "grant them in the container's securityContext (see deploy/kustomize/base/daemonset.yaml)"
+                                   : "run as root, or grant them in the unit's CapabilityBoundingSet (see deploy/systemd/pintled.service)"};
   struct Needed {
     int bit;
     const char* name;
@@ -98,7 +100,7 @@ Check capabilities(const std::string& root) {
   }
   const uint64_t effective = std::strtoull(status->c_str() + at + 7, nullptr, 16);
   std::vector<std::string> missing;
-  for (const auto& needed : kNeeded)
+  for (const auto& needed : std::span(kNeeded).first(programs_only ? 3 : std::size(kNeeded)))
     if ((effective >> needed.bit & 1) == 0) missing.emplace_back(needed.name);
   check.detail = missing.empty() ? "all that is needed" : fmt::format("missing: {}", fmt::join(missing, ", "));
   if (!missing.empty()) check.state = State::kFailed;
@@ -156,7 +158,8 @@ void runtime(const DoctorInputs& inputs, std::vector<Check>& checks) {
 }  // namespace
 
 std::vector<Check> run_doctor(const DoctorInputs& inputs) {
-  std::vector<Check> checks{kernel(inputs.root), cgroups(inputs.root), btf(inputs.root), capabilities(inputs.root), lockdown(inputs.root)};
+  std::vector<Check> checks{kernel(inputs.root), cgroups(inputs.root), btf(inputs.root), capabilities(inputs.root, inputs.programs_only),
+                            lockdown(inputs.root)};
   for (const auto& feature : inputs.features)
     checks.push_back(
         {.name = "eBPF: " + feature.name,

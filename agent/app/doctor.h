@@ -20,6 +20,7 @@ struct DoctorInputs {
   std::string root = "/";  // of /proc, /sys: another one in tests
   std::string bpffs;       // where pins go
   std::string runtime_endpoint;
+  bool programs_only = false;  // beside a kubelet: no volumes, no processes to end
   std::vector<model::FeatureProbe> features;
   ports::ContainerRuntime* runtime = nullptr;
   std::function<Status()> api;  // one cheap request; empty: no API is configured

@@ -73,6 +73,31 @@ std::vector<model::IpAddress> interface_addresses() {
   return out;
 }
 
+// fib_trie: "|-- 10.0.0.1", and below it "/32 host LOCAL" if it is the machine's own. if_inet6: 32 digits, index, length, scope, …
+std::vector<model::IpAddress> node_addresses_of(const std::string& folder) {
+  std::vector<model::IpAddress> out;
+  const auto add = [&](const std::string& text) {
+    const auto address = model::parse_ip(text);
+    if (address && std::ranges::find(out, *address) == out.end()) out.push_back(*address);
+  };
+  std::istringstream trie(read_file(folder + "/fib_trie").value_or(std::string()));
+  std::string leaf;
+  for (std::string line; std::getline(trie, line);) {
+    if (const size_t at = line.find("|-- "); at != std::string::npos) leaf = line.substr(at + 4);
+    if (line.find("/32 host LOCAL") != std::string::npos && !leaf.starts_with("127.")) add(leaf);
+  }
+  std::istringstream six(read_file(folder + "/if_inet6").value_or(std::string()));
+  for (std::string line; std::getline(six, line);) {
+    std::istringstream words(line);
+    std::string digits, index, length, scope;
+    if (!(words >> digits >> index >> length >> scope) || digits.size() != 32 || scope == "10") continue;  // 10: of the loopback
+    std::string text;
+    for (size_t i = 0; i < digits.size(); i += 4) text += (i == 0 ? "" : ":") + digits.substr(i, 4);
+    add(text);
+  }
+  return out;
+}
+
 node::NodeSettings node_settings(const config::AgentConfig& config, const std::vector<std::string>& addresses,
                                  const node::MachineInfo& machine) {
   node::NodeSettings settings;

@@ -21,6 +21,9 @@ namespace pintle::app {
 // Every address of this machine's own network but loopback, as it is now: bridges and veths come with the first pods.
 [[nodiscard]] std::vector<model::IpAddress> interface_addresses();
 
+// The same of another network namespace, by its folder /proc/<pid>/net: what a pod that has a network of its own sees of its node.
+[[nodiscard]] std::vector<model::IpAddress> node_addresses_of(const std::string& folder);
+
 [[nodiscard]] node::NodeSettings node_settings(const config::AgentConfig& config, const std::vector<std::string>& addresses,
                                                const node::MachineInfo& machine);
 

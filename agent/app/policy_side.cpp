@@ -11,7 +11,9 @@ PolicySide::PolicySide(const kube::Kubeconfig& kubeconfig, const config::AgentCo
     : engine_(tables == nullptr ? none_ : *tables, clock, policy::EngineOptions{.defaults = config.pintle.ebpf.programs},
               policy::EngineOutputs{.plan_changed = std::move(outputs.plan_changed),
                                     .problem = std::move(outputs.problem),
-                                    .node_addresses = interface_addresses}) {
+                                    .node_addresses = [folder = config.pintle.node_network] {
+                                      return folder.empty() ? interface_addresses() : node_addresses_of(folder);
+                                    }}) {
   if (config.pintle.ebpf.policy != model::EbpfPolicy::kOff && config.pintle.ebpf.programs.network_policy != model::Enforcement::kOff)
     watcher_ = std::make_unique<kube::ClusterWatcher>(kubeconfig, clock, kube::ClusterWatcherOptions{}, engine_);
 }

@@ -174,6 +174,7 @@ uint64_t View::ebpf_events_lost() { return in_.attacher.events_lost(); }
 std::vector<ports::DoctorCheck> View::doctor(std::stop_token stop) {
   return run_doctor({.bpffs = in_.config.pintle.ebpf.bpffs,
                      .runtime_endpoint = in_.config.container_runtime_endpoint,
+                     .programs_only = in_.runtime == nullptr,
                      .features = in_.attacher.features(),
                      .runtime = in_.runtime,
                      .api = [&]() -> Status {

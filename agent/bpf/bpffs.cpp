@@ -19,6 +19,13 @@ bool is_bpffs(const std::string& path) {
   return ::statfs(path.c_str(), &fs) == 0 && static_cast<unsigned long>(fs.f_type) == BPF_FS_MAGIC;
 }
 
+Status mount_bpffs(const std::string& path) {
+  if (is_bpffs(path)) return {};
+  if (::mount("bpf", path.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, "mode=0700") != 0)
+    return fail_errno(errno, fmt::format("mount a bpffs at '{}'", path));
+  return {};
+}
+
 Result<std::string> ensure_bpffs(const std::string& wanted, const std::string& own) {
   if (is_bpffs(wanted)) return wanted;
   if (own.empty()) return fail(Code::kUnsupported, fmt::format("'{}' is not a bpffs: mount -t bpf bpf {}", wanted, wanted));

@@ -12,6 +12,8 @@
 namespace pintle::bpf {
 
 [[nodiscard]] bool is_bpffs(const std::string& path);
+// Idempotent. REQUIRES: the folder exists, as /sys/fs/bpf does by the kernel.
+[[nodiscard]] Status mount_bpffs(const std::string& path);
 // `wanted` if it is a bpffs; else `own`, mounted when it is not yet (empty: never mount). The path to use.
 [[nodiscard]] Result<std::string> ensure_bpffs(const std::string& wanted, const std::string& own);
 

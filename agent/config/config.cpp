@@ -200,6 +200,7 @@ void read_pintle(const Cursor& cursor, AgentConfig& config) {
       at.error(fmt::format("'{}' is not HOST:PORT, such as 127.0.0.1:6443", out.listen));
   });
   fields.with("cgroupMount", [&](const Cursor& at) { read_absolute(at, out.cgroup_mount); });
+  fields.with("nodeNetwork", [&](const Cursor& at) { read_absolute(at, out.node_network); });
   fields("nodeLabels", out.node_labels);
   fields.with("ebpf", [&](const Cursor& at) { read_ebpf(at, out.ebpf); });
   fields.with("metrics", [&](const Cursor& at) {

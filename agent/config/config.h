@@ -62,6 +62,7 @@ struct PintleOptions {
   std::string control_socket;             // empty in the file: run_dir + "/pintle.sock"
   std::string listen = "127.0.0.1:6443";  // standalone's API endpoint
   std::string cgroup_mount;               // companion: where the node's cgroup2 tree is mounted; empty: looked for
+  std::string node_network;               // companion: a folder with the node's fib_trie and if_inet6; empty: its network is ours
   model::StringMap node_labels;
   EbpfOptions ebpf;
   std::string metrics_listen = "127.0.0.1:9810";  // GET /metrics; empty: off

@@ -96,6 +96,7 @@ void write_pintle(Node& node, const AgentConfig& config) {
   out.text("controlSocket", options.control_socket);
   out.text("listen", options.listen);
   out.text_if_any("cgroupMount", options.cgroup_mount);
+  out.text_if_any("nodeNetwork", options.node_network);
   out.text("logLevel", level_name(config.log_level));
   if (!options.node_labels.empty()) {
     Writer labels(out.map("nodeLabels"));

@@ -3,6 +3,8 @@
 """Mode companion beside a real kubelet, kube-apiserver and containerd: KUBEBUILDER_ASSETS names a folder that has a kubelet too.
 
 The kubelet owns the pods; pintled finds their cgroups, attaches, counts, enforces and lets go again."""
+import hashlib
+import io
 import json
 import os
 import pathlib
@@ -10,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 
@@ -18,6 +21,7 @@ from harness import (NODE, NotHere, ROOT, _end_daemon, _remove_cgroups, _run, ar
                      wait_until)
 
 OPTIONS = None
+ADDRESS = "192.0.2.1"
 SLEEP = "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done"
 # Counts down from its first instruction: says what was reachable, and when.
 SERVE = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
@@ -55,8 +59,15 @@ class Site:
             raise
 
     def _start_parts(self):
+        # A node as kind's: mounts are shared, and nobody has mounted a bpffs. All of it in this test's own mount namespace.
+        _run("mount", "--make-rshared", "/")
+        while "bpf" in {line.split()[2] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines() if line.split()[1] == "/sys/fs/bpf"}:
+            _run("umount", "/sys/fs/bpf")
+        # The node's address: kubelets look for it at the default route.
+        for command in ("link add node0 type veth peer name node1", "link set node1 up", f"addr add {ADDRESS}/24 dev node0", "link set node0 up", "route add default dev node0"):
+            _run("ip", *command.split())
         _run(ROOT / "scripts" / "dev-containerd", "start", "--dir", self.dir / "containerd")
-        _run(ROOT / "scripts" / "dev-apiserver", "start", "--dir", self.dir / "api")
+        _run(ROOT / "scripts" / "dev-apiserver", "start", "--dir", self.dir / "api", "--authorization", "RBAC")
         self.kubeconfig = self.dir / "api" / "kubeconfig"
         # An agent's bpffs that a node without one gets from the init container; here in the test's own mount namespace.
         self.bpffs = self.dir / "bpffs"
@@ -73,6 +84,8 @@ class Site:
                 continue
             own = pathlib.Path(top, self.dir.name)
             own.mkdir(exist_ok=True)
+            if (own / "cpu.shares").exists():
+                (own / "cpu.shares").write_text("10240")  # one share for a whole node would starve beside other work of this machine
             for name in ("cpuset.cpus", "cpuset.mems"):  # v1: a new cpuset is empty
                 if (own / name).exists() and os.path.exists(f"{top}/cgroup.clone_children"):
                     (own / name).write_text(pathlib.Path(top, name).read_text())
@@ -83,7 +96,7 @@ class Site:
             "cgroupDriver": "cgroupfs", "cgroupRoot": self.cgroup_root, "enforceNodeAllocatable": [],
             "containerRuntimeEndpoint": f"unix://{self.dir}/containerd/containerd.sock", "staticPodPath": str(self.manifests),
             "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}}, "authorization": {"mode": "AlwaysAllow"},
-            "address": "127.0.0.1", "port": 21250, "healthzPort": 0, "readOnlyPort": 0, "podLogsDir": str(self.dir / "logs"),
+            "address": ADDRESS, "port": 21250, "healthzPort": 0, "readOnlyPort": 0, "podLogsDir": str(self.dir / "logs"),
             "evictionHard": {"memory.available": "1Mi", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%"},
             "imageGCHighThresholdPercent": 100, "volumePluginDir": str(self.dir / "plugins"), "fileCheckFrequency": "1s",
         }
@@ -91,7 +104,7 @@ class Site:
         with open(self.dir / "kubelet.log", "ab") as log:
             self.kubelet = subprocess.Popen(
                 [str(kubelet_program()), "--config", str(self.dir / "kubelet.json"), "--kubeconfig", str(self.kubeconfig), "--root-dir",
-                 str(self.dir / "kubelet"), "--cert-dir", str(self.dir / "kubelet-pki"), "--hostname-override", NODE, "--v=2"],
+                 str(self.dir / "kubelet"), "--cert-dir", str(self.dir / "kubelet-pki"), "--hostname-override", NODE, "--node-ip", ADDRESS, "--v=2"],
                 stdout=log, stderr=log, start_new_session=True)
         ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
         wait_until(lambda: self.kubectl("get", "node", NODE, "-o", ready, check=False).stdout == "True", 90, "the kubelet's node Ready")
@@ -128,18 +141,18 @@ class Site:
     def apply(self, *objects):
         return self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
 
-    def pod(self, name):
-        done = self.kubectl("get", "pod", name, "-o", "json", check=False)
+    def pod(self, name, namespace="default"):
+        done = self.kubectl("get", "pod", name, "-n", namespace, "-o", "json", check=False)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
-    def wait_ready(self, name, seconds=120):
+    def wait_ready(self, name, seconds=120, namespace="default"):
         def ready():
-            pod = self.pod(name)
+            pod = self.pod(name, namespace)
             return pod and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", [])) and pod
         try:
             return wait_until(ready, seconds, f"pod {name} Ready")
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{json.dumps(self.pod(name))}\n{self.kubelet_tail()}")
+            raise AssertionError(f"{error}\n{json.dumps(self.pod(name, namespace))}\n{self.logs(name, namespace)}\n{self.kubelet_tail()}")
 
     def ebpf(self, name):
         """The pod's row of `ebpf status`; None while the agent has none."""
@@ -147,12 +160,23 @@ class Site:
         pods = json.loads(done.stdout)["pods"] if done.stdout.startswith("{") else []
         return pods[0] if pods else None
 
-    def in_pod(self, name, command, seconds=60):
-        """Runs a command in the pod's first container; the kubelet's exec needs a route that this network lacks, so ctr's is used."""
-        pod = self.pod(name)
-        container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
-        return subprocess.run(["ctr", "-a", str(self.dir / "containerd" / "containerd.sock"), "-n", "k8s.io", "tasks", "exec", "--exec-id",
-                               f"e{os.urandom(4).hex()}", container, "sh", "-c", command], capture_output=True, text=True, timeout=seconds)
+    def in_pod(self, name, command):
+        """Runs a command in the pod's first container, without the API's help."""
+        return self.in_container(self.pod(name)["status"]["containerStatuses"][0]["containerID"], "sh", "-c", command)
+
+    def in_container(self, container, *words):
+        return self.ctr("tasks", "exec", "--exec-id", f"e{os.urandom(4).hex()}", container.removeprefix("containerd://"), *words)
+
+    def ctr(self, *words):
+        return subprocess.run(["ctr", "-a", str(self.dir / "containerd" / "containerd.sock"), "-n", "k8s.io", *words], capture_output=True,
+                              text=True, timeout=60)
+
+    def pid_of(self, container):
+        rows = [line.split() for line in self.ctr("tasks", "list").stdout.splitlines()]
+        return int(next(row[1] for row in rows if row[0] == container.removeprefix("containerd://")))
+
+    def logs(self, name, namespace="default"):
+        return "\n".join(f"{path}:\n{path.read_text(errors='replace')[-2000:]}" for path in (self.dir / "logs").glob(f"{namespace}_{name}_*/*/*.log"))
 
     def links(self):
         """Every link of the kernel with its pins, as bpftool tells them."""
@@ -186,6 +210,26 @@ class Site:
     def kubelet_tail(self):
         path = self.dir / "kubelet.log"
         return path.read_text(errors="replace")[-4000:] if path.exists() else ""
+
+    def import_image(self, name):
+        """The image as the Dockerfile makes it, of the binaries under test."""
+        root = self.dir / "image"
+        _run(ROOT / "scripts" / "image-root", self.build, root)
+        layer, archive = self.dir / "layer.tar", self.dir / "image.tar"
+        with tarfile.open(layer, "w") as tar:
+            tar.add(root, arcname=".")
+        digest = hashlib.sha256(layer.read_bytes()).hexdigest()
+        machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+        config = json.dumps({"architecture": machine, "os": "linux", "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+                             "config": {"Entrypoint": ["/usr/local/bin/pintled"]}}).encode()
+        manifest = json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]).encode()
+        with tarfile.open(archive, "w") as tar:
+            tar.add(layer, arcname="layer.tar")
+            for path, content in (("config.json", config), ("manifest.json", manifest)):
+                entry = tarfile.TarInfo(path)
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+        _run("ctr", "-a", self.dir / "containerd" / "containerd.sock", "-n", "k8s.io", "images", "import", archive)
 
     def uninstall(self):
         _run(self.build / "pintled", "uninstall", "--config", self.dir / "pintled.yaml")
@@ -336,6 +380,97 @@ class BesideAKubelet(unittest.TestCase):
         self.assertTrue([path for path in self.site.pinned_links() if uid in path])
         self.site.start_daemon()
         wait_until(lambda: not [path for path in self.site.pinned_links() if uid in path], 60, "its links unpinned")
+
+    def rendered(self, folder, image):
+        """The objects of a kustomization, with what differs here: the image, the cgroups' root, the way to the API, whose network is the
+        node's. There is no controller that makes pods of a DaemonSet or token volumes of a service account: done here as they do."""
+        objects, pods = [], []
+        text = self.site.kubectl("kustomize", ROOT / "deploy" / "kustomize" / folder)
+        listed = self.site.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=text)
+        items, at = [], 0
+        while at < len(listed.rstrip()):
+            item, end = json.JSONDecoder().raw_decode(listed, at)
+            items += item["items"] if item["kind"] == "List" else [item]
+            at = end + len(listed[end:]) - len(listed[end:].lstrip())
+        for item in items:
+            if item["kind"] == "ConfigMap" and "pintled.yaml" in item["data"]:
+                item["data"]["pintled.yaml"] = f"cgroupRoot: {self.site.cgroup_root}\n" + item["data"]["pintled.yaml"]
+            if item["kind"] != "DaemonSet":
+                objects.append(item)
+                continue
+            template = item["spec"]["template"]
+            spec = template["spec"]
+            spec.update(nodeName=NODE, hostNetwork=True, restartPolicy="Always")
+            for volume in spec["volumes"]:
+                if volume.get("hostPath", {}).get("path") == "/proc/1/net":
+                    volume["hostPath"]["path"] = f"/proc/{self.site.kubelet.pid}/net"
+            host, port = self.api_address()
+            for container in spec["initContainers"] + spec["containers"]:
+                container.update(image=image, imagePullPolicy="Never")
+                if "uninstall" in container["args"]:
+                    container["args"] += ["--cgroup-root", self.site.cgroup_root]
+            if spec.get("automountServiceAccountToken", True):
+                main = spec["containers"][0]
+                main["env"] += [{"name": "KUBERNETES_SERVICE_HOST", "value": host}, {"name": "KUBERNETES_SERVICE_PORT", "value": port}]
+                main["volumeMounts"].append({"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True})
+                spec["volumes"].append({"name": "token", "projected": {"sources": [
+                    {"serviceAccountToken": {"path": "token"}}, {"configMap": {"name": "ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}]}})
+            pods.append({"apiVersion": "v1", "kind": "Pod", "spec": spec,
+                         "metadata": {**template["metadata"], "name": item["metadata"]["name"], "namespace": item["metadata"]["namespace"]}})
+        return objects, pods
+
+    def api_address(self):
+        server = self.site.kubectl("config", "view", "--raw", "-o", "jsonpath={.clusters[0].cluster.server}")
+        return server.removeprefix("https://").rsplit(":", 1)
+
+    def test_the_daemon_set_runs_with_three_capabilities(self):
+        self.site.apply(busybox_pod("guarded", SLEEP))
+        uid = self.site.wait_ready("guarded")["metadata"]["uid"]
+        self.effective("guarded")
+        self.site.kill_daemon(signal.SIGTERM)
+        try:
+            self.site.uninstall()
+            self.site.import_image("pintle.local/pintle:1")
+            objects, [pod] = self.rendered("base", "pintle.local/pintle:1")
+            ca = (self.site.dir / "api" / "certs" / "apiserver.crt").read_text()
+            objects.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "pintle-system"}, "data": {"ca.crt": ca}})
+            for item in sorted(objects, key=lambda item: item["kind"] != "Namespace"):
+                self.site.apply(item)
+            self.site.apply(pod)
+            running = self.site.wait_ready("pintle", namespace="pintle-system")
+            container = running["status"]["containerStatuses"][0]["containerID"]
+            status = self.site.kubectl("exec", "-n", "pintle-system", "pintle", "--", "/usr/local/bin/pintlectl", "ebpf", "status", "guarded", "-o", "json")
+            [row] = json.loads(status)["pods"]
+            self.assertEqual((row["uid"], {hook["state"] for hook in row["hooks"]}), (uid, {"Attached"}))
+            pid = self.site.pid_of(container)
+            words = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+            # BPF, PERFMON, NET_ADMIN at most: the daemon may give up what it has loaded with.
+            self.assertEqual(int(words["CapBnd"], 16) & ~(1 << 39 | 1 << 38 | 1 << 12), 0, words["CapBnd"])
+            self.assertEqual((words["Seccomp"], words["NoNewPrivs"]), ("2", "1"))
+            self.assertNotEqual(os.readlink(f"/proc/{pid}/ns/cgroup"), os.readlink("/proc/self/ns/cgroup"))
+            pins = [pin for link in self.site.links() for pin in link.get("pinned", []) if pin.startswith("/sys/fs/bpf/") and uid in pin]
+            self.assertTrue(pins, "pinned where the node sees it")
+            links = {hook["hook"]: hook["linkId"] for hook in row["hooks"]}
+
+            os.kill(pid, signal.SIGKILL)  # the kubelet starts the container again
+            def back():
+                now = self.site.pod("pintle", "pintle-system")["status"]["containerStatuses"][0]
+                if now["restartCount"] == 0 or not now["ready"]:
+                    return None
+                done = self.site.in_container(now["containerID"], "/usr/local/bin/pintlectl", "ebpf", "status", "guarded", "-o", "json")
+                return json.loads(done.stdout)["pods"][0] if done.stdout.startswith("{") else None
+            row = wait_until(lambda: (row := back()) and {hook["state"] for hook in row["hooks"]} == {"Adopted"} and row, 90, "adopted again")
+            self.assertEqual({hook["hook"]: hook["linkId"] for hook in row["hooks"]}, links)
+
+            self.site.kubectl("delete", "pod", "pintle", "-n", "pintle-system", "--grace-period=5")
+            _, [cleaner] = self.rendered("uninstall", "pintle.local/pintle:1")
+            self.site.apply(cleaner)
+            self.site.wait_ready("pintle-uninstall", namespace="pintle-system")
+            self.assertEqual([pin for link in self.site.links() for pin in link.get("pinned", []) if pin.startswith("/sys/fs/bpf/")], [])
+            self.assertEqual(set(os.listdir("/sys/fs/bpf")) - {"maps.debug", "progs.debug"}, set())
+        finally:
+            self.site.kubectl("delete", "pods", "--all", "-n", "pintle-system", "--grace-period=1", check=False)
+            self.site.start_daemon()
 
     def test_uninstall_leaves_nothing_and_ends_no_pod(self):
         self.site.apply(busybox_pod("survivor", SLEEP))
