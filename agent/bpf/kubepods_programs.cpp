@@ -61,6 +61,10 @@ Result<KubepodsPrograms> KubepodsPrograms::load(const PinLayout& layout, int slo
   }
   PINTLE_ASSIGN_OR_RETURN(out.ingress_, object.program_fd("kubepods_ingress"));
   PINTLE_ASSIGN_OR_RETURN(out.egress_, object.program_fd("kubepods_egress"));
+  for (const auto* program : {&out.ingress_, &out.egress_}) {
+    PINTLE_ASSIGN_OR_RETURN(const auto info, program_info(program->get()));
+    out.program_ids_.push_back(info.id);
+  }
   out.drop_dead_links();
   return out;
 }

@@ -22,6 +22,7 @@ class KubepodsPrograms {
   // `slots_fd`: the array that the pods' own programs count into, of `slots` entries. REQUIRES: the layout's folders exist.
   [[nodiscard]] static Result<KubepodsPrograms> load(const PinLayout& layout, int slots_fd, uint32_t slots);
 
+  [[nodiscard]] const std::vector<uint32_t>& program_ids() const { return program_ids_; }
   // Idempotent; links of a cgroup that has gone are dropped on the way.
   [[nodiscard]] Status attach(const DirFd& kubepods, const std::string& path);
   [[nodiscard]] Status add_class(CgroupId cgroup) { return add(cgroup, {0, PINTLE_KUBEPODS_CLASS}); }
@@ -38,6 +39,7 @@ class KubepodsPrograms {
   void drop_dead_links();
 
   std::string folder_;
+  std::vector<uint32_t> program_ids_;
   UniqueFd ingress_, egress_, rows_, early_, parent_;
 };
 

@@ -290,8 +290,10 @@ Result<model::AttachReport> LibbpfAttacher::inspect(const PodUid& uid) {
   if (unsupported_) return std::unexpected(*unsupported_);
   PINTLE_TRY(check_pod_uid(uid));
   PodRecord record;
+  std::vector<uint32_t> also_ours;
   {
     const MutexLock lock(mu_);
+    if (kubepods_) also_ours = kubepods_->program_ids();
     const auto it = pods_.find(uid);
     if (it == pods_.end()) return fail(Code::kNotFound, fmt::format("nothing is attached to pod '{}'", uid.value()));
     record = it->second;
@@ -300,7 +302,7 @@ Result<model::AttachReport> LibbpfAttacher::inspect(const PodUid& uid) {
   model::AttachReport report{uid, record.cgroup_id, record.cgroup_path, {}};
   for (const auto hook : model::kAllHooks) {
     const auto refused = std::ranges::find(record.refused, hook, &HookStatus::hook);
-    auto status = refused != record.refused.end() ? *refused : inspect_link(*programs_, layout_.pod(uid), record, hook, clock_);
+    auto status = refused != record.refused.end() ? *refused : inspect_link(*programs_, layout_.pod(uid), record, hook, clock_, also_ours);
     if (status.state == HookState::kOff) continue;
     if (counters) add_uses(status, *counters);
     report.hooks.push_back(std::move(status));

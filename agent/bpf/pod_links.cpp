@@ -89,7 +89,8 @@ HookStatus PodLinks::refusal(Hook hook, const Error& error) const {
   return status;
 }
 
-HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folder, const PodRecord& record, Hook hook, const Clock& clock) {
+HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folder, const PodRecord& record, Hook hook, const Clock& clock,
+                        std::vector<uint32_t> also_ours) {
   HookStatus status;
   status.hook = hook;
   const auto link = BpfLink::open(hook_pin(folder, hook));
@@ -122,14 +123,13 @@ HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folde
   status.state = record.made_here.contains(hook) ? HookState::kAttached : HookState::kAdopted;
   // Its path is known once this run has attached; what lies there now is the very cgroup, as compared above.
   if (const auto dir = DirFd::open(record.cgroup_path); dir && !record.cgroup_path.empty()) {
-    std::vector<uint32_t> own_ids;
-    for (const auto one : model::kAllHooks) own_ids.push_back(programs.program(one).info.id);
+    for (const auto one : model::kAllHooks) also_ours.push_back(programs.program(one).info.id);
     add_effective(status,
                   {.cgroup = *dir,
                    .path = record.cgroup_path,
                    .attach_type = attach_type_of(hook),
                    .program_id = programs.program(hook).info.id,
-                   .also_ours = own_ids},
+                   .also_ours = also_ours},
                   info->program_id, clock);
   }
   return status;

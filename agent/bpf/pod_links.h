@@ -46,8 +46,9 @@ class PodLinks {
   PodRecord& record_;
 };
 
-// Reads the link back from the kernel, and what the kernel runs beside it; kOff: there never was one.
+// Reads the link back from the kernel, and what the kernel runs beside it; kOff: there never was one. `also_ours`: ids of programs of
+// Pintle's on cgroups above, which are no neighbours.
 [[nodiscard]] model::HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folder, const PodRecord& record,
-                                             model::Hook hook, const Clock& clock);
+                                             model::Hook hook, const Clock& clock, std::vector<uint32_t> also_ours = {});
 
 }  // namespace pintle::bpf

@@ -63,6 +63,9 @@ TEST_CASE("what a pod sends before anybody knows it counts for it as soon as it 
     CHECK(counters->rx_packets == 15);
     CHECK(counters->tx_bytes == 15 * kBytes);
     CHECK(counters->rx_bytes == 15 * kBytes);
+    const auto seen = node->inspect(PodUid(uid));
+    REQUIRE(seen);
+    for (const auto& hook : seen->hooks) CHECK(hook.neighbours.empty());  // those on kubepods are ours
   }
 }
 

@@ -18,7 +18,7 @@ import unittest
 
 import results
 from harness import (NODE, NotHere, ROOT, _end_daemon, _remove_cgroups, _run, arguments, busybox_pod, cgroups_of, enter_namespaces,
-                     wait_until)
+                     start_guard, wait_until)
 
 OPTIONS = None
 ADDRESS = "192.0.2.1"
@@ -29,6 +29,54 @@ SERVE = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; exec httpd -f -p 8
 
 def kubelet_program():
     return pathlib.Path(os.environ.get("KUBEBUILDER_ASSETS", "/nonexistent"), "kubelet")
+
+
+def remove_site(build, folder, keep):
+    """Ends and removes everything of the site in `folder`; what fails is told at the end and stops nothing else."""
+    errors = []
+
+    def attempt(step, *args):
+        try:
+            step(*args)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            errors.append(str(error))
+
+    attempt(_end_daemon, folder / "pintled.yaml")
+    attempt(end_kubelet, folder / "kubelet.json")
+    attempt(_run, ROOT / "scripts" / "dev-containerd", "stop", "--dir", folder / "containerd")
+    attempt(_run, ROOT / "scripts" / "dev-apiserver", "stop", "--dir", folder / "api")
+    if (folder / "pintled.yaml").exists():
+        attempt(_run, build / "pintled", "uninstall", "--config", folder / "pintled.yaml")
+    if cgroups_of(folder.name):  # the kubelet leaves its tree, as it should
+        attempt(_remove_cgroups, folder.name)
+    for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()[::-1]:
+        point = line.split()[1]
+        if point.startswith(f"{folder}/"):
+            attempt(_run, "umount", "-l", point)
+    if not keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    if errors:
+        raise RuntimeError("the site was not removed cleanly:\n" + "\n".join(errors))
+
+
+def end_kubelet(config):
+    """The one that was started with this file."""
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        pids = [int(path.parent.name) for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if os.fsencode(config) in _words(path)]
+        for pid in pids:
+            os.kill(pid, sig)
+        try:
+            return wait_until(lambda: not any(os.fsencode(config) in _words(pathlib.Path(f"/proc/{pid}/cmdline")) for pid in pids), 20, "the kubelet's end")
+        except AssertionError:
+            continue
+    raise RuntimeError("the kubelet does not end")
+
+
+def _words(path):
+    try:
+        return path.read_bytes().split(b"\0")
+    except OSError:  # it ended meanwhile
+        return []
 
 
 class Site:
@@ -52,6 +100,7 @@ class Site:
         self.manifests.mkdir()
         self.log = self.dir / "pintled.log"
         self.kubectl_program = shutil.which("kubectl") or str(kubelet_program().with_name("kubectl"))
+        self.guard = start_guard(build, self.dir, OPTIONS.keep, remove_site)
         try:
             self._start_parts()
         except BaseException:
@@ -63,6 +112,9 @@ class Site:
         _run("mount", "--make-rshared", "/")
         while "bpf" in {line.split()[2] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines() if line.split()[1] == "/sys/fs/bpf"}:
             _run("umount", "/sys/fs/bpf")
+        # The API server asks for the node by its name.
+        (self.dir / "hosts").write_text(pathlib.Path("/etc/hosts").read_text() + f"{ADDRESS} {NODE}\n")
+        _run("mount", "--bind", self.dir / "hosts", "/etc/hosts")
         # The node's address: kubelets look for it at the default route.
         for command in ("link add node0 type veth peer name node1", "link set node1 up", f"addr add {ADDRESS}/24 dev node0", "link set node0 up", "route add default dev node0"):
             _run("ip", *command.split())
@@ -235,35 +287,14 @@ class Site:
         _run(self.build / "pintled", "uninstall", "--config", self.dir / "pintled.yaml")
 
     def close(self):
-        errors = []
-
-        def attempt(step, *args):
-            try:
-                step(*args)
-            except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-                errors.append(str(error))
-
-        attempt(_end_daemon, self.dir / "pintled.yaml")
-        if self.kubelet is not None:
-            self.kubelet.terminate()
-            try:
-                self.kubelet.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                self.kubelet.kill()
-        attempt(_run, ROOT / "scripts" / "dev-containerd", "stop", "--dir", self.dir / "containerd")
-        attempt(_run, ROOT / "scripts" / "dev-apiserver", "stop", "--dir", self.dir / "api")
-        if (self.dir / "pintled.yaml").exists():
-            attempt(self.uninstall)
-        if cgroups_of(self.dir.name):  # the kubelet leaves its tree, as it should
-            attempt(_remove_cgroups, self.dir.name)
-        for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()[::-1]:
-            point = line.split()[1]
-            if point.startswith(f"{self.dir}/"):
-                attempt(_run, "umount", "-l", point)
-        if OPTIONS is None or not OPTIONS.keep:
-            shutil.rmtree(self.dir, ignore_errors=True)
-        if errors:
-            raise RuntimeError("the node was not removed cleanly:\n" + "\n".join(errors))
+        if self.guard is None:
+            return
+        try:
+            remove_site(self.build, self.dir, OPTIONS.keep)
+        finally:
+            os.write(self.guard, b"x")
+            os.close(self.guard)
+            self.guard = None
 
 
 class BesideAKubelet(unittest.TestCase):
@@ -447,7 +478,6 @@ class BesideAKubelet(unittest.TestCase):
             # BPF, PERFMON, NET_ADMIN at most: the daemon may give up what it has loaded with.
             self.assertEqual(int(words["CapBnd"], 16) & ~(1 << 39 | 1 << 38 | 1 << 12), 0, words["CapBnd"])
             self.assertEqual((words["Seccomp"], words["NoNewPrivs"]), ("2", "1"))
-            self.assertNotEqual(os.readlink(f"/proc/{pid}/ns/cgroup"), os.readlink("/proc/self/ns/cgroup"))
             pins = [pin for link in self.site.links() for pin in link.get("pinned", []) if pin.startswith("/sys/fs/bpf/") and uid in pin]
             self.assertTrue(pins, "pinned where the node sees it")
             links = {hook["hook"]: hook["linkId"] for hook in row["hooks"]}

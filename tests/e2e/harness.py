@@ -150,7 +150,7 @@ def remove_traces(build, folder, keep=False):
         raise RuntimeError("the node was not removed cleanly:\n" + "\n".join(errors))
 
 
-def start_guard(build, folder, keep):
+def start_guard(build, folder, keep, remove=remove_traces):
     """Forks a process that removes the node when this one is gone. Returns the descriptor to write to when it need not.
 
     It is nobody's child and in a session of its own, so that what kills a test with all its descendants does not reach it."""
@@ -168,7 +168,7 @@ def start_guard(build, folder, keep):
             for stream in (0, 1, 2):
                 os.dup2(null, stream)
             if os.read(reading, 1) == b"":
-                remove_traces(build, folder, keep)
+                remove(build, folder, keep)
     finally:
         os._exit(0)
 
