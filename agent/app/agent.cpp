@@ -25,6 +25,7 @@
 #include "bpf/bpffs.h"
 #include "bpf/inventory.h"
 #include "bpf/libbpf_attacher.h"
+#include "bpf/privilege.h"
 #include "bpf/uninstall.h"
 #include "cgroup/cgroup_fs_tree.h"
 #include "cri/cri_runtime.h"
@@ -106,6 +107,7 @@ class Agent::Parts {
   [[nodiscard]] Status build() {
     PINTLE_TRY(make_private_folder(config.pintle.root_dir));
     PINTLE_TRY(make_private_folder(config.pintle.run_dir));
+    PINTLE_TRY(build_programs());
     log_reader = std::make_unique<server::CriLogReader>(config.pod_logs_dir);
     PINTLE_TRY(build_api());
     if (beside_kubelet()) {
@@ -260,6 +262,18 @@ class Agent::Parts {
     return {};
   }
 
+  // First of all, since capabilities belong to threads: with everything loaded, what took more is given up before there is a second one.
+  [[nodiscard]] Status build_programs() {
+    attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
+    PINTLE_TRY(bpf::check_pin_folders(attacher->layout()));
+    if (attacher->unsupported()) PINTLE_LOG(kWarning, "bpf", "no eBPF on this node: {}", attacher->unsupported()->message());
+    PINTLE_ASSIGN_OR_RETURN(const auto dropped, bpf::drop_to_working_set(bpf::WorkingSet::kNode));
+    const auto named = std::ranges::count_if(dropped.names, [](const auto& name) { return name.starts_with("CAP_"); });
+    PINTLE_LOG(kInfo, "bpf", "gave up {} capabilities after loading, {} of which the start needed{}", dropped.names.size(), named,
+               dropped.kept_bpf ? "; this kernel wants CAP_BPF kept to use maps" : "");
+    return {};
+  }
+
   [[nodiscard]] Status build_node() {
     // Row 1.10. On a machine alone nobody relies on the scheduler's view of memory.
     if (config.fail_swap_on && config.pintle.mode == config::Mode::kNode && node::swap_is_on("/"))
@@ -271,8 +285,6 @@ class Agent::Parts {
     PINTLE_LOG(kInfo, "cgroup", "{}", layout.describe());
     const bool unified = layout.unified();
     cgroups = std::make_unique<cgroup::CgroupFsTree>(std::move(layout), config.cgroup_root);
-    attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
-    if (attacher->unsupported()) PINTLE_LOG(kWarning, "bpf", "no eBPF on this node: {}", attacher->unsupported()->message());
     PINTLE_ASSIGN_OR_RETURN(runtime, cri::CriRuntime::create({.runtime_endpoint = config.container_runtime_endpoint,
                                                               .image_endpoint = config.image_service_endpoint,
                                                               .request_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(

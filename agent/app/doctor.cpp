@@ -2,6 +2,7 @@
 // Copyright The Pintle Authors
 #include "app/doctor.h"
 
+#include <bit>
 #include <charconv>
 #include <filesystem>
 #include <span>
@@ -10,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "base/unique_fd.h"
+#include "bpf/privilege.h"
 
 namespace pintle::app {
 namespace {
@@ -80,17 +82,12 @@ Check btf(const std::string& root) {
   return check;
 }
 
+// What the daemon may now: it has given up what it needed at its start only.
 Check capabilities(const std::string& root, bool programs_only) {
   Check check{.name = "capabilities",
-              .why = "loading and attaching programs, mounting volumes and ending processes of pods each need one",
+              .why = "attaching programs, mounting volumes and ending processes of pods each need one; loading took more, at the start",
               .fix = programs_only ? "grant them in the container's securityContext (see deploy/kustomize/base/daemonset.yaml)"
                                    : "run as root, or grant them in the unit's CapabilityBoundingSet (see deploy/systemd/pintled.service)"};
-  struct Needed {
-    int bit;
-    const char* name;
-  };
-  static constexpr Needed kNeeded[] = {{39, "CAP_BPF"}, {38, "CAP_PERFMON"},     {12, "CAP_NET_ADMIN"}, {21, "CAP_SYS_ADMIN"},
-                                       {5, "CAP_KILL"}, {1, "CAP_DAC_OVERRIDE"}, {0, "CAP_CHOWN"}};
   const auto status = read_file(root + "proc/self/status");
   const size_t at = status ? status->find("CapEff:") : std::string::npos;
   if (at == std::string::npos) {
@@ -98,12 +95,21 @@ Check capabilities(const std::string& root, bool programs_only) {
     check.detail = "the effective set can't be read";
     return check;
   }
-  const uint64_t effective = std::strtoull(status->c_str() + at + 7, nullptr, 16);
-  std::vector<std::string> missing;
-  for (const auto& needed : std::span(kNeeded).first(programs_only ? 3 : std::size(kNeeded)))
-    if ((effective >> needed.bit & 1) == 0) missing.emplace_back(needed.name);
-  check.detail = missing.empty() ? "all that is needed" : fmt::format("missing: {}", fmt::join(missing, ", "));
-  if (!missing.empty()) check.state = State::kFailed;
+  uint64_t others = std::strtoull(status->c_str() + at + 7, nullptr, 16);
+  std::vector<std::string_view> missing, held, given_up;
+  for (const auto& row : bpf::needed_capabilities()) {
+    if (programs_only && row.after_start && !row.for_programs_alone) continue;
+    const bool has = (others >> row.number & 1) != 0;
+    (has ? held : row.after_start ? missing : given_up).push_back(row.name);
+    others &= ~(uint64_t{1} << row.number);
+  }
+  check.detail = fmt::format("effective: {}", held.empty() ? "none" : fmt::to_string(fmt::join(held, " ")));
+  if (others != 0) check.detail += fmt::format(" and {} that are not needed", std::popcount(others));
+  if (!given_up.empty()) check.detail += fmt::format("; needed at the start only: {}", fmt::join(given_up, " "));
+  if (!missing.empty()) {
+    check.detail += fmt::format("; missing: {}", fmt::join(missing, " "));
+    check.state = State::kFailed;
+  }
   return check;
 }
 

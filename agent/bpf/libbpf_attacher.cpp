@@ -13,6 +13,7 @@
 #include "bpf/evidence.h"
 #include "bpf/pin.h"
 #include "bpf/plan_words.h"
+#include "bpf/privilege.h"
 
 namespace pintle::bpf {
 
@@ -59,6 +60,7 @@ Status LibbpfAttacher::load() {
   outcome_.bpffs = *bpffs;
   layout_.root = fmt::format("{}/{}/{}", *bpffs, options_.folder, kSchema);
   outcome_.cgroup_error = outcome_.lifecycle_error = "not tried: no folder to pin in";
+  PINTLE_TRY(check_pin_folders(layout_));
   for (const char* folder : {"prog", "map", "link", "pods"}) PINTLE_TRY(make_pin_folder(layout_.root + "/" + folder));
   PINTLE_TRY(load_programs());
   slots_.emplace(*programs_);

@@ -29,7 +29,7 @@ constexpr std::array kTable = {
     Capability{CAP_NET_ADMIN, "CAP_NET_ADMIN", true, true,
                "attach programs to each new pod's cgroup, ask which run there (CAP_SYS_ADMIN stands in from kernel 6.9)"},
     Capability{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", true, false,
-               "mount volumes and the bpffs; tell names of foreign programs, which is the one eBPF call that takes it"},
+               "mount volumes; load the programs of users; tell names of foreign programs, which is the one eBPF call that takes it"},
     Capability{CAP_CHOWN, "CAP_CHOWN", true, false, "give volumes to the pod's fsGroup"},
     Capability{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", true, false, "read, write and remove files of pods, whoever owns them"},
     Capability{CAP_FOWNER, "CAP_FOWNER", true, false, "set modes of volume files that a pod's user owns"},
@@ -62,11 +62,21 @@ std::string name_of(int number) {
   return row == kTable.end() ? fmt::format("capability {}", number) : std::string(row->name);
 }
 
-bool alone() {
+size_t count_threads() {
   std::error_code error;
   size_t threads = 0;
   for (std::filesystem::directory_iterator it("/proc/self/task", error), end; !error && it != end; it.increment(error)) ++threads;
-  return !error && threads == 1;
+  return error ? 0 : threads;
+}
+
+// A thread that was joined stands in /proc a moment longer: the kernel wakes the joiner before it takes the thread off its list.
+bool alone() {
+  size_t threads = count_threads();
+  for (int i = 0; i < 1000 && threads > 1; ++i) {
+    std::this_thread::yield();
+    threads = count_threads();
+  }
+  return threads == 1;
 }
 
 }  // namespace
@@ -123,6 +133,13 @@ Status check_pin_folder(const std::string& path) {
     return fail(Code::kInvalid,
                 fmt::format("'{}' has owner {} and mode {:04o}; whoever opens a pin can detach it: chown {} '{}' && chmod 0700 '{}'", path,
                             st.st_uid, st.st_mode & 07777U, ::geteuid(), path, path));
+  return {};
+}
+
+Status check_pin_folders(const PinLayout& layout) {
+  const std::string top = layout.root.substr(0, layout.root.rfind('/'));
+  for (const auto& path : {top, layout.root, layout.root + "/prog", layout.root + "/map", layout.root + "/link", layout.pods()})
+    if (auto checked = check_pin_folder(path); !checked && checked.error().code != Code::kNotFound) return checked;
   return {};
 }
 

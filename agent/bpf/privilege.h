@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bpf/layout.h"
 
 namespace pintle::bpf {
 
@@ -46,6 +47,8 @@ struct Dropped {
 
 // Whoever can open a pin can update or detach it without any capability. kInvalid: others than its owner, us, can; the text has the fix.
 [[nodiscard]] Status check_pin_folder(const std::string& path);
+// The same for every folder of the layout that is there. For a daemon's start: before it adopts what lies in them.
+[[nodiscard]] Status check_pin_folders(const PinLayout& layout);
 // Constants of programs that user space could still change are none. False also for a descriptor that is no map.
 [[nodiscard]] bool is_frozen(int map_fd);
 

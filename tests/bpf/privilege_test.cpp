@@ -195,6 +195,14 @@ TEST_CASE("folders of pins are ours alone, and constants are frozen") {
   CHECK(open.error().code == Code::kInvalid);
   CHECK(open.error().message().find("chmod 0700") != std::string::npos);
   CHECK(check_pin_folder("/mnt/absent").error().code == Code::kNotFound);
+  CHECK(check_pin_folders(attacher.layout()).error().message() == open.error().message());
+  const auto pods = attacher.layout().pods();
+  const auto refused = node.start().unsupported();  // what lies in there may be anybody's: not adopted
+  REQUIRE(refused);
+  CHECK(refused->message().find("chmod 0700") != std::string::npos);
+  REQUIRE(::chmod(pods.c_str(), 0700) == 0);
+  CHECK(check_pin_folders(node->layout()));
+  CHECK(!node.start().unsupported());
   const UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "consts", 4, 8, 1, nullptr));
   CHECK(!is_frozen(map.get()));
   REQUIRE(bpf_map_freeze(map.get()) == 0);

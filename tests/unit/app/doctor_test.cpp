@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "app/doctor.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <catch2/catch_test_macros.hpp>
+
+#include "bpf/privilege.h"
+
+using namespace pintle;
+using namespace pintle::app;
+using State = ports::DoctorCheck::State;
+
+namespace {
+
+ports::DoctorCheck capabilities_of(uint64_t effective) {
+  const auto root = std::filesystem::temp_directory_path() / fmt::format("pintle-doctor-{}", ::getpid());
+  std::filesystem::create_directories(root / "proc/self");
+  std::ofstream(root / "proc/self/status") << fmt::format("Name:\tpintled\nCapPrm:\t0\nCapEff:\t{:016x}\nCapBnd:\t0\n", effective);
+  const auto checks = run_doctor({.root = root.string() + "/"});
+  std::filesystem::remove_all(root);
+  const auto found = std::ranges::find(checks, "capabilities", &ports::DoctorCheck::name);
+  REQUIRE(found != checks.end());
+  return *found;
+}
+
+uint64_t mask_of(const std::vector<int>& numbers) {
+  uint64_t mask = 0;
+  for (const int number : numbers) mask |= uint64_t{1} << number;
+  return mask;
+}
+
+}  // namespace
+
+TEST_CASE("the doctor tells the effective set, and what it lacks of the working set") {
+  const uint64_t working = mask_of(bpf::working_set(bpf::WorkingSet::kNode));
+  const auto good = capabilities_of(working);
+  CHECK(good.state == State::kOk);
+  CHECK(good.detail ==
+        "effective: CAP_NET_ADMIN CAP_SYS_ADMIN CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_FSETID CAP_KILL; needed at the start only: "
+        "CAP_BPF CAP_PERFMON");
+  const auto lacking = capabilities_of(working & ~(uint64_t{1} << 12));
+  CHECK(lacking.state == State::kFailed);
+  CHECK(lacking.detail.ends_with("; missing: CAP_NET_ADMIN"));
+  const auto everything = capabilities_of(0x1ffffffffff);
+  CHECK(everything.state == State::kOk);
+  CHECK(everything.detail.find("and 32 that are not needed") != std::string::npos);
+}
