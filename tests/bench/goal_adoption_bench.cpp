@@ -97,14 +97,14 @@ Result<Figures> goal_adoption_bench() {
     before->attached = true;
     for (;;) ::pause();  // until it is killed
   }
-  while (!before->attached) (void)::usleep(1000);
+  while (!before->attached) let_pass(std::chrono::milliseconds(1));
   std::vector<pid_t> children;
   PINTLE_ASSIGN_OR_RETURN(children.emplace_back(), spawn(cgroups[0], [&] { return send_to_self(*before); }));
   PINTLE_ASSIGN_OR_RETURN(children.emplace_back(), spawn(cgroups[1], [&] { return connect_until_told(*before); }));
   (void)::kill(first, SIGKILL);
   (void)::waitpid(first, nullptr, 0);
   if (before->failed) return fail(Code::kInternal, "the first life could not attach");
-  (void)::usleep(std::chrono::duration_cast<std::chrono::microseconds>(kOutage).count());
+  let_pass(kOutage);
 
   std::vector<double> adopt_ms;
   for (int round = 0; round < 5; ++round) {

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <mutex>
 
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,6 +62,11 @@ int refused_at_a_rate() {
   return 0;
 }
 
+int lives_briefly() {
+  let_pass(std::chrono::milliseconds(2));
+  return 0;
+}
+
 uint64_t voluntary_switches() {
   uint64_t sum = 0;
   std::error_code error;
@@ -83,7 +87,7 @@ Status urgent(World& world, Figures& figures) {
   const Status ran = run_in(cgroup, refused_at_a_rate);
   const auto times = latencies.wait(kRefusals);
   const uint64_t before = voluntary_switches();
-  (void)::poll(nullptr, 0, kIdleSeconds * 1000);
+  let_pass(std::chrono::seconds(kIdleSeconds));
   const uint64_t switches = voluntary_switches() - before;
   world.attacher().on_event(nullptr);
   PINTLE_TRY(ran);
@@ -103,7 +107,7 @@ Status exits(World& world, Figures& figures) {
   Latencies latencies(model::ProgramEventKind::kExit);
   world.attacher().on_event([&](const auto& event) { latencies.take(event); });
   Status ran;
-  for (int i = 0; i < kExits && ran; ++i) ran = run_in(cgroup, [] { return ::usleep(2000); });
+  for (int i = 0; i < kExits && ran; ++i) ran = run_in(cgroup, lives_briefly);
   const auto times = latencies.wait(kExits);
   world.attacher().on_event(nullptr);
   PINTLE_TRY(ran);
@@ -128,7 +132,7 @@ Status dead_link(World& world, Figures& figures) {
                                                          changed.notify_all();
                                                        }});
   audit.start();
-  (void)::usleep(300'000);  // not at the audit's beat
+  let_pass(std::chrono::milliseconds(300));  // not at the audit's beat
   if (::rmdir(cgroup.path.c_str()) != 0 || ::mkdir(cgroup.path.c_str(), 0755) != 0) return fail_errno(errno, "make a pod's cgroup anew");
   const StopWatch watch;
   std::unique_lock lock(mutex);

@@ -29,11 +29,11 @@ constexpr size_t kStreamBytes = 256UL * 1024 * 1024;
 constexpr int kManyPods = 2000;
 constexpr int kScrapedPods = 1000;
 
-// Loopback only, with nineteen other peers to look past.
+// The loopback and one address, with nineteen other peers to look past.
 model::PolicyRows rules() {
   model::PolicyRows rows;
   rows.egress.classes = {{{0, 0, 65535}}};
-  rows.egress.peers.push_back({*model::parse_prefix("127.0.0.1"), 0});
+  rows.egress.peers.push_back({*model::parse_prefix("10.77.0.9"), 0});
   for (int i = 0; i < 19; ++i) rows.egress.peers.push_back({*model::parse_prefix(fmt::format("10.78.0.{}", i)), 0});
   return rows;
 }
@@ -52,7 +52,7 @@ Result<double> timed(const ports::PodCgroup& cgroup, const std::function<int()>&
 int connect_often() {
   const int fd = udp_socket();
   for (int i = 0; i < kConnects; ++i)
-    if (udp_connect(fd, kLoopback, 9) != 0) return 1;
+    if (udp_connect(fd, kElsewhere, 9) != 0) return 1;
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -128,6 +129,10 @@ int udp_connect(int socket, uint32_t address, uint16_t port) {
   to.sin_addr.s_addr = htonl(address);
   to.sin_port = htons(port);
   return ::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0 ? 0 : errno;
+}
+
+void let_pass(Duration duration) {
+  (void)::poll(nullptr, 0, static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
 }
 
 int64_t boot_ns() {

@@ -87,10 +87,12 @@ void Shared<T>::unmap(void* at, size_t size) {
 // connect() of a datagram socket: no packet is sent. 0 or errno.
 int udp_connect(int socket, uint32_t address, uint16_t port);
 [[nodiscard]] int udp_socket();
+// What a measurement is for, such as an outage, takes its time.
+void let_pass(Duration duration);
 // Nanoseconds of CLOCK_BOOTTIME, as the programs stamp their events.
 [[nodiscard]] int64_t boot_ns();
 
-inline constexpr uint32_t kElsewhere = 0x0a4d0009;  // 10.77.0.9
-inline constexpr uint32_t kLoopback = 0x7f000001;
+// 10.77.0.9, which scripts/bench gives to the loopback device of its namespace: policy never asks about 127.0.0.1.
+inline constexpr uint32_t kElsewhere = 0x0a4d0009;
 
 }  // namespace pintle::bench
