@@ -645,7 +645,7 @@ Status clean_up(const config::AgentConfig& config) {
     if (!done && outcome) outcome = std::move(done);
   };
   SystemClock clock;
-  {
+  if (bpf::has_pins(attacher_options(config))) {  // else an attacher would make them
     const auto attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
     if (const auto pinned = attacher->list_pinned())
       for (const auto& uid : *pinned) note(attacher->detach(uid));

@@ -14,6 +14,14 @@
 
 namespace pintle::bpf {
 
+bool has_pins(const LibbpfAttacher::Options& options) {
+  const auto holds = [&](const std::string& bpffs) {
+    std::error_code error;
+    return !bpffs.empty() && is_bpffs(bpffs) && std::filesystem::exists(bpffs + "/" + options.folder, error);
+  };
+  return holds(options.bpffs) || holds(options.own_bpffs);
+}
+
 Status remove_pins(const LibbpfAttacher::Options& options) {
   for (const auto& bpffs : {options.bpffs, options.own_bpffs}) {
     if (bpffs.empty() || !is_bpffs(bpffs)) continue;

@@ -10,6 +10,8 @@
 
 namespace pintle::bpf {
 
+// Whether there is anything of it: looking makes nothing.
+[[nodiscard]] bool has_pins(const LibbpfAttacher::Options& options);
 [[nodiscard]] Status remove_pins(const LibbpfAttacher::Options& options);
 
 }  // namespace pintle::bpf

@@ -32,7 +32,7 @@ capabilities:
 {{- define "pintle.placement" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
-{{- toYaml . | nindent 0 }}
+{{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . }}
@@ -43,6 +43,6 @@ nodeSelector:
 {{- end }}
 {{- with .Values.tolerations }}
 tolerations:
-{{- toYaml . | nindent 0 }}
+{{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
