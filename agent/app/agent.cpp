@@ -267,6 +267,8 @@ class Agent::Parts {
     attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
     PINTLE_TRY(bpf::check_pin_folders(attacher->layout()));
     if (attacher->unsupported()) PINTLE_LOG(kWarning, "bpf", "no eBPF on this node: {}", attacher->unsupported()->message());
+    // Beside a kubelet the container grants three, and the programs of each kubepods are loaded when it appears.
+    if (beside_kubelet()) return {};
     PINTLE_ASSIGN_OR_RETURN(const auto dropped, bpf::drop_to_working_set(bpf::WorkingSet::kNode));
     const auto named = std::ranges::count_if(dropped.names, [](const auto& name) { return name.starts_with("CAP_"); });
     PINTLE_LOG(kInfo, "bpf", "gave up {} capabilities after loading, {} of which the start needed{}", dropped.names.size(), named,
@@ -314,7 +316,6 @@ class Agent::Parts {
 
   // Of the parts that the other modes build, those that neither run containers nor write to the API, and what finds pods instead.
   [[nodiscard]] Status build_beside_kubelet() {
-    attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
     if (attacher->unsupported()) return std::unexpected(*attacher->unsupported());  // there is nothing else for it to do
     build_shared();
     PINTLE_ASSIGN_OR_RETURN(companion, Companion::create(config, {.clock = clock,

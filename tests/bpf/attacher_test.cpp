@@ -4,6 +4,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -278,7 +279,9 @@ TEST_CASE("a cgroup made anew is bare: its links are told dead and replaced") {
 
 TEST_CASE("what a crash left half made is swept away") {
   Node node("t_crash");
+  const auto mask = ::umask(077);  // as the attacher makes its folders
   std::filesystem::create_directories(node.options.bpffs + "/t_crash/v2/pods/tmp_half");
+  (void)::umask(mask);
   auto& attacher = node.start();
   CHECK(attacher.list_pinned()->empty());
   CHECK(std::filesystem::is_empty(attacher.layout().pods()));
