@@ -19,6 +19,7 @@
 #include "app/otlp_side.h"
 #include "app/pod_feed.h"
 #include "app/policy_side.h"
+#include "app/program_side.h"
 #include "app/version.h"
 #include "app/view.h"
 #include "base/log.h"
@@ -130,6 +131,7 @@ class Agent::Parts {
                  .mirrors = mirrors.get(),
                  .traces = config.pintle.otlp.traces ? otlp.get() : nullptr});
     push_facts({});
+    PINTLE_TRY(pod_programs->start());  // before the first pod: what the folder holds is in its first plan
     PINTLE_TRY(observer->start());
     attacher->on_event([this](const model::ProgramEvent& event) {
       if (event.kind == model::ProgramEventKind::kExit) observer->process_exited(event.pid);
@@ -145,6 +147,7 @@ class Agent::Parts {
     loop->start(companion->outputs(events));
     attacher->on_event([this](const model::ProgramEvent& event) { view->ebpf_events().tell(event); });
     view->set_component({"api", false, "the node's pods have not been read yet"});
+    PINTLE_TRY(pod_programs->start());
     PINTLE_TRY(companion->start(config));
     PINTLE_TRY(start_sources([this, ready = false](sources::PodChanges changes) mutable {
       const bool first = changes.all_sources_ready && !std::exchange(ready, ready || changes.all_sources_ready);
@@ -183,6 +186,7 @@ class Agent::Parts {
     event_log.reset();
     for (const auto& source : sources) source->stop();
     if (companion) companion->stop();
+    if (pod_programs) pod_programs->stop();
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
     if (policies) policies->stop();
     if (audit) audit->stop();
@@ -321,6 +325,7 @@ class Agent::Parts {
     PINTLE_ASSIGN_OR_RETURN(companion, Companion::create(config, {.clock = clock,
                                                                   .loop = *loop,
                                                                   .policies = policies->engine(),
+                                                                  .planner = pod_programs->registry(),
                                                                   .attacher = *attacher,
                                                                   .workers = *workers,
                                                                   .parent_found = [this](const std::string& path) { count_on(path); },
@@ -363,6 +368,13 @@ class Agent::Parts {
                 [this](const PodUid& uid) { loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_programs(uid, now); }); },
             .problem = [this](const policy::PolicyProblem& problem) { tell_problem(problem); }},
         attacher->policy_tables());
+    pod_programs = std::make_unique<ProgramSide>(
+        api->kubeconfig(), config, clock, policies->engine(),
+        ProgramSide::Outputs{
+            .plan_changed =
+                [this](const PodUid& uid) { loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_programs(uid, now); }); },
+            .problem = [this](const std::string& origin, const std::string& error) { tell_program_problem(origin, error); }},
+        attacher->pod_programs());
     inventory =
         std::make_unique<bpf::PinInventory>(bpf::PinInventory::Sources{.layout = attacher->layout(), .held = {}, .ring_counts = {}}, clock);
     workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{
@@ -372,7 +384,7 @@ class Agent::Parts {
   void build_core() {
     build_shared();
     executor = std::make_unique<reconcile::PodExecutor>(
-        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &policies->engine()}, clock,
+        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &pod_programs->registry()}, clock,
         reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
                                                              ? size_t{1}
@@ -416,12 +428,13 @@ class Agent::Parts {
                                                .kubeconfig = kubeconfig_path,
                                                .cgroup_layout = cgroup_layout,
                                                .policies = &policies->engine(),
-                                               .inventory = inventory.get()});
+                                               .inventory = inventory.get(),
+                                               .pod_programs = &pod_programs->registry()});
     audit = std::make_unique<reconcile::ProgramAudit>(
         *attacher,
         reconcile::ProgramAuditOptions{.reports = [this] { return view->program_reports(); },
                                        .died = [this](const PodUid& uid, const std::string& what) { programs_died(uid, what); }});
-    feed = std::make_unique<PodFeed>(*loop, executor.get(), *view, events, policies->engine(), clock);
+    feed = std::make_unique<PodFeed>(*loop, executor.get(), *view, events, policies->engine(), pod_programs->registry(), clock);
   }
 
   // Off: no thread, no queue, nobody listens. On: the core can record spans from now on; the thread begins in start_telemetry().
@@ -458,6 +471,17 @@ class Agent::Parts {
                    .type = model::EventType::kWarning,
                    .reason = "Unreadable",
                    .message = problem.error,
+                   .time = clock.now()});
+  }
+
+  void tell_program_problem(const std::string& origin, const std::string& error) {
+    view->set_problem("programs", origin, error, clock.now());
+    if (error.empty()) return;
+    PINTLE_LOG(kWarning, "programs", "{}: {}", origin, error);
+    events.record({.object = {.api_version = "v1", .kind = "Node", .name = config.pintle.node_name, .uid = config.pintle.node_name},
+                   .type = model::EventType::kWarning,
+                   .reason = "PodProgramRefused",
+                   .message = fmt::format("{}: {}", origin, error),
                    .time = clock.now()});
   }
 
@@ -587,6 +611,7 @@ class Agent::Parts {
   std::unique_ptr<node::LeaseKeeper> lease_keeper;
 
   std::unique_ptr<PolicySide> policies;
+  std::unique_ptr<ProgramSide> pod_programs;
   std::unique_ptr<reconcile::WorkerPool> workers;
   std::unique_ptr<Companion> companion;  // beside a kubelet
   std::unique_ptr<reconcile::PodExecutor> executor;

@@ -26,14 +26,15 @@ reconcile::PodPtr nameless_pod(const PodUid& uid) {
 // The engine's plans, but for a pod that an earlier run left under a policy: what is in force stays until the policies are read again.
 class Companion::Planner final : public ports::ProgramPlanner {
  public:
-  Planner(policy::PolicyEngine& engine, ports::ProgramAttacher& attacher) : engine_(engine), attacher_(attacher) {}
+  Planner(policy::PolicyEngine& engine, ports::ProgramPlanner& planner, ports::ProgramAttacher& attacher)
+      : engine_(engine), planner_(planner), attacher_(attacher) {}
   Result<model::ProgramPlan> plan_for(const model::Pod& pod) override {
     if (!engine_.synced() && was_attached(pod.uid()))
       return fail(Code::kUnavailable,
                   "its programs of an earlier run stay as they are until the cluster's network policies have been read");
-    return engine_.plan_for(pod);
+    return planner_.plan_for(pod);
   }
-  void forget(const PodUid& uid) override { engine_.forget(uid); }
+  void forget(const PodUid& uid) override { planner_.forget(uid); }
 
  private:
   [[nodiscard]] bool was_attached(const PodUid& uid) {
@@ -41,6 +42,7 @@ class Companion::Planner final : public ports::ProgramPlanner {
     return report && std::ranges::any_of(report->hooks, [](const auto& hook) { return hook.state == model::HookState::kAdopted; });
   }
   policy::PolicyEngine& engine_;
+  ports::ProgramPlanner& planner_;
   ports::ProgramAttacher& attacher_;
 };
 
@@ -55,7 +57,7 @@ class Companion::Silence final : public reconcile::StatusSink, public reconcile:
 Companion::Companion(std::string tree, std::string top, Parts parts)
     : tree_(std::move(tree)),
       parts_(parts),
-      planner_(std::make_unique<Planner>(parts.policies, parts.attacher)),
+      planner_(std::make_unique<Planner>(parts.policies, parts.planner, parts.attacher)),
       silence_(std::make_unique<Silence>()),
       watch_(
           std::make_unique<cgroup::PodCgroupWatch>(cgroup::PodCgroupWatchOptions{.top = std::move(top)},

@@ -27,6 +27,7 @@ class Companion {
     const Clock& clock;
     reconcile::LoopThread& loop;
     policy::PolicyEngine& policies;
+    ports::ProgramPlanner& planner;  // the policies' plans, with what others add
     ports::ProgramAttacher& attacher;
     reconcile::WorkerPool& workers;
     std::function<void(const std::string& kubepods)> parent_found;       // before any pod below it

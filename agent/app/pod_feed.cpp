@@ -31,7 +31,10 @@ void PodFeed::take(sources::PodChanges changes) {
   });
   // After the loop: a plan that changes by this makes the loop ask for it, and it must know the pod's newest version then.
   for (const auto* list : {&shared->added, &shared->updated, &shared->deleting, &shared->status_only})
-    for (const auto& pod : *list) policies_.set_pod(*pod);
+    for (const auto& pod : *list) {
+      policies_.set_pod(*pod);
+      programs_.set_pod(*pod);
+    }
   for (const auto& uid : shared->removed) policies_.remove_pod(uid);
   if (ready) policies_.set_pods_ready();
 }

@@ -8,6 +8,7 @@
 #include "app/view.h"
 #include "base/time.h"
 #include "policy/policy_engine.h"
+#include "programs/program_registry.h"
 #include "ports/pod_api.h"
 #include "reconcile/executor.h"
 #include "reconcile/loop_thread.h"
@@ -19,8 +20,8 @@ class PodFeed {
  public:
   // REQUIRES: all outlive this. `executor`: null where no containers are driven.
   PodFeed(reconcile::LoopThread& loop, reconcile::PodExecutor* executor, View& view, ports::EventSink& events,
-          policy::PolicyEngine& policies, const Clock& clock)
-      : loop_(loop), executor_(executor), view_(view), events_(events), policies_(policies), clock_(clock) {}
+          policy::PolicyEngine& policies, programs::ProgramRegistry& programs, const Clock& clock)
+      : loop_(loop), executor_(executor), view_(view), events_(events), policies_(policies), programs_(programs), clock_(clock) {}
   void take(sources::PodChanges changes);
 
  private:
@@ -29,6 +30,7 @@ class PodFeed {
   View& view_;
   ports::EventSink& events_;
   policy::PolicyEngine& policies_;
+  programs::ProgramRegistry& programs_;
   const Clock& clock_;
   bool ready_ = false;
 };

@@ -37,6 +37,7 @@ class View final : public ports::AgentView {
     std::string kubeconfig, cgroup_layout;
     ports::PolicyView* policies = nullptr;
     ports::ProgramInventory* inventory = nullptr;
+    ports::PodProgramView* pod_programs = nullptr;
   };
   explicit View(Inputs inputs);
 
@@ -68,6 +69,7 @@ class View final : public ports::AgentView {
   [[nodiscard]] std::vector<ports::DoctorCheck> doctor(std::stop_token stop) override;
   [[nodiscard]] ports::PolicyView* policies() override { return in_.policies; }
   [[nodiscard]] ports::ProgramInventory* inventory() override { return in_.inventory; }
+  [[nodiscard]] ports::PodProgramView* pod_programs() override { return in_.pod_programs; }
 
  private:
   [[nodiscard]] bool standalone() const { return in_.config.pintle.mode == config::Mode::kStandalone; }

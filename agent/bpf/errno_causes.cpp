@@ -44,19 +44,19 @@ Explanation explain_ebadf(const Evidence& evidence) {
 }
 
 // Programs of one name that fill the list tell who leaks them.
-Explanation explain_e2big(model::Hook hook, const Evidence& evidence) {
+Explanation explain_e2big(std::string_view hook, const Evidence& evidence) {
   std::map<std::string, size_t> counts;
   for (const auto& name : evidence.attached) ++counts[name];
   const auto most = std::ranges::max_element(counts, {}, [](const auto& entry) { return entry.second; });
   const std::string who = most == counts.end() ? "" : fmt::format(", {} of them '{}'", most->second, most->first);
   return {Cause::kTooManyPrograms,
-          fmt::format("64 programs of hook '{}' are on the cgroup already{}: some agent leaks them", model::to_string(hook), who)};
+          fmt::format("64 programs of hook '{}' are on the cgroup already{}: some agent leaks them", hook, who)};
 }
 
-Explanation explain_einval(model::Hook hook, const Evidence& evidence) {
+Explanation explain_einval(std::string_view hook, const Evidence& evidence) {
   if (!evidence.is_program) return {Cause::kNotAProgram, "the descriptor given for the program is not one"};
   if (!evidence.hook_known)
-    return {Cause::kUnknownHook, fmt::format("this kernel does not know hook '{}' on cgroups", model::to_string(hook))};
+    return {Cause::kUnknownHook, fmt::format("this kernel does not know hook '{}' on cgroups", hook)};
   if (!evidence.type_fits)
     return {Cause::kAttachTypeMismatch,
             fmt::format("the program was loaded for '{}', not for '{}'", evidence.given_type, evidence.wanted_type)};
@@ -65,7 +65,7 @@ Explanation explain_einval(model::Hook hook, const Evidence& evidence) {
     return {Cause::kUnknownFlags,
             fmt::format("attach flags {:#x} are not allowed here: cgroup links take none but the order's (kernel 6.15 and 6.17)",
                         evidence.flags)};
-  return {Cause::kNotSupported, fmt::format("this kernel does not take hook '{}' as a cgroup link (needs 5.7)", model::to_string(hook))};
+  return {Cause::kNotSupported, fmt::format("this kernel does not take hook '{}' as a cgroup link (needs 5.7)", hook)};
 }
 
 Explanation explain_common(int err, const Process& process) {
@@ -101,7 +101,7 @@ Explanation explain_open(int err, const OpenEvidence& evidence) {
   }
 }
 
-Explanation explain_attach(int err, model::Hook hook, const Evidence& evidence) {
+Explanation explain_attach(int err, std::string_view hook, const Evidence& evidence) {
   switch (err) {
     case EBADF: return explain_ebadf(evidence);
     case ENOENT:

@@ -121,7 +121,10 @@ struct Evidence {
   bool neighbour_missing = false;     // BEFORE or AFTER a program that is not in the list
   std::vector<std::string> attached;  // names of the programs in the list
 };
-[[nodiscard]] Explanation explain_attach(int err, model::Hook hook, const Evidence& evidence);
+[[nodiscard]] Explanation explain_attach(int err, std::string_view hook, const Evidence& evidence);
+[[nodiscard]] inline Explanation explain_attach(int err, model::Hook hook, const Evidence& evidence) {
+  return explain_attach(err, model::to_string(hook), evidence);
+}
 [[nodiscard]] Explanation explain_prog_attach(int err, model::Hook hook, const Evidence& evidence);
 
 // Of BPF_LINK_UPDATE.

@@ -91,6 +91,11 @@ Result<PinInventory::Found> PinInventory::look() const {
   for (const auto& name : program_pins) found.add_program(UniqueFd(bpf_obj_get(layout.program(name).c_str())));
   for (const auto& name : list_pins(layout.root + "/map").value_or(std::vector<std::string>()))
     found.add_map(UniqueFd(bpf_obj_get(layout.map(name).c_str())));
+  for (const auto& program : list_pins(layout.operators()).value_or(std::vector<std::string>()))
+    for (const auto& name : list_pins(layout.operator_folder(program)).value_or(std::vector<std::string>())) {
+      UniqueFd fd(bpf_obj_get((layout.operator_folder(program) + "/" + name).c_str()));
+      name.starts_with("map_") ? found.add_map(std::move(fd)) : found.add_program(std::move(fd));
+    }
   if (sources_.held) {
     const Held held = sources_.held();
     for (const int fd : held.programs) found.add_program(duplicate(fd));

@@ -3,6 +3,7 @@
 //
 // Where the pins lie under a bpffs. The schema folder changes with any layout of a map's value or a ring's record:
 //   <bpffs>/<folder>/v2/prog/<program>   map/<map>   link/<exec|exit|oom>   pods/<uid>/<hook>   pods/tmp_<uid>/ while being made
+// and of operators' programs (bpf/pod_programs.h) operators/<name>/prog_<digest>   operators/<name>/map_<map>   pods/<uid>/op_<name>
 // bpffs refuses names with a dot (EPERM), so uids are checked before they become paths. Plain values.
 #pragma once
 
@@ -15,6 +16,7 @@ namespace pintle::bpf {
 
 inline constexpr std::string_view kSchema = "v2";
 inline constexpr std::string_view kPendingPrefix = "tmp_";
+inline constexpr std::string_view kOperatorPrefix = "op_";
 
 struct PinLayout {
   std::string root;  // "<bpffs>/<folder>/v2"
@@ -22,6 +24,8 @@ struct PinLayout {
   [[nodiscard]] std::string program(std::string_view name) const { return root + "/prog/" + std::string(name); }
   [[nodiscard]] std::string map(std::string_view name) const { return root + "/map/" + std::string(name); }
   [[nodiscard]] std::string link(std::string_view name) const { return root + "/link/" + std::string(name); }
+  [[nodiscard]] std::string operators() const { return root + "/operators"; }
+  [[nodiscard]] std::string operator_folder(std::string_view name) const { return operators() + "/" + std::string(name); }
   [[nodiscard]] std::string pods() const { return root + "/pods"; }
   [[nodiscard]] std::string pod(const PodUid& uid) const { return pods() + "/" + uid.value(); }
   [[nodiscard]] std::string pending_pod(const PodUid& uid) const { return pods() + "/" + std::string(kPendingPrefix) + uid.value(); }

@@ -61,11 +61,12 @@ Status LibbpfAttacher::load() {
   layout_.root = fmt::format("{}/{}/{}", *bpffs, options_.folder, kSchema);
   outcome_.cgroup_error = outcome_.lifecycle_error = "not tried: no folder to pin in";
   PINTLE_TRY(check_pin_folders(layout_));
-  for (const char* folder : {"prog", "map", "link", "pods"}) PINTLE_TRY(make_pin_folder(layout_.root + "/" + folder));
+  for (const char* folder : {"prog", "map", "link", "operators", "pods"}) PINTLE_TRY(make_pin_folder(layout_.root + "/" + folder));
   PINTLE_TRY(load_programs());
   slots_.emplace(*programs_);
   guards_.emplace(*programs_);
   policy_.emplace(*programs_, options_.sizes);
+  pod_programs_.emplace(layout_, *programs_);
   events_.emplace(*programs_, *slots_, clock_, options_.bulk_batch);
   old_schemas_ = OldSchemas::find(layout_);
   if (lifecycle_) old_schemas_.drop_shared_links();
@@ -224,6 +225,7 @@ Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod
     if (counts(Hook::kIngress) && counts(Hook::kEgress)) slots_->set_control(slot, control);
     take_early(cgroup.id, slot);
   }
+  PINTLE_ASSIGN_OR_RETURN(report.programs, pod_programs_->attach(pod.uid, cgroup, plan));
   PINTLE_TRY(old_schemas_.drop_pod(pod.uid));
   const MutexLock lock(mu_);
   pods_[pod.uid] = std::move(record);
@@ -266,6 +268,7 @@ Status LibbpfAttacher::detach(const PodUid& uid) {
   const auto pins = list_pins(folder);
   for (const auto& name : pins.value_or(std::vector<std::string>())) PINTLE_TRY(detach_pinned(folder + "/" + name));
   PINTLE_TRY(remove_pin_folder(folder));
+  pod_programs_->forget(uid);
   PINTLE_TRY(old_schemas_.drop_pod(uid));
   if (const auto slot = slots_->find(uid)) PINTLE_TRY(guards_->clear(*slot));
   slots_->release(uid);
@@ -301,6 +304,8 @@ Result<model::AttachReport> LibbpfAttacher::inspect(const PodUid& uid) {
     record = it->second;
   }
   const auto counters = slots_->counters(uid);
+  const auto above = also_ours;
+  for (const auto id : pod_programs_->program_ids()) also_ours.push_back(id);
   model::AttachReport report{uid, record.cgroup_id, record.cgroup_path, {}};
   for (const auto hook : model::kAllHooks) {
     const auto refused = std::ranges::find(record.refused, hook, &HookStatus::hook);
@@ -309,6 +314,7 @@ Result<model::AttachReport> LibbpfAttacher::inspect(const PodUid& uid) {
     if (counters) add_uses(status, *counters);
     report.hooks.push_back(std::move(status));
   }
+  report.programs = pod_programs_->inspect(uid, clock_, above);
   return report;
 }
 

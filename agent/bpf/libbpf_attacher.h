@@ -4,7 +4,7 @@
 // The attacher over libbpf: loads the shared programs once, attaches them to pod cgroups by pinned links, finds both again after
 // a restart. Works without any eBPF: attach() then says why. Not for policy: what a refusal means is the caller's to decide.
 // Order of an attach: slot, rules, the slot's words, exec/exit filter, links in kAllHooks' order, pins, rename of the folder, hooks
-// no longer wanted. Link descriptors are closed once pinned (400 B each).
+// no longer wanted, operators' programs. Link descriptors are closed once pinned (400 B each).
 // Thread rule: see ports/program_attacher.h. The event thread lives from the first on_event() on; the callback must not call on_event().
 #pragma once
 
@@ -23,6 +23,7 @@
 #include "bpf/lifecycle_programs.h"
 #include "bpf/old_schema.h"
 #include "bpf/pod_links.h"
+#include "bpf/pod_programs.h"
 #include "bpf/pod_slots.h"
 #include "bpf/policy_table_maps.h"
 #include "ports/program_attacher.h"
@@ -52,6 +53,9 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   [[nodiscard]] Status add_kubepods_class(const std::string& directory);
   // The rows that the plans' network_policy names; lives as long as this. Null where there is no eBPF.
   [[nodiscard]] ports::PolicyTables* policy_tables() { return policy_ ? &*policy_ : nullptr; }
+
+  // Operators' programs, which the plans' `programs` name; lives as long as this. Null where there is no eBPF.
+  [[nodiscard]] ports::PodProgramLoader* pod_programs() { return pod_programs_ ? &*pod_programs_ : nullptr; }
 
   [[nodiscard]] Result<model::AttachReport> attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup,
                                                    const model::ProgramPlan& plan) override;
@@ -87,6 +91,7 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   std::optional<PodSlots> slots_;
   std::optional<GuardTables> guards_;
   std::optional<PolicyTableMaps> policy_;
+  std::optional<PodPrograms> pod_programs_;
 
   Mutex mu_;
   std::optional<LifecyclePrograms> lifecycle_;  // its pods and levels: guarded by mu_

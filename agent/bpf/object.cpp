@@ -3,31 +3,19 @@
 #include "bpf/object.h"
 
 #include <cerrno>
-#include <cstdarg>
-#include <cstdio>
 
 #include <fcntl.h>
 
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
-#include "base/log.h"
 #include "bpf/errno_causes.h"
+#include "bpf/libbpf_words.h"
 
 namespace pintle::bpf {
 namespace {
 
 constexpr size_t kLogBytes = 256 * 1024;  // untouched, and so no memory, unless the verifier refuses
-
-int to_debug_log(libbpf_print_level, const char* format, va_list arguments) {
-  if (!log_enabled(LogLevel::kDebug)) return 0;
-  char line[512];
-  const int length = std::vsnprintf(line, sizeof line, format, arguments);
-  std::string_view text(line, length < 0 ? 0 : std::min(static_cast<size_t>(length), sizeof line - 1));
-  while (text.ends_with('\n')) text.remove_suffix(1);
-  log_message(LogLevel::kDebug, "libbpf", text);
-  return length;
-}
 
 Result<UniqueFd> duplicate(int fd, const std::string& what) {
   if (fd < 0) return fail(Code::kInternal, fmt::format("{} is not loaded", what));
@@ -41,7 +29,7 @@ Result<UniqueFd> duplicate(int fd, const std::string& what) {
 void BpfObject::Close::operator()(bpf_object* object) const { bpf_object__close(object); }
 
 Result<BpfObject> BpfObject::open(std::span<const std::byte> elf, const std::string& name) {
-  libbpf_set_print(to_debug_log);
+  install_libbpf_printer();
   auto log = std::make_unique_for_overwrite<char[]>(kLogBytes);
   log[0] = '\0';
   bpf_object_open_opts options{};

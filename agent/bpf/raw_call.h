@@ -16,11 +16,12 @@ namespace pintle::bpf {
 // Newer than the headers of Debian 12.
 inline constexpr uint32_t kFlagAllowOverride = 1U << 0, kFlagAllowMulti = 1U << 1, kFlagReplace = 1U << 2;
 inline constexpr uint32_t kFlagBefore = 1U << 3, kFlagAfter = 1U << 4, kFlagId = 1U << 5, kFlagPreorder = 1U << 6;
+inline constexpr uint32_t kFlagLink = 1U << 13;  // what BEFORE and AFTER are relative to is a link; of a new link it must be one
 
 struct LinkRequest {
   int program_fd = -1, cgroup_fd = -1;
   uint32_t attach_type = 0, flags = 0;
-  uint32_t relative = 0;           // a program's descriptor, with kFlagId its id; 0: none
+  uint32_t relative = 0;           // a program's descriptor, with kFlagId its id, with kFlagLink a link's; 0: none
   uint64_t expected_revision = 0;  // of the list; 0: whatever it is
 };
 [[nodiscard]] Result<UniqueFd> create_cgroup_link(const LinkRequest& request);

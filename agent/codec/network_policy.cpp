@@ -8,6 +8,7 @@
 
 #include "codec/model_readers.h"
 #include "codec/object_name.h"
+#include "codec/selector.h"
 
 namespace pintle::codec {
 namespace {
@@ -63,7 +64,7 @@ void check_port(const Cursor& cursor, int64_t port) {
 
 }  // namespace
 
-static void read(const Cursor& cursor, model::LabelRequirement& out) {
+void read(const Cursor& cursor, model::LabelRequirement& out) {
   using enum model::LabelRequirement::Op;
   static constexpr std::pair<std::string_view, model::LabelRequirement::Op> kOps[] = {
       {"In", kIn}, {"NotIn", kNotIn}, {"Exists", kExists}, {"DoesNotExist", kDoesNotExist}};
@@ -76,7 +77,7 @@ static void read(const Cursor& cursor, model::LabelRequirement& out) {
   if (cursor.node().is_map() && wants_values == out.values.empty())
     cursor.error(wants_values ? "values: In and NotIn need at least one" : "values: must be empty for Exists and DoesNotExist");
 }
-static void read(const Cursor& cursor, model::LabelSelector& out) {
+void read(const Cursor& cursor, model::LabelSelector& out) {
   Fields fields(cursor);
   fields("matchLabels", out.match_labels);
   fields("matchExpressions", out.match_expressions);

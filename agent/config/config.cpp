@@ -157,6 +157,16 @@ void read_ebpf(const Cursor& cursor, EbpfOptions& out) {
     read_enum(at, out.policy, {kRequired, kBestEffort, kOff});
   });
   fields.with("bpffs", [&](const Cursor& at) { read_absolute(at, out.bpffs); });
+  fields.with("programsFolder", [&](const Cursor& at) {
+    read(at, out.programs_folder);
+    if (at.node().is_string() && !out.programs_folder.empty() && !out.programs_folder.starts_with('/'))
+      at.error(fmt::format("'{}' is not an absolute path; \"\" reads no folder", out.programs_folder));
+  });
+  fields.with("programsNamespace", [&](const Cursor& at) {
+    read(at, out.programs_namespace);
+    if (at.node().is_string() && !out.programs_namespace.empty() && !model::is_dns_label(out.programs_namespace))
+      at.error(fmt::format("'{}' is not the name of a namespace; \"\" reads no ConfigMaps", out.programs_namespace));
+  });
 }
 
 void read_mode(const Cursor& cursor, Mode& out) {

@@ -45,6 +45,9 @@ struct EbpfOptions {
   // shown in every status, and a pod that must not run without its programs says so by its annotation, or the node here.
   model::EbpfPolicy policy = model::EbpfPolicy::kBestEffort;
   std::string bpffs = "/sys/fs/bpf";
+  // Operators' programs (docs/programs.md): a folder, and a namespace whose labelled ConfigMaps hold some; empty: off.
+  std::string programs_folder = "/etc/pintle/programs.d";
+  std::string programs_namespace;
   // trace, networkPolicy, networkPolicyFailure, denyDevices, sysctlWrites, denySockopts: what a pod's annotations go over.
   model::ProgramSettings programs;
   // Not chosen: closed in standalone mode; open in mode node, where the credentials of a kubelet may not read policies.

@@ -136,6 +136,10 @@ void EbpfCli::add_policy(CLI::App& ebpf, const AddCommand& command) {
 }
 
 void EbpfCli::add_programs(CLI::App& ebpf, const AddCommand& command) {
+  add_output(*command(ebpf, "programs", "Operators' programs: where they come from, which pods get them, what became of each",
+                      "  pintlectl ebpf programs\n  pintlectl ebpf programs -o wide\n  pintlectl ebpf programs -o json",
+                      [this](Session& session) { return ebpf_pod_programs(session, list_); }),
+             list_.output, kOwnFormats);
   add_output(*command(ebpf, "progs", "Pintle's programs in the kernel: size, memory, links, runs",
                       "  pintlectl ebpf progs\n  pintlectl ebpf progs -o json",
                       [this](Session& session) { return ebpf_programs(session, list_); }),

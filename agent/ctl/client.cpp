@@ -157,6 +157,9 @@ Result<v1::ListPoliciesReply> Client::list_policies(const v1::ListPoliciesReques
 Result<v1::TestFlowReply> Client::test_flow(const v1::TestFlowRequest& request) {
   return impl_->call(&v1::Control::Stub::TestFlow, request);
 }
+Result<v1::ListPodProgramsReply> Client::list_pod_programs() {
+  return impl_->call(&v1::Control::Stub::ListPodPrograms, v1::ListPodProgramsRequest{});
+}
 Result<v1::ListProgramsReply> Client::list_programs() { return impl_->call(&v1::Control::Stub::ListPrograms, v1::ListProgramsRequest{}); }
 Result<v1::ListMapsReply> Client::list_maps() { return impl_->call(&v1::Control::Stub::ListMaps, v1::ListMapsRequest{}); }
 Result<v1::GetProgramCostReply> Client::program_cost() {

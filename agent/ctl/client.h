@@ -39,6 +39,7 @@ class Client {
   [[nodiscard]] Result<v1::ListPoliciesReply> list_policies(const v1::ListPoliciesRequest& request);
   [[nodiscard]] Result<v1::TestFlowReply> test_flow(const v1::TestFlowRequest& request);
   [[nodiscard]] Result<v1::ListProgramsReply> list_programs();
+  [[nodiscard]] Result<v1::ListPodProgramsReply> list_pod_programs();
   [[nodiscard]] Result<v1::ListMapsReply> list_maps();
   [[nodiscard]] Result<v1::GetProgramCostReply> program_cost();
   [[nodiscard]] Result<v1::DumpProgramReply> dump_program(const v1::DumpProgramRequest& request);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "ctl/commands.h"
+#include "ctl/hook_text.h"
 #include "ctl/human.h"
 #include "ctl/json.h"
 #include "ctl/kinds.h"
@@ -85,7 +86,7 @@ void describe_ebpf(Page& page, const v1::Pod& pod) {
   page.line("Cgroup", fmt::format("{} (id {})", ebpf.cgroup_path(), ebpf.cgroup_id()));
   Table hooks({"HOOK", "STATE", "LINK", "PROG TAG", "ERROR"}, "  ");
   for (const auto& hook : ebpf.hooks())
-    hooks.add({hook.name(),
+    hooks.add({hook_label(hook),
                {hook.state(), hook.effective() ? Tone::kGood : Tone::kBad},
                fmt::format("{}", hook.link_id()),
                hook.program_tag(),

@@ -35,6 +35,7 @@ int explain_json(Session& session, const Format& format, const v1::Pod& pod, con
     for (const auto& line : story.lines) lines.push_back(json_string(line));
     told.push_back(JsonObject()
                        .add("hook", hook->name())
+                       .add("podProgram", hook->pod_program())
                        .add("state", hook->state())
                        .add("headline", story.headline)
                        .add("story", json_list(std::move(lines)))
@@ -57,7 +58,7 @@ int explain_json(Session& session, const Format& format, const v1::Pod& pod, con
 void print_story(Session& session, const v1::Pod& pod, const v1::Hook& hook) {
   auto& out = session.io().out;
   const auto story = tell(hook, pod.ebpf().policy(), session.now());
-  out << session.style().paint(Tone::kBold, hook.name()) << ": "
+  out << session.style().paint(Tone::kBold, hook_label(hook)) << ": "
       << session.style().paint(hook.effective() ? Tone::kGood : Tone::kBad, story.headline) << '\n';
   for (const auto& line : story.lines) out << "  " << line << '\n';
 }
@@ -69,16 +70,14 @@ int ebpf_explain(Session& session, const EbpfExplainArgs& args) {
   if (!format) return session.fail(kUsage, format.error().message());
   const auto choice = choose(args);
   if (!choice) return session.fail(kUsage, choice.error().message());
-  if (!args.hook.empty() && !model::parse_hook(args.hook)) {
-    std::string known;
-    for (const auto hook : model::kAllHooks) known += (known.empty() ? "" : ", ") + std::string(to_string(hook));
-    return session.fail(kUsage, fmt::format("'{}' is not a hook; there are {}", args.hook, known));
-  }
   const auto pod = find_pod(session, choice->namespace_, choice->name, {});
   if (!pod) return session.fail(pod.error());
   std::vector<const v1::Hook*> hooks;
   for (const auto& hook : pod->ebpf().hooks())
-    if (args.hook.empty() || hook.name() == args.hook) hooks.push_back(&hook);
+    if (args.hook.empty() || hook.name() == args.hook || hook.pod_program() == args.hook) hooks.push_back(&hook);
+  if (!args.hook.empty() && hooks.empty() && !model::parse_program_hook(args.hook))
+    return session.fail(kUsage, fmt::format("'{}' is neither a program of this pod nor a hook; hooks are {}", args.hook,
+                                            model::program_hook_names()));
   if (!args.hook.empty() && hooks.empty())
     return session.fail(
         kNotMet, fmt::format("pod '{}' has no hook '{}': its plan does not ask for it; {}", full_name(*pod), args.hook, summary_of(*pod)));

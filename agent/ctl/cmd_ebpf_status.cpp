@@ -38,9 +38,14 @@ codec::Node hook_json(const v1::Hook& hook) {
                              .add("exclusive", neighbour.exclusive())
                              .add("overridable", neighbour.overridable())
                              .take());
-  return JsonObject()
-      .add("hook", hook.name())
-      .add("state", hook.state())
+  JsonObject object;
+  object.add("hook", hook.name());
+  if (!hook.pod_program().empty())
+    object.add("podProgram", hook.pod_program())
+        .add("policy", hook.required() ? "required" : "bestEffort")
+        .add("order", hook.order())
+        .add("note", hook.note());
+  return object.add("state", hook.state())
       .add("effective", hook.effective())
       .add("linkId", hook.link_id())
       .add("programId", hook.program_id())
@@ -128,14 +133,14 @@ std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
   const auto once = [&](std::string text) { return Cell(rows.empty() && ebpf.has_counters() ? std::move(text) : "-"); };
   const auto number = [](uint64_t value) { return value == 0 ? std::string("-") : fmt::format("{}", value); };
   const auto row = [&](const v1::Hook& hook, Cell state) {
-    const bool counts = hook.link_id() != 0;
-    Row made{pod.uid() + "/" + hook.name(), {}, {}};
+    const bool counts = hook.link_id() != 0 && hook.pod_program().empty();
+    Row made{pod.uid() + "/" + hook_label(hook), {}, {}};
     made.cells = {full_name(pod),
-                  hook.name().empty() ? "-" : hook.name(),
+                  hook.name().empty() ? "-" : hook_label(hook),
                   state,
                   position_text(hook),
                   neighbours_text(hook),
-                  counts ? fmt::format("{}", hook.hits()) : "-",
+                  counts ? fmt::format("{}", hook.hits()) : "-",  // an operator's program counts for itself, if at all
                   counts ? fmt::format("{}", hook.drops()) : "-",
                   number(hook.link_id()),
                   hook.program_tag().empty() ? "-" : hook.program_tag(),
@@ -145,7 +150,8 @@ std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
                         {number(hook.program_id()), once(bytes(c.rx_bytes())), once(bytes(c.tx_bytes())),
                          once(fmt::format("{}", c.connects())), once(fmt::format("{}", c.denied())), once(fmt::format("{}", c.execs())),
                          once(fmt::format("{}", c.events_lost())), Cell(ebpf.cgroup_path().empty() ? "-" : ebpf.cgroup_path())});
-    made.cells.emplace_back(hook.error().empty() ? "-" : hook.error());
+    const std::string& said = hook.error().empty() ? hook.note() : hook.error();
+    made.cells.emplace_back(said.empty() ? "-" : said);
     made.essence = fmt::format("{}|{}|{}|{}|{}", state.text, position_text(hook), neighbours_text(hook, 64), hook.link_id(), hook.error());
     rows.push_back(std::move(made));
   };

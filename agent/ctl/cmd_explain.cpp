@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "ctl/commands.h"
+#include "ctl/hook_text.h"
 #include "ctl/human.h"
 #include "ctl/json.h"
 #include "ctl/output.h"
@@ -38,7 +39,7 @@ std::vector<std::string> chain_of(const v1::Pod& pod, Time now) {
   }
   for (const auto& hook : pod.ebpf().hooks())
     if (!hook.effective())
-      add(fmt::format("eBPF hook '{}' is {}{}", hook.name(), hook.state(), hook.error().empty() ? "" : ": " + hook.error()));
+      add(fmt::format("eBPF hook '{}' is {}{}", hook_label(hook), hook.state(), hook.error().empty() ? "" : ": " + hook.error()));
   return chain;
 }
 

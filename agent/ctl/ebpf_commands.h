@@ -70,6 +70,7 @@ struct EbpfListArgs {
   std::string output;
 };
 [[nodiscard]] int ebpf_programs(Session& session, const EbpfListArgs& args);
+[[nodiscard]] int ebpf_pod_programs(Session& session, const EbpfListArgs& args);
 [[nodiscard]] int ebpf_maps(Session& session, const EbpfListArgs& args);
 [[nodiscard]] int ebpf_cost(Session& session, const EbpfListArgs& args);
 struct EbpfDumpArgs {

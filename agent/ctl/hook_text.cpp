@@ -63,10 +63,12 @@ std::string neighbour_line(const v1::Hook& hook, int index, Time now) {
 }
 
 std::string order_line(const v1::Hook& hook) {
-  if (hook.position() == 0) return "not known: the kernel was not asked, or did not tell";
-  if (hook.effective_count() <= 1) return "ours is the only program that the kernel runs here";
-  return fmt::format("the kernel runs {} programs here, the pod's own cgroup first, then those above it; ours is number {}",
-                     hook.effective_count(), hook.position());
+  const char* const it = hook.pod_program().empty() ? "ours" : "this";
+  const std::string asked = hook.order() == "before" || hook.order() == "after" ? fmt::format("; asked for: {} Pintle's", hook.order()) : "";
+  if (hook.position() == 0) return "not known: the kernel was not asked, or did not tell" + asked;
+  if (hook.effective_count() <= 1) return fmt::format("{} is the only program that the kernel runs here{}", it, asked);
+  return fmt::format("the kernel runs {} programs here, the pod's own cgroup first, then those above it; {} is number {}{}",
+                     hook.effective_count(), it, hook.position(), asked);
 }
 
 const v1::ForeignProgram* exclusive_neighbour(const v1::Hook& hook) {
@@ -77,6 +79,8 @@ const v1::ForeignProgram* exclusive_neighbour(const v1::Hook& hook) {
 
 // facts/ebpf 4.6, the rows of LINK_CREATE, LINK_UPDATE and OBJ_PIN.
 std::string fix_of(const v1::Hook& hook) {
+  if (!hook.pod_program().empty() && hook.program_id() == 0)
+    return "mend the object or its PodProgram: 'pintlectl ebpf programs' says where they lie; it is loaded as soon as it changes";
   switch (hook.sys_errno()) {
     case EPERM:
     case EACCES:
@@ -102,6 +106,9 @@ std::string fix_of(const v1::Hook& hook) {
 std::string next_of(const v1::Hook& hook, const std::string& policy) {
   if (hook.effective()) return "nothing is to be done; the link is pinned and stays in force while pintled is down";
   if (hook.state() == "Off") return "nothing: this hook is not part of the pod's plan";
+  if (!hook.pod_program().empty() && hook.state() == "Refused")
+    return hook.required() ? "a new pod is held until it is in force, one that runs goes on; tried again ever later, at most every 5 min"
+                           : "the pod runs without it; tried again after 10 s, then ever later, at most every 5 min";
   const char* const hold = policy == "required"
                                ? "the pod is held, and it is tried again after 50 ms, then ever later, at most every 10 s"
                                : "the pod runs without it, and it is tried again after 10 s, then ever later, at most every 5 min";
@@ -134,6 +141,10 @@ std::string hook_purpose(const std::string& hook) {
   return {};
 }
 
+std::string hook_label(const v1::Hook& hook) {
+  return hook.pod_program().empty() ? hook.name() : fmt::format("{}:{}", hook.name(), hook.pod_program());
+}
+
 std::string position_text(const v1::Hook& hook) {
   return hook.position() == 0 ? "-" : fmt::format("{}/{}", hook.position(), hook.effective_count());
 }
@@ -156,13 +167,17 @@ HookStory tell(const v1::Hook& hook, const std::string& policy, Time now) {
   const auto line = [&](std::string_view name, const std::string& text) {
     if (!text.empty()) story.lines.push_back(fmt::format("{}: {}", name, text));
   };
-  line("does", hook_purpose(hook.name()));
+  if (hook.pod_program().empty())
+    line("does", hook_purpose(hook.name()));
+  else
+    line("program", fmt::format("'{}' of an operator, {}", hook.pod_program(), hook.required() ? "required" : "best effort"));
   if (hook.link_id() != 0)
     line("attached", fmt::format("program {}, tag {}, by link {}{}", hook.program_id(), hook.program_tag(), hook.link_id(),
                                  hook.state() == "Adopted" ? ", found pinned from an earlier run of pintled" : ""));
   if (hook.effective() || hook.state() == "Overridden") line("order", order_line(hook));
   for (int i = 0; i < hook.neighbours_size(); ++i) line("neighbour", neighbour_line(hook, i, now));
   if (hook.hits() != 0 || hook.drops() != 0) line("counted", fmt::format("ran {} times, refused {}", hook.hits(), hook.drops()));
+  line("note", hook.note());
   line("error", safe(hook.error()));
   if (!hook.effective()) line("fix", fix_of(hook));
   line("next", next_of(hook, policy));

@@ -2,6 +2,8 @@
 // Copyright The Pintle Authors
 #include "lifecycle/action.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace pintle::lifecycle {
@@ -28,5 +30,9 @@ struct Describe {
 }  // namespace
 
 std::string describe(const Action& action) { return std::visit(Describe{}, action); }
+
+std::string attach_failure(const model::ProgramPlan& plan) {
+  return std::string(std::ranges::any_of(plan.programs, &model::PlannedProgram::required) ? kRequiredProgramsRefused : "");
+}
 
 }  // namespace pintle::lifecycle

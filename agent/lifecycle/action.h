@@ -99,6 +99,9 @@ using Action = std::variant<EnsureCgroup, FindCgroup, AttachPrograms, MountVolum
 
 // The reason of an AttachPrograms for which there was no plan: whatever is attached stays, and a pod that has nothing waits.
 inline constexpr std::string_view kProgramPlanRefused = "ProgramPlanRefused";
+// The reason of one that could not be tried at all, with programs of operators in the plan that are required.
+inline constexpr std::string_view kRequiredProgramsRefused = "RequiredProgramsRefused";
+[[nodiscard]] std::string attach_failure(const model::ProgramPlan& plan);  // that reason, or none
 
 struct CgroupReady {
   CgroupId id;

@@ -18,11 +18,25 @@ Duration doubled(Duration initial, Duration max, int failures) {
 std::string refused_hooks(const model::AttachReport& report) {
   std::string text;
   for (const auto& hook : report.hooks) {
-    if (hook.state == model::HookState::kAttached || hook.state == model::HookState::kAdopted) continue;
+    if (in_force(hook.state)) continue;
     const std::string why = hook.error.empty() ? std::string(to_string(hook.state)) : hook.error;
     text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", to_string(hook.hook), why);
   }
+  for (const auto& program : report.programs) {
+    if (in_force(program.state)) continue;
+    const std::string why = program.error.empty() ? std::string(to_string(program.state)) : program.error;
+    text += fmt::format("{}{} program {}: {}", text.empty() ? "" : "; ", program.required ? "required" : "best-effort", program.name, why);
+  }
   return text;
+}
+
+// A required program of an operator keeps a pod from starting, and disturbs none that runs: neither its readiness nor its restarts.
+bool has_begun(const Context& ctx) { return !ctx.observed.sandboxes.empty(); }
+
+// What the pod's own policy asks for is in force.
+bool suffices(const PodMemory& memory, EbpfPolicy policy) {
+  if (policy != EbpfPolicy::kRequired) return memory.programs_tried;
+  return memory.programs && !memory.programs_hooks_lack;
 }
 
 }  // namespace
@@ -37,16 +51,13 @@ EbpfPolicy ebpf_policy(const model::Pod& pod, const NodeFacts& node) {
 bool programs_effective(const PodMemory& memory) { return memory.programs && memory.programs_error.empty(); }
 
 bool programs_hold_start(const Context& ctx) {
-  switch (ebpf_policy(ctx.pod, ctx.node)) {
-    case EbpfPolicy::kRequired: return !programs_effective(ctx.memory);
-    case EbpfPolicy::kBestEffort: return !ctx.memory.programs_tried;
-    case EbpfPolicy::kOff: return false;
-  }
-  return true;
+  const auto policy = ebpf_policy(ctx.pod, ctx.node);
+  if (policy == EbpfPolicy::kOff) return false;
+  return !suffices(ctx.memory, policy) || (ctx.memory.programs_required_lack && !has_begun(ctx));
 }
 
 bool programs_withhold(const Context& ctx) {
-  if (ebpf_policy(ctx.pod, ctx.node) != EbpfPolicy::kRequired || programs_effective(ctx.memory)) return false;
+  if (ebpf_policy(ctx.pod, ctx.node) != EbpfPolicy::kRequired || suffices(ctx.memory, EbpfPolicy::kRequired)) return false;
   if (ctx.memory.programs_tried) return true;
   const auto* known = find_condition(ctx.pod.status, kProgramsCondition);
   return known == nullptr || known->status != model::ConditionStatus::kTrue;
@@ -65,7 +76,8 @@ std::optional<ProgramsVerdict> programs_verdict(const Context& ctx) {
   if (programs_effective(ctx.memory))
     return ProgramsVerdict{true, "Attached", no_plan.empty() ? "" : "what was attached stays in force, a new plan was refused: " + no_plan};
   if (ctx.memory.programs_tried)
-    return ProgramsVerdict{false, policy == EbpfPolicy::kRequired ? "AttachRefused" : "Degraded", ctx.memory.programs_error};
+    return ProgramsVerdict{false, !suffices(ctx.memory, policy) || ctx.memory.programs_required_lack ? "AttachRefused" : "Degraded",
+                           ctx.memory.programs_error};
   const auto* known = find_condition(ctx.published(), kProgramsCondition);
   // Found attached by an earlier run, it stays so: pinned programs do not wait for plans.
   const bool was_attached = known != nullptr && known->status == model::ConditionStatus::kTrue;
@@ -82,8 +94,8 @@ bool plan_programs(Context& ctx) {
   bool due = (!memory.programs_tried && !lacks_plan) || memory.programs_check;
   if (!due && !programs_effective(memory)) {
     // What the kernel does not have will not come while we run; a pod that waits for it still tries, in case it was loaded.
-    if (policy == EbpfPolicy::kBestEffort && memory.programs_unsupported) return false;
-    const bool waits = policy == EbpfPolicy::kRequired || lacks_plan;
+    if (policy == EbpfPolicy::kBestEffort && memory.programs_unsupported && !memory.programs_required_lack) return false;
+    const bool waits = programs_hold_start(ctx) || lacks_plan;
     const Duration delay = waits ? doubled(std::chrono::milliseconds(50), std::chrono::seconds(10), memory.programs_failures)
                                  : doubled(std::chrono::seconds(10), std::chrono::seconds(300), memory.programs_failures);
     const Time until = memory.programs_failed_at + delay;
@@ -130,17 +142,22 @@ void record_programs(PodMemory& memory, const ActionOutcome& outcome, Time now) 
   if (outcome.error) {
     memory.programs_error = outcome.error->message().empty() ? std::string(to_string(outcome.error->code)) : outcome.error->message();
     memory.programs_unsupported = outcome.error->code == Code::kUnsupported;
+    memory.programs_hooks_lack = true;
+    memory.programs_required_lack = outcome.reason == kRequiredProgramsRefused;
     // The cgroup went away under us: it is made again first.
     if (outcome.error->code == Code::kGone) memory.cgroup.reset();
   } else if (const auto* report = std::get_if<model::AttachReport>(&outcome.value)) {
     memory.programs = *report;
     memory.programs_unsupported = false;
+    memory.programs_hooks_lack = !report->hooks_effective();
+    memory.programs_required_lack = !report->required_effective();
     memory.programs_error = report->effective() ? std::string() : refused_hooks(*report);
     if (report->effective()) {
       memory.programs_failures = 0;
       return;
     }
   } else {
+    memory.programs_hooks_lack = true;
     memory.programs_error = "the attach came back without a report";
   }
   ++memory.programs_failures;

@@ -4,6 +4,8 @@
 // The gate before a pod's first instruction: its eBPF programs. Nothing of the pod is started before AttachPrograms has
 // reported every hook effective (policy required) or has at least been tried (best-effort). Programs that are refused are
 // tried again: 50 ms doubling to 10 s when the pod waits for them, 10 s doubling to 300 s when it runs without them.
+// A program of an operator that is required (docs/programs.md) holds back a pod that has not begun, whatever the pod's policy; one that
+// has begun it doesn't touch. A best-effort one that is refused is told, and nothing waits for it.
 // A pod for which there is no plan yet (ports/program_planner.h) waits whatever its policy says; one that has programs keeps them.
 // Condition "pintle.dev/ProgramsAttached": True Attached; False AttachRefused (required), Degraded (best-effort), PlanRefused, Off.
 #pragma once

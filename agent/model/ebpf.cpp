@@ -3,6 +3,38 @@
 #include "model/ebpf.h"
 
 namespace pintle::model {
+namespace {
+
+constexpr std::string_view kProgramHookNames[] = {
+    "ingress",   "egress",   "sock_create", "sock_release", "sock_ops",     "device",       "bind4",        "bind6",
+    "post_bind4", "post_bind6", "connect4", "connect6",     "sendmsg4",     "sendmsg6",     "recvmsg4",     "recvmsg6",
+    "getpeername4", "getpeername6", "getsockname4", "getsockname6", "sysctl", "getsockopt", "setsockopt"};
+static_assert(std::size(kProgramHookNames) == kProgramHookCount);
+
+}  // namespace
+
+std::string_view to_string(ProgramHook hook) { return kProgramHookNames[static_cast<size_t>(hook)]; }
+
+std::optional<ProgramHook> parse_program_hook(std::string_view text) {
+  for (size_t i = 0; i < kProgramHookCount; ++i)
+    if (text == kProgramHookNames[i]) return static_cast<ProgramHook>(i);
+  return std::nullopt;
+}
+
+std::string program_hook_names() {
+  std::string names;
+  for (const auto name : kProgramHookNames) names.append(names.empty() ? "" : ", ").append(name);
+  return names;
+}
+
+std::string_view to_string(ProgramOrder order) {
+  switch (order) {
+    case ProgramOrder::kAny: return "any";
+    case ProgramOrder::kBefore: return "before";
+    case ProgramOrder::kAfter: return "after";
+  }
+  return "";
+}
 
 std::string_view to_string(Hook hook) {
   switch (hook) {

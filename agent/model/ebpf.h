@@ -50,6 +50,51 @@ struct SockoptRule {
 enum class Enforcement { kOff, kAudit, kEnforce };
 [[nodiscard]] std::string_view to_string(Enforcement enforcement);  // "off", "audit", "enforce"
 
+// A hook of a cgroup that a program of an operator may take (docs/programs.md): Pintle's names where Pintle has the same one.
+enum class ProgramHook {
+  kIngress,
+  kEgress,
+  kSockCreate,
+  kSockRelease,
+  kSockOps,
+  kDevice,
+  kBind4,
+  kBind6,
+  kPostBind4,
+  kPostBind6,
+  kConnect4,
+  kConnect6,
+  kSendmsg4,
+  kSendmsg6,
+  kRecvmsg4,
+  kRecvmsg6,
+  kGetpeername4,
+  kGetpeername6,
+  kGetsockname4,
+  kGetsockname6,
+  kSysctl,
+  kGetsockopt,
+  kSetsockopt
+};
+inline constexpr size_t kProgramHookCount = 23;
+[[nodiscard]] std::string_view to_string(ProgramHook hook);
+[[nodiscard]] std::optional<ProgramHook> parse_program_hook(std::string_view text);
+[[nodiscard]] std::string program_hook_names();  // "ingress, egress, …": for errors
+
+enum class ProgramOrder { kAny, kBefore, kAfter };            // of Pintle's own program on the same hook of the pod's cgroup
+[[nodiscard]] std::string_view to_string(ProgramOrder order);  // "any", "before", "after"
+
+// An operator's program as one pod's plan names it. What is loaded under the name is ports::PodProgramLoader's to know.
+struct PlannedProgram {
+  std::string name;
+  ProgramHook hook = ProgramHook::kIngress;
+  ProgramOrder order = ProgramOrder::kAny;
+  bool required = false;    // a new pod does not start without it
+  uint32_t program_id = 0;  // that is loaded; 0: none, because of `error`. What an earlier one left attached stays then.
+  std::string error;
+  bool operator==(const PlannedProgram&) const = default;
+};
+
 // What one pod's programs are and do: the answer of ports::ProgramPlanner, carried out by ports::ProgramAttacher. A pod runs under
 // its plan from before its first instruction; a changed plan is put in force without a moment under none.
 struct ProgramPlan {
@@ -62,6 +107,9 @@ struct ProgramPlan {
   std::vector<DeviceRule> denied_devices;
   Enforcement sysctl_writes = Enforcement::kOff;  // kEnforce: every write of a sysctl is refused
   std::vector<SockoptRule> denied_sockopts;
+  std::vector<PlannedProgram> programs;  // of operators; by name
+  // False: not every source of them has told yet. Those that are attached and not named here stay.
+  bool all_programs_known = true;
   bool operator==(const ProgramPlan&) const = default;
 };
 // Accounting and connect tracing.
@@ -107,6 +155,25 @@ struct HookStatus {
   bool operator==(const HookStatus&) const = default;
 };
 
+// The same of an operator's program.
+struct PodProgramStatus {
+  std::string name;
+  ProgramHook hook = ProgramHook::kIngress;
+  ProgramOrder order = ProgramOrder::kAny;
+  bool required = false;
+  HookState state = HookState::kOff;
+  LinkId link_id;
+  std::string program_tag;
+  uint32_t program_id = 0;
+  int sys_errno = 0;
+  std::string error;  // why it is not in force, or not in its newest version
+  std::string note;   // what else is not as asked for: an order that is not to be had
+  int position = 0, effective_count = 0;
+  std::vector<ForeignProgram> neighbours;
+  bool operator==(const PodProgramStatus&) const = default;
+};
+[[nodiscard]] constexpr bool in_force(HookState state) { return state == HookState::kAttached || state == HookState::kAdopted; }
+
 struct TrafficCounters {
   uint64_t rx_bytes = 0, rx_packets = 0, tx_bytes = 0, tx_packets = 0;
   bool operator==(const TrafficCounters&) const = default;
@@ -133,11 +200,22 @@ struct AttachReport {
   CgroupId cgroup_id;
   std::string cgroup_path;
   std::vector<HookStatus> hooks;
+  std::vector<PodProgramStatus> programs = {};  // of operators; by name
   bool operator==(const AttachReport&) const = default;
-  [[nodiscard]] bool effective() const {
+  [[nodiscard]] bool hooks_effective() const {
     for (const auto& hook : hooks)
-      if (hook.state != HookState::kAttached && hook.state != HookState::kAdopted) return false;
+      if (!in_force(hook.state)) return false;
     return true;
+  }
+  [[nodiscard]] bool required_effective() const {
+    for (const auto& program : programs)
+      if (program.required && !in_force(program.state)) return false;
+    return true;
+  }
+  [[nodiscard]] bool effective() const {
+    for (const auto& program : programs)
+      if (!in_force(program.state)) return false;
+    return hooks_effective();
   }
 };
 

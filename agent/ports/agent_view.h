@@ -17,6 +17,7 @@
 #include "model/ebpf.h"
 #include "model/node.h"
 #include "model/status.h"
+#include "ports/pod_programs.h"
 #include "ports/policy_view.h"
 #include "ports/program_inventory.h"
 
@@ -111,6 +112,7 @@ class AgentView {
   // Null where this agent has none; they live as long as the view.
   [[nodiscard]] virtual PolicyView* policies() { return nullptr; }
   [[nodiscard]] virtual ProgramInventory* inventory() { return nullptr; }
+  [[nodiscard]] virtual PodProgramView* pod_programs() { return nullptr; }
 };
 
 }  // namespace pintle::ports

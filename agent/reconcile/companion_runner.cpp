@@ -37,7 +37,7 @@ class CompanionRunner::Step {
     const auto plan = self_.ports_.planner.plan_for(pod_);
     if (!plan) return failed(plan.error(), std::string(lifecycle::kProgramPlanRefused));
     auto report = self_.ports_.programs.attach({uid_, pod_.metadata.namespace_, pod_.metadata.name}, cgroup, *plan);
-    if (!report) return failed(std::move(report).error());
+    if (!report) return failed(std::move(report).error(), lifecycle::attach_failure(*plan));
     outcome_.value = *std::move(report);
   }
   void operator()(const lifecycle::DetachPrograms&) {

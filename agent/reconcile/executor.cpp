@@ -180,7 +180,7 @@ class PodExecutor::Step {
     Result<model::ProgramPlan> plan = ports_.planner == nullptr ? model::default_program_plan() : ports_.planner->plan_for(pod_);
     if (!plan) return failed(std::move(plan).error(), std::string(lifecycle::kProgramPlanRefused));
     auto report = ports_.programs.attach({uid_, pod_.metadata.namespace_, pod_.metadata.name}, *cgroup, *plan);
-    if (!report) return failed(std::move(report).error());
+    if (!report) return failed(std::move(report).error(), lifecycle::attach_failure(*plan));
     reply_.outcome.value = *std::move(report);
   }
   void operator()(const MountVolumes&) {

@@ -10,8 +10,23 @@
 namespace pintle::reconcile {
 namespace {
 
-bool in_force(const model::HookStatus& hook) {
-  return hook.state == model::HookState::kAttached || hook.state == model::HookState::kAdopted;
+void add(std::string& died, const std::string& error, const std::string& what) {
+  if (!died.empty()) died += "; ";
+  died += error.empty() ? what + ": it is not attached" : error;
+}
+
+void add_programs(std::string& died, const model::AttachReport& told, const Result<model::AttachReport>& now) {
+  for (const auto& program : told.programs) {
+    if (!in_force(program.state)) continue;
+    const model::PodProgramStatus* found = nullptr;
+    if (now)
+      for (const auto& one : now->programs)
+        if (one.name == program.name) found = &one;
+    // Removed meanwhile, with its link: the pod's next plan is without it.
+    if (now && found == nullptr) continue;
+    if (found == nullptr || !in_force(found->state))
+      add(died, found != nullptr ? found->error : std::string(), fmt::format("program '{}'", program.name));
+  }
 }
 
 }  // namespace
@@ -21,15 +36,15 @@ std::string died_hooks(const model::AttachReport& told, const Result<model::Atta
   if (!now && now.error().code != Code::kNotFound) return {};
   std::string died;
   for (const auto& hook : told.hooks) {
-    if (!in_force(hook)) continue;
+    if (!in_force(hook.state)) continue;
     const model::HookStatus* found = nullptr;
     if (now)
       for (const auto& one : now->hooks)
         if (one.hook == hook.hook) found = &one;
-    if (found != nullptr && in_force(*found)) continue;
-    if (!died.empty()) died += "; ";
-    died += found != nullptr && !found->error.empty() ? found->error : fmt::format("hook '{}': it is not attached", to_string(hook.hook));
+    if (found != nullptr && in_force(found->state)) continue;
+    add(died, found != nullptr ? found->error : std::string(), fmt::format("hook '{}'", to_string(hook.hook)));
   }
+  add_programs(died, told, now);
   return died;
 }
 

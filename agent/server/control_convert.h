@@ -24,6 +24,7 @@ void to_proto(const ports::DoctorCheck& check, v1::DoctorCheck& out);
 void to_proto(const ports::PodPolicy& policy, v1::PodPolicy& out);
 void to_proto(const ports::FlowAnswer& answer, v1::TestFlowReply& out);
 void to_proto(const ports::LoadedProgram& program, v1::LoadedProgram& out);
+void to_proto(const ports::PodProgramRecord& record, v1::PodProgram& out);
 void to_proto(const ports::LoadedMap& map, v1::LoadedMap& out);
 void to_proto(const ports::ProgramCost& cost, v1::GetProgramCostReply& out);
 

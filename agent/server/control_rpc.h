@@ -36,6 +36,7 @@ class ControlRpc final : public v1::Control::Service {
   grpc::Status ListPolicies(grpc::ServerContext*, const v1::ListPoliciesRequest* request, v1::ListPoliciesReply* reply) override;
   grpc::Status TestFlow(grpc::ServerContext*, const v1::TestFlowRequest* request, v1::TestFlowReply* reply) override;
   grpc::Status ListPrograms(grpc::ServerContext*, const v1::ListProgramsRequest*, v1::ListProgramsReply* reply) override;
+  grpc::Status ListPodPrograms(grpc::ServerContext*, const v1::ListPodProgramsRequest*, v1::ListPodProgramsReply* reply) override;
   grpc::Status ListMaps(grpc::ServerContext*, const v1::ListMapsRequest*, v1::ListMapsReply* reply) override;
   grpc::Status GetProgramCost(grpc::ServerContext*, const v1::GetProgramCostRequest*, v1::GetProgramCostReply* reply) override;
   grpc::Status DumpProgram(grpc::ServerContext*, const v1::DumpProgramRequest* request, v1::DumpProgramReply* reply) override;

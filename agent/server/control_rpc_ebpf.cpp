@@ -130,6 +130,13 @@ grpc::Status ControlRpc::ListPrograms(grpc::ServerContext*, const v1::ListProgra
   return grpc::Status::OK;
 }
 
+grpc::Status ControlRpc::ListPodPrograms(grpc::ServerContext*, const v1::ListPodProgramsRequest*, v1::ListPodProgramsReply* reply) {
+  auto* const view = agent_.pod_programs();
+  if (view == nullptr) return missing("operators' programs");
+  for (const auto& record : view->list_programs()) to_proto(record, *reply->add_programs());
+  return grpc::Status::OK;
+}
+
 grpc::Status ControlRpc::ListMaps(grpc::ServerContext*, const v1::ListMapsRequest*, v1::ListMapsReply* reply) {
   auto* const inventory = agent_.inventory();
   if (inventory == nullptr) return no_inventory();

@@ -50,19 +50,19 @@ void counters_to_proto(const model::PodCounters& counters, v1::Counters& out) {
   out.set_events_lost(counters.events_lost);
 }
 
-void hook_to_proto(const model::HookStatus& hook, v1::Hook& out) {
+// What both kinds of rows have.
+template <typename Row>
+void hook_to_proto(const Row& hook, v1::Hook& out) {
   out.set_name(std::string(to_string(hook.hook)));
   out.set_state(std::string(to_string(hook.state)));
-  out.set_effective(hook.state == model::HookState::kAttached || hook.state == model::HookState::kAdopted);
+  out.set_effective(in_force(hook.state));
   out.set_link_id(hook.link_id.value());
   out.set_program_tag(hook.program_tag);
   out.set_program_id(hook.program_id);
   out.set_sys_errno(hook.sys_errno);
-  out.set_error(hook.error);
+  out.set_error(codec::as_utf8(hook.error));
   out.set_position(hook.position);
   out.set_effective_count(hook.effective_count);
-  out.set_hits(hook.hits);
-  out.set_drops(hook.drops);
   for (const auto& neighbour : hook.neighbours) {
     auto& n = *out.add_neighbours();
     n.set_id(neighbour.id);
@@ -113,7 +113,20 @@ void to_proto(const ports::PodRecord& record, v1::PodEbpf& out) {
   out.set_has_report(true);
   out.set_cgroup_id(record.programs->cgroup_id.value());
   out.set_cgroup_path(record.programs->cgroup_path);
-  for (const auto& hook : record.programs->hooks) hook_to_proto(hook, *out.add_hooks());
+  for (const auto& hook : record.programs->hooks) {
+    auto& row = *out.add_hooks();
+    hook_to_proto(hook, row);
+    row.set_hits(hook.hits);
+    row.set_drops(hook.drops);
+  }
+  for (const auto& program : record.programs->programs) {
+    auto& row = *out.add_hooks();
+    hook_to_proto(program, row);
+    row.set_pod_program(program.name);
+    row.set_required(program.required);
+    row.set_order(std::string(to_string(program.order)));
+    row.set_note(program.note);
+  }
 }
 
 void to_proto(const model::ProgramEvent& event, v1::EbpfEvent& out) {
@@ -174,6 +187,26 @@ void to_proto(const ports::LoadedProgram& program, v1::LoadedProgram& out) {
   out.set_run_count(program.run_count);
   out.set_run_time(static_cast<int64_t>(program.run_ns));
   for (const auto id : program.map_ids) out.add_map_ids(id);
+}
+
+void to_proto(const ports::PodProgramRecord& record, v1::PodProgram& out) {
+  const auto& program = record.program;
+  out.set_name(program.name);
+  out.set_origin(codec::as_utf8(record.origin));
+  out.set_object(codec::as_utf8(program.object));
+  out.set_program(program.program);
+  out.set_hook(std::string(to_string(program.hook)));
+  out.set_selector(codec::as_utf8(model::describe_selector(program)));
+  out.set_order(std::string(to_string(program.order)));
+  out.set_required(program.required);
+  out.set_state(std::string(to_string(record.state)));
+  out.set_program_id(record.program_id);
+  out.set_program_tag(record.tag);
+  out.set_digest(record.digest);
+  out.set_since(nanos(record.since));
+  out.set_sys_errno(record.sys_errno);
+  out.set_error(codec::as_utf8(record.error));
+  out.set_pods(record.pods);
 }
 
 void to_proto(const ports::LoadedMap& map, v1::LoadedMap& out) {
