@@ -29,9 +29,10 @@ void read_metadata(const Cursor& cursor, model::PodProgram& out) {
   Fields fields(cursor);
   fields.ignore({"labels", "annotations"});
   fields.required("name", out.name);
-  if (!out.name.empty() && !model::is_dns_label(out.name))
-    cursor.error(fmt::format("name: '{}' is not a name; use a-z, 0-9 and '-', at most 63, a letter or digit at both ends",
-                             out.name.substr(0, 70)));
+  fields.with("name", [&](const Cursor& at) {
+    if (at.node().is_string() && !model::is_dns_label(out.name))
+      at.error(fmt::format("'{}' is not a name; use a-z, 0-9 and '-', at most 63, a letter or digit at both ends", out.name.substr(0, 70)));
+  });
 }
 
 void read_hook(const Cursor& cursor, model::ProgramHook& out) {
@@ -49,11 +50,15 @@ void read_spec(const Cursor& cursor, model::PodProgram& out) {
   static constexpr std::pair<std::string_view, bool> kPolicies[] = {{"required", true}, {"bestEffort", false}};
   Fields fields(cursor);
   fields.required("object", out.object);
-  if (!out.object.empty() && !is_file_name(out.object))
-    cursor.error(fmt::format("object: '{}' is not the name of a file beside this one", out.object.substr(0, 80)));
+  fields.with("object", [&](const Cursor& at) {
+    if (at.node().is_string() && !is_file_name(out.object))
+      at.error(fmt::format("'{}' is not the name of a file beside this one", out.object.substr(0, 80)));
+  });
   fields.required("program", out.program);
-  if (!out.program.empty() && !is_function(out.program))
-    cursor.error(fmt::format("program: '{}' is not the name of a function", out.program.substr(0, 80)));
+  fields.with("program", [&](const Cursor& at) {
+    if (at.node().is_string() && !is_function(out.program))
+      at.error(fmt::format("'{}' is not the name of a function", out.program.substr(0, 80)));
+  });
   if (fields.find("hook") == nullptr && cursor.node().is_map()) cursor.error("hook: is required");
   fields.with("hook", [&](const Cursor& at) { read_hook(at, out.hook); });
   fields.with("namespaces", [&](const Cursor& at) {

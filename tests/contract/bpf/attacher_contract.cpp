@@ -42,6 +42,51 @@ model::AttachReport as_attached(model::AttachReport report) {
   return report;
 }
 
+// Operators' programs: kept by name, those of an unknown source too; one that is not loaded is a row, and its pod's hooks stand.
+void check_pod_programs(AttacherSubject& subject, const ports::PodCgroup& cgroup) {
+  const auto program_id = subject.load_pod_program("first");
+  model::ProgramPlan plan{.hooks = {Hook::kIngress}};
+  plan.programs = {{"first", model::ProgramHook::kConnect4, model::ProgramOrder::kAny, true, program_id, {}},
+                   {"second", model::ProgramHook::kConnect4, model::ProgramOrder::kAny, false, 0, "it was refused"}};
+  const auto report = subject.attacher().attach(kPod, cgroup, plan);
+  REQUIRE(report);
+  REQUIRE(report->programs.size() == 2);
+  CHECK(report->programs[0].state == HookState::kAttached);
+  CHECK(report->programs[0].required);
+  CHECK(report->programs[0].program_id == program_id);
+  CHECK(report->programs[1].state == HookState::kRefused);
+  CHECK(report->programs[1].error == "it was refused");
+  CHECK(report->hooks_effective());
+  CHECK(report->required_effective());
+  CHECK(!report->effective());
+  const LinkId link = report->programs[0].link_id;
+  CHECK(subject.attacher().inspect(kUid)->programs.size() == 2);
+
+  subject.restart();
+  CHECK(subject.load_pod_program("first") == program_id);
+  plan.programs.pop_back();
+  plan.all_programs_known = false;
+  const auto adopted = subject.attacher().attach(kPod, cgroup, plan);
+  REQUIRE(adopted);
+  REQUIRE(adopted->programs.size() == 1);
+  CHECK(adopted->programs[0].state == HookState::kAdopted);
+  CHECK(adopted->programs[0].link_id == link);
+
+  // Not loaded any more, but attached: it stays.
+  plan.programs[0].program_id = 0;
+  plan.programs[0].error = "the newest is refused";
+  const auto kept = subject.attacher().attach(kPod, cgroup, plan);
+  REQUIRE(kept);
+  CHECK(kept->programs[0].state == HookState::kAdopted);
+  CHECK(kept->programs[0].link_id == link);
+  CHECK(kept->programs[0].error == "the newest is refused");
+
+  plan.programs.clear();
+  plan.all_programs_known = true;
+  CHECK(subject.attacher().attach(kPod, cgroup, plan)->programs.empty());
+  CHECK(subject.attacher().inspect(kUid)->programs.empty());
+}
+
 }  // namespace
 
 void check_attacher(AttacherSubject& subject) {
@@ -98,6 +143,8 @@ void check_attacher(AttacherSubject& subject) {
   REQUIRE(replaced);
   CHECK(all_are(*replaced, HookState::kAttached));
   for (const auto id : link_ids(*replaced)) CHECK(std::ranges::count(link_ids(*first), id) == 0);
+
+  check_pod_programs(subject, fresh);
 
   REQUIRE(subject.attacher().detach(kUid));
   check_nothing(subject.attacher());

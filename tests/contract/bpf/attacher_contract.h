@@ -14,6 +14,8 @@ class AttacherSubject {
   [[nodiscard]] virtual ports::ProgramAttacher& attacher() = 0;
   virtual void restart() = 0;  // a new agent over the same kernel
   [[nodiscard]] virtual ports::PodCgroup make_cgroup(const PodUid& uid) = 0;
+  // An operator's program for connect4, the same one each time; its id.
+  [[nodiscard]] virtual uint32_t load_pod_program(const std::string& name) = 0;
   virtual void remake_cgroup(const PodUid& uid) = 0;  // removed and made again behind the agent's back
 };
 

@@ -16,6 +16,7 @@ class FakeSubject final : public contract::AttacherSubject {
   ports::ProgramAttacher& attacher() override { return fake_; }
   void restart() override { fake_.restart(); }
   ports::PodCgroup make_cgroup(const PodUid&) override { return {nullptr, CgroupId(id_), "/fake", "/fake"}; }
+  uint32_t load_pod_program(const std::string&) override { return 41; }
   void remake_cgroup(const PodUid& uid) override {
     ++id_;
     fake_.kill_links(uid);

@@ -19,6 +19,18 @@ class KernelSubject final : public contract::AttacherSubject {
   ports::ProgramAttacher& attacher() override { return *node_; }
   void restart() override { node_.start(); }
   ports::PodCgroup make_cgroup(const PodUid&) override { return pod_.handle(); }
+  uint32_t load_pod_program(const std::string& name) override {
+    const auto bytes = read_file(std::string(PINTLE_TEST_OBJECTS) + "/connect_v1.bpf.o");
+    REQUIRE(bytes);
+    model::PodProgram program;
+    program.name = name;
+    program.object = "connect_v1.bpf.o";
+    program.program = "deny_port";
+    program.hook = model::ProgramHook::kConnect4;
+    const auto loaded = node_->pod_programs()->load(program, *bytes);
+    REQUIRE(loaded);
+    return loaded->program_id;
+  }
   void remake_cgroup(const PodUid&) override {
     pod_.remove();
     pod_.make();

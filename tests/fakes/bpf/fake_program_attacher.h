@@ -64,6 +64,11 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
       }
       report.hooks.push_back(std::move(status));
     }
+    if (plan.all_programs_known)
+      std::erase_if(held.programs, [&](const auto& link) {
+        return std::ranges::find(plan.programs, link.first, &model::PlannedProgram::name) == plan.programs.end();
+      });
+    for (const auto& planned : plan.programs) report.programs.push_back(attach_program(held, planned));
     held.report = report;
     return report;
   }
@@ -84,6 +89,8 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     model::AttachReport report = found->second.report;
     if (found->second.dead)
       for (auto& hook : report.hooks) hook.state = model::HookState::kDead;
+    if (found->second.dead)
+      for (auto& program : report.programs) program.state = model::HookState::kDead;
     return report;
   }
   Result<model::PodCounters> counters(const PodUid& uid) override {
@@ -99,10 +106,32 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     CgroupId cgroup;
     std::string path;
     std::map<model::Hook, LinkId> links;
+    std::map<std::string, LinkId> programs;  // of operators
     model::AttachReport report;
     model::ProgramPlan plan;
     bool dead = false;
   };
+  // One that is not loaded leaves what an earlier one attached.
+  model::PodProgramStatus attach_program(Held& held, const model::PlannedProgram& planned) {
+    model::PodProgramStatus status;
+    status.name = planned.name;
+    status.hook = planned.hook;
+    status.order = planned.order;
+    status.required = planned.required;
+    status.error = planned.error;
+    if (planned.program_id == 0 && !held.programs.contains(planned.name)) {
+      status.state = model::HookState::kRefused;
+      return status;
+    }
+    auto [link, made] = held.programs.try_emplace(planned.name, LinkId(0));
+    if (made) this_run_.insert(link->second = LinkId(++last_link_));
+    status.link_id = link->second;
+    status.program_id = planned.program_id;
+    status.program_tag = "0123456789abcdef";
+    status.state = this_run_.contains(link->second) ? model::HookState::kAttached : model::HookState::kAdopted;
+    return status;
+  }
+
   std::map<PodUid, Held> pods_;
   std::set<LinkId> this_run_;
   uint32_t last_link_ = 100;

@@ -25,6 +25,15 @@ const std::string kRefused =
     "ingress: operation not permitted; egress: operation not permitted; connect4: operation not permitted; "
     "connect6: operation not permitted";
 
+model::PodProgramStatus program(bool required, model::HookState state) {
+  model::PodProgramStatus status;
+  status.name = "deny-telnet";
+  status.required = required;
+  status.state = state;
+  if (state == model::HookState::kRefused) status.error = "the verifier refused";
+  return status;
+}
+
 }  // namespace
 
 TEST_CASE("design 2.5: a pod that requires its programs starts nothing without them, and says why") {
@@ -262,4 +271,70 @@ TEST_CASE("after a restart, programs that were attached stay told as such while 
   CHECK(rig.status().phase == Phase::kRunning);
   CHECK(rig.condition("Ready").status == model::ConditionStatus::kTrue);
   CHECK(rig.condition(kCondition).reason == "Attached");
+}
+
+TEST_CASE("an operator's required program that is refused holds a new pod, whatever the pod's policy, and says so") {
+  const auto* policy = GENERATE("best-effort", "required");
+  Rig rig(with_policy(policy));
+  rig.programs = {program(true, model::HookState::kRefused)};
+  rig.settle();
+  for (int i = 0; i < 3; ++i) rig.wake();
+  CHECK(rig.count("run sandbox") == 0);
+  CHECK(rig.status().phase == Phase::kPending);
+  CHECK(rig.condition(kCondition).status == model::ConditionStatus::kFalse);
+  CHECK(rig.condition(kCondition).reason == "AttachRefused");
+  CHECK(rig.condition(kCondition).message == "required program deny-telnet: the verifier refused");
+  CHECK(rig.last.explanation.starts_with("waits for its required eBPF programs: required program deny-telnet: the verifier refused"));
+  rig.programs = {program(true, model::HookState::kAttached)};
+  rig.wake();
+  CHECK(rig.status().phase == Phase::kRunning);
+  CHECK(rig.condition(kCondition).reason == "Attached");
+}
+
+TEST_CASE("an operator's best-effort program that is refused lets the pod run, and is told") {
+  const auto* policy = GENERATE("best-effort", "required");
+  Rig rig(with_policy(policy));
+  rig.programs = {program(false, model::HookState::kRefused)};
+  rig.settle();
+  CHECK(rig.status().phase == Phase::kRunning);
+  CHECK(rig.condition("Ready").status == model::ConditionStatus::kTrue);
+  CHECK(rig.condition(kCondition).reason == "Degraded");
+  CHECK(rig.condition(kCondition).message == "best-effort program deny-telnet: the verifier refused");
+  CHECK(rig.was_told("Warning FailedAttachPrograms: Failed to attach eBPF programs: best-effort program deny-telnet: the verifier refused"));
+}
+
+TEST_CASE("a required program that is refused does nothing to a pod that runs: not its readiness, not its restarts") {
+  const auto* policy = GENERATE("best-effort", "required");
+  Rig rig(with_policy(policy));
+  rig.settle();
+  REQUIRE(rig.condition("Ready").status == model::ConditionStatus::kTrue);
+  rig.programs = {program(true, model::HookState::kRefused)};
+  request_programs_check(rig.memory);
+  rig.settle();
+  CHECK(rig.condition("Ready").status == model::ConditionStatus::kTrue);
+  CHECK(rig.status().phase == Phase::kRunning);
+  CHECK(rig.condition(kCondition).reason == "AttachRefused");
+  const int starts = rig.count("start container");
+  rig.exit("web", 1);
+  rig.settle();
+  for (int i = 0; i < 4 && rig.count("start container") == starts; ++i) rig.wake();
+  CHECK(rig.count("start container") == starts + 1);
+}
+
+TEST_CASE("a pod with required programs of operators is held where nothing can be attached at all") {
+  Rig rig(with_policy("best-effort"));
+  rig.fault = [](const Action& a) -> std::optional<ActionOutcome> {
+    if (!std::holds_alternative<AttachPrograms>(a)) return std::nullopt;
+    ActionOutcome out;
+    out.error = Error{Code::kUnsupported, 0, "eBPF is unavailable"};
+    model::ProgramPlan plan;
+    plan.programs.push_back({.name = "deny-telnet", .required = true, .error = {}});
+    out.reason = attach_failure(plan);
+    return out;
+  };
+  rig.settle();
+  for (int i = 0; i < 3; ++i) rig.wake();
+  CHECK(rig.count("run sandbox") == 0);
+  CHECK(rig.condition(kCondition).reason == "AttachRefused");
+  CHECK(attach_failure({}).empty());
 }

@@ -171,6 +171,7 @@ ActionOutcome Rig::act(const Action& action) {
                      if (hooks_refused) status.error = "operation not permitted";
                      report.hooks.push_back(status);
                    }
+                   report.programs = programs;
                    out.value = report;
                  },
                  [&](const EnsureImage&) {

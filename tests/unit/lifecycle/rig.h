@@ -35,6 +35,7 @@ class Rig {
   bool removed = false;
   bool image_is_pulled = false;
   bool hooks_refused = false;
+  std::vector<model::PodProgramStatus> programs;  // of operators, as the next attach reports them
   model::ResourceList others;
   int pods_on_node = 0;
   Decision last;
