@@ -384,8 +384,8 @@ class Agent::Parts {
   void build_core() {
     build_shared();
     executor = std::make_unique<reconcile::PodExecutor>(
-        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &pod_programs->registry()}, clock,
-        reads,
+        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &pod_programs->registry()},
+        clock, reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
                                                              ? size_t{1}
                                                              : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16)),

@@ -28,8 +28,8 @@ ProgramSide::ProgramSide(const kube::Kubeconfig& kubeconfig, const config::Agent
   if (!ebpf.programs_folder.empty())
     folder_ = std::make_unique<sources::ProgramFolder>(clock, sources::ProgramFolderOptions{.path = ebpf.programs_folder}, registry_);
   if (!ebpf.programs_namespace.empty())
-    config_maps_ = std::make_unique<kube::ProgramWatcher>(
-        kubeconfig, clock, kube::ProgramWatcherOptions{.namespace_ = ebpf.programs_namespace}, registry_);
+    config_maps_ = std::make_unique<kube::ProgramWatcher>(kubeconfig, clock,
+                                                          kube::ProgramWatcherOptions{.namespace_ = ebpf.programs_namespace}, registry_);
 }
 
 Status ProgramSide::start() {

@@ -46,7 +46,7 @@ class ProgramSide {
  private:
   NoPodPrograms none_;
   programs::ProgramRegistry registry_;
-  std::unique_ptr<sources::ProgramFolder> folder_;   // null: off
+  std::unique_ptr<sources::ProgramFolder> folder_;     // null: off
   std::unique_ptr<kube::ProgramWatcher> config_maps_;  // null: off
 };
 

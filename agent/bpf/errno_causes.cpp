@@ -49,14 +49,12 @@ Explanation explain_e2big(std::string_view hook, const Evidence& evidence) {
   for (const auto& name : evidence.attached) ++counts[name];
   const auto most = std::ranges::max_element(counts, {}, [](const auto& entry) { return entry.second; });
   const std::string who = most == counts.end() ? "" : fmt::format(", {} of them '{}'", most->second, most->first);
-  return {Cause::kTooManyPrograms,
-          fmt::format("64 programs of hook '{}' are on the cgroup already{}: some agent leaks them", hook, who)};
+  return {Cause::kTooManyPrograms, fmt::format("64 programs of hook '{}' are on the cgroup already{}: some agent leaks them", hook, who)};
 }
 
 Explanation explain_einval(std::string_view hook, const Evidence& evidence) {
   if (!evidence.is_program) return {Cause::kNotAProgram, "the descriptor given for the program is not one"};
-  if (!evidence.hook_known)
-    return {Cause::kUnknownHook, fmt::format("this kernel does not know hook '{}' on cgroups", hook)};
+  if (!evidence.hook_known) return {Cause::kUnknownHook, fmt::format("this kernel does not know hook '{}' on cgroups", hook)};
   if (!evidence.type_fits)
     return {Cause::kAttachTypeMismatch,
             fmt::format("the program was loaded for '{}', not for '{}'", evidence.given_type, evidence.wanted_type)};

@@ -49,8 +49,8 @@ Status check_elf(const std::string& name, std::string_view elf) {
     return refuse(ENOEXEC, fmt::format("object '{}' is not an ELF file: compile with clang -target bpf -c", name));
   std::memcpy(&header, elf.data(), sizeof header);
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != kBpfMachine || header.e_type != ET_REL)
-    return refuse(ENOEXEC, fmt::format("object '{}' is an ELF file, but no BPF object (machine {}): compile with clang -target bpf -c", name,
-                                       header.e_machine));
+    return refuse(ENOEXEC, fmt::format("object '{}' is an ELF file, but no BPF object (machine {}): compile with clang -target bpf -c",
+                                       name, header.e_machine));
   return {};
 }
 
@@ -161,8 +161,8 @@ class Loader {
     if (count > kMostObjectMaps)
       return refuse(E2BIG, fmt::format("object '{}' has {} maps; {} are allowed", wanted_.object, count, kMostObjectMaps));
     if (bytes > kMostMapBytes)
-      return refuse(E2BIG, fmt::format("the maps of object '{}' may grow to {} bytes; {} are allowed: lower max_entries", wanted_.object, bytes,
-                                       kMostMapBytes));
+      return refuse(E2BIG, fmt::format("the maps of object '{}' may grow to {} bytes; {} are allowed: lower max_entries", wanted_.object,
+                                       bytes, kMostMapBytes));
     return {};
   }
 

@@ -33,7 +33,11 @@ constexpr size_t kKeyDigits = 32;
 
 std::string key_of(const model::PodProgram& program, std::string_view object) {
   const auto& type = type_of(program.hook);
-  return Sha256().add(fmt::format("{}\n{}\n{}\n", program.program, type.program_type, type.attach_type)).add(object).hex().substr(0, kKeyDigits);
+  return Sha256()
+      .add(fmt::format("{}\n{}\n{}\n", program.program, type.program_type, type.attach_type))
+      .add(object)
+      .hex()
+      .substr(0, kKeyDigits);
 }
 
 std::string link_pin(const std::string& folder, const std::string& name) { return fmt::format("{}/{}{}", folder, kOperatorPrefix, name); }
@@ -72,7 +76,8 @@ Result<PodPrograms::Loaded> PodPrograms::adopt(const model::PodProgram& program,
   return Loaded{key, std::move(fd), std::move(info), type.attach_type, true, {}};
 }
 
-Result<PodPrograms::Loaded> PodPrograms::load_anew(const model::PodProgram& program, std::string_view object, const std::string& key) const {
+Result<PodPrograms::Loaded> PodPrograms::load_anew(const model::PodProgram& program, std::string_view object,
+                                                   const std::string& key) const {
   const std::string folder = layout_.operator_folder(program.name);
   PINTLE_ASSIGN_OR_RETURN(auto made, load_pod_program(program, object, [&](const std::string& name) {
                             auto fd = open_pin(map_pin(folder, name));
@@ -157,7 +162,8 @@ Result<std::vector<std::string>> PodPrograms::list_loaded() {
 
 // --- attaching ---
 
-Result<std::vector<PodProgramStatus>> PodPrograms::attach(const PodUid& uid, const ports::PodCgroup& cgroup, const model::ProgramPlan& plan) {
+Result<std::vector<PodProgramStatus>> PodPrograms::attach(const PodUid& uid, const ports::PodCgroup& cgroup,
+                                                          const model::ProgramPlan& plan) {
   const MutexLock lock(mu_);
   const bool known = pods_.contains(uid);
   Record& record = pods_[uid];
@@ -239,7 +245,8 @@ Status PodPrograms::attach_new(Pod& pod, const Loaded& loaded, PodProgramStatus&
                                                     {.program_fd = loaded.fd.get(), .program_attach_type = loaded.attach_type}));
     status.state = HookState::kRefused;
     status.sys_errno = fd.error().sys_errno;
-    status.error = fmt::format("attach program '{}' ({}) to '{}': {}: {}", status.name, hook, pod.cgroup.path, fd.error().message(), why.text);
+    status.error =
+        fmt::format("attach program '{}' ({}) to '{}': {}: {}", status.name, hook, pod.cgroup.path, fd.error().message(), why.text);
     return {};
   }
   const std::string pin = link_pin(pod.folder, status.name);

@@ -80,12 +80,9 @@ void PodPrograms::look(PodProgramStatus& row, const std::string& folder, const R
   if (info->cgroup_id != record.cgroup_id) return dead("it is attached to another cgroup");
   const auto dir = DirFd::open(record.cgroup_path);
   if (!dir) return;
-  const auto view = query_effective({.cgroup = *dir,
-                                     .path = record.cgroup_path,
-                                     .attach_type = info->attach_type,
-                                     .program_id = info->program_id,
-                                     .also_ours = ours},
-                                    clock);
+  const auto view = query_effective(
+      {.cgroup = *dir, .path = record.cgroup_path, .attach_type = info->attach_type, .program_id = info->program_id, .also_ours = ours},
+      clock);
   if (view.answer == EffectiveView::Answer::kCgroupGone) return dead("the cgroup it was attached to is gone");
   if (view.answer != EffectiveView::Answer::kTold) return;
   row.position = view.position;

@@ -76,8 +76,8 @@ int ebpf_explain(Session& session, const EbpfExplainArgs& args) {
   for (const auto& hook : pod->ebpf().hooks())
     if (args.hook.empty() || hook.name() == args.hook || hook.pod_program() == args.hook) hooks.push_back(&hook);
   if (!args.hook.empty() && hooks.empty() && !model::parse_program_hook(args.hook))
-    return session.fail(kUsage, fmt::format("'{}' is neither a program of this pod nor a hook; hooks are {}", args.hook,
-                                            model::program_hook_names()));
+    return session.fail(
+        kUsage, fmt::format("'{}' is neither a program of this pod nor a hook; hooks are {}", args.hook, model::program_hook_names()));
   if (!args.hook.empty() && hooks.empty())
     return session.fail(
         kNotMet, fmt::format("pod '{}' has no hook '{}': its plan does not ask for it; {}", full_name(*pod), args.hook, summary_of(*pod)));

@@ -82,10 +82,10 @@ int ebpf_pod_programs(Session& session, const EbpfListArgs& args) {
                             age(program.since(), session.now()),
                             program.origin()};
     if (wide)
-      cells.insert(cells.end(), {Cell(program.object()), Cell(program.program()),
-                                 Cell(program.program_id() == 0 ? "-" : fmt::format("{}", program.program_id())),
-                                 Cell(program.program_tag().empty() ? "-" : program.program_tag()),
-                                 Cell(program.digest().empty() ? "-" : program.digest())});
+      cells.insert(
+          cells.end(),
+          {Cell(program.object()), Cell(program.program()), Cell(program.program_id() == 0 ? "-" : fmt::format("{}", program.program_id())),
+           Cell(program.program_tag().empty() ? "-" : program.program_tag()), Cell(program.digest().empty() ? "-" : program.digest())});
     cells.emplace_back(program.error().empty() ? "-" : safe(program.error()));
     table.add(std::move(cells));
   }

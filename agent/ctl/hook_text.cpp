@@ -64,7 +64,8 @@ std::string neighbour_line(const v1::Hook& hook, int index, Time now) {
 
 std::string order_line(const v1::Hook& hook) {
   const char* const it = hook.pod_program().empty() ? "ours" : "this";
-  const std::string asked = hook.order() == "before" || hook.order() == "after" ? fmt::format("; asked for: {} Pintle's", hook.order()) : "";
+  const std::string asked =
+      hook.order() == "before" || hook.order() == "after" ? fmt::format("; asked for: {} Pintle's", hook.order()) : "";
   if (hook.position() == 0) return "not known: the kernel was not asked, or did not tell" + asked;
   if (hook.effective_count() <= 1) return fmt::format("{} is the only program that the kernel runs here{}", it, asked);
   return fmt::format("the kernel runs {} programs here, the pod's own cgroup first, then those above it; {} is number {}{}",

@@ -14,9 +14,9 @@
 
 namespace pintle::ctl {
 
-[[nodiscard]] std::string hook_purpose(const std::string& hook);                   // "counts packets that reach the pod, …"
-[[nodiscard]] std::string hook_label(const v1::Hook& hook);  // "connect4"; of an operator's program "connect4:deny-telnet"
-[[nodiscard]] std::string position_text(const v1::Hook& hook);                     // "2/3"; "-" when not known
+[[nodiscard]] std::string hook_purpose(const std::string& hook);  // "counts packets that reach the pod, …"
+[[nodiscard]] std::string hook_label(const v1::Hook& hook);       // "connect4"; of an operator's program "connect4:deny-telnet"
+[[nodiscard]] std::string position_text(const v1::Hook& hook);    // "2/3"; "-" when not known
 [[nodiscard]] std::string neighbours_text(const v1::Hook& hook, size_t most = 2);  // "fw(181), 190, +1"; "-"
 
 struct HookStory {

@@ -6,9 +6,9 @@ namespace pintle::model {
 namespace {
 
 constexpr std::string_view kProgramHookNames[] = {
-    "ingress",   "egress",   "sock_create", "sock_release", "sock_ops",     "device",       "bind4",        "bind6",
-    "post_bind4", "post_bind6", "connect4", "connect6",     "sendmsg4",     "sendmsg6",     "recvmsg4",     "recvmsg6",
-    "getpeername4", "getpeername6", "getsockname4", "getsockname6", "sysctl", "getsockopt", "setsockopt"};
+    "ingress",      "egress",       "sock_create",  "sock_release", "sock_ops", "device",     "bind4",     "bind6",
+    "post_bind4",   "post_bind6",   "connect4",     "connect6",     "sendmsg4", "sendmsg6",   "recvmsg4",  "recvmsg6",
+    "getpeername4", "getpeername6", "getsockname4", "getsockname6", "sysctl",   "getsockopt", "setsockopt"};
 static_assert(std::size(kProgramHookNames) == kProgramHookCount);
 
 }  // namespace

@@ -81,7 +81,7 @@ inline constexpr size_t kProgramHookCount = 23;
 [[nodiscard]] std::optional<ProgramHook> parse_program_hook(std::string_view text);
 [[nodiscard]] std::string program_hook_names();  // "ingress, egress, …": for errors
 
-enum class ProgramOrder { kAny, kBefore, kAfter };            // of Pintle's own program on the same hook of the pod's cgroup
+enum class ProgramOrder { kAny, kBefore, kAfter };             // of Pintle's own program on the same hook of the pod's cgroup
 [[nodiscard]] std::string_view to_string(ProgramOrder order);  // "any", "before", "after"
 
 // An operator's program as one pod's plan names it. What is loaded under the name is ports::PodProgramLoader's to know.

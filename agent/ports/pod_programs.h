@@ -36,9 +36,9 @@ struct PodProgramFile {
 class PodProgramSink {
  public:
   virtual ~PodProgramSink() = default;
-  virtual void put(PodProgramFile file) = 0;             // new or changed
-  virtual void gone(const std::string& origin) = 0;      // absent is fine
-  virtual void synced(const std::string& source) = 0;    // everything that is there has been told
+  virtual void put(PodProgramFile file) = 0;                                      // new or changed
+  virtual void gone(const std::string& origin) = 0;                               // absent is fine
+  virtual void synced(const std::string& source) = 0;                             // everything that is there has been told
   virtual void trouble(const std::string& source, const std::string& error) = 0;  // can't be read as a whole; empty: it can again
 };
 

@@ -59,8 +59,8 @@ Result<model::ProgramPlan> ProgramRegistry::plan_for(const model::Pod& pod) {
     local.labels = pod.metadata.labels;
     local.asked = true;
     if (!all_known() && options_.hold_pods && !is_static(pod))
-      return fail(Code::kUnavailable, fmt::format("the node's pod programs are not all known yet ({}); the pod is held until they are",
-                                                  missing_sources()));
+      return fail(Code::kUnavailable,
+                  fmt::format("the node's pod programs are not all known yet ({}); the pod is held until they are", missing_sources()));
   }
   auto plan = others_.plan_for(pod);
   if (!plan) return plan;

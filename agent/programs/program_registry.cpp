@@ -130,7 +130,8 @@ void ProgramRegistry::declare(const std::string& origin, ports::DeclaredProgram 
   {
     const MutexLock lock(mu_);
     Entry& entry = programs_[name];
-    const bool is_news = entry.origin.empty() || !entry.error.empty() != !loaded || (loaded && entry.loaded.program_id != loaded->program_id);
+    const bool is_news =
+        entry.origin.empty() || !entry.error.empty() != !loaded || (loaded && entry.loaded.program_id != loaded->program_id);
     entry.origin = origin;
     entry.wanted = std::move(declared.program);
     if (is_news) entry.since = clock_.now();

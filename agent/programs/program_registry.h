@@ -98,7 +98,7 @@ class ProgramRegistry final : public ports::PodProgramSink, public ports::Progra
   std::map<std::string, Entry> programs_ PINTLE_GUARDED_BY(mu_);
   std::map<std::string, File> files_ PINTLE_GUARDED_BY(mu_);  // by origin
   std::map<PodUid, Local> pods_ PINTLE_GUARDED_BY(mu_);
-  std::set<std::string> told_ PINTLE_GUARDED_BY(mu_);               // sources
+  std::set<std::string> told_ PINTLE_GUARDED_BY(mu_);                   // sources
   std::map<std::string, std::string> troubles_ PINTLE_GUARDED_BY(mu_);  // source -> error
 };
 

@@ -21,8 +21,8 @@
 namespace pintle::sources {
 namespace {
 
-constexpr uint32_t kFolderMask = IN_CREATE | IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |
-                                 IN_MOVE_SELF | IN_ATTRIB;
+constexpr uint32_t kFolderMask =
+    IN_CREATE | IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB;
 constexpr uint32_t kParentMask = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr off_t kMostFileBytes = off_t{8} << 20;  // above what an object may have: refused by the loader, which says so
 
@@ -43,8 +43,9 @@ std::string without_trailing_slash(std::string path) {
 
 Status check_writers(const std::string& path, const struct stat& info) {
   if (info.st_uid == ::geteuid() && (info.st_mode & 0022U) == 0) return {};
-  return fail(Code::kInvalid, fmt::format("'{}' has owner {} and mode {:04o}; what others may write is not loaded: chown {} '{}' && chmod go-w '{}'",
-                                          path, info.st_uid, info.st_mode & 07777U, ::geteuid(), path, path));
+  return fail(Code::kInvalid,
+              fmt::format("'{}' has owner {} and mode {:04o}; what others may write is not loaded: chown {} '{}' && chmod go-w '{}'", path,
+                          info.st_uid, info.st_mode & 07777U, ::geteuid(), path, path));
 }
 
 Result<std::string> read_checked(const std::string& path) {
@@ -199,9 +200,9 @@ void ProgramFolder::look_at(const std::string& name) {
 void ProgramFolder::sign(const std::string& file, Signature& out) const {
   struct stat info{};
   if (::stat((options_.path + "/" + file).c_str(), &info) != 0) return out.push_back(-errno);
-  for (const int64_t value : {static_cast<int64_t>(info.st_dev), static_cast<int64_t>(info.st_ino), static_cast<int64_t>(info.st_size),
-                              info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec,
-                              info.st_ctim.tv_sec * 1'000'000'000 + info.st_ctim.tv_nsec})
+  for (const int64_t value :
+       {static_cast<int64_t>(info.st_dev), static_cast<int64_t>(info.st_ino), static_cast<int64_t>(info.st_size),
+        info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec, info.st_ctim.tv_sec * 1'000'000'000 + info.st_ctim.tv_nsec})
     out.push_back(value);
 }
 

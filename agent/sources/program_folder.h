@@ -4,8 +4,9 @@
 // Operators' programs from a folder, as source "folder": each *.yaml, *.yml and *.json holds PodProgram documents, and the objects that
 // they name lie beside it. inotify wakes it, a full look each 20 s audits. Not recursive. A folder that is missing is an empty set, and its
 // appearance is noticed. What is being written is read when closed.
-// Who may write here has programs loaded with the daemon's rights: folder and files that others than the daemon's user may write are refused.
-// Thread rule: start() looks once on the caller's thread, so that what is there is known when it returns; then one thread of its own.
+// Who may write here has programs loaded with the daemon's rights: folder and files that others than the daemon's user may write are
+// refused. Thread rule: start() looks once on the caller's thread, so that what is there is known when it returns; then one thread of its
+// own.
 #pragma once
 
 #include <map>

@@ -176,7 +176,7 @@ void MetricsPage::render_agent(MetricWriter& out) {
 
 void MetricsPage::render_pods(MetricWriter& out) {
   std::vector<PodFigures> pods;
-  std::map<HookState, uint64_t> states;
+  std::map<HookState, uint64_t> states, program_states;
   uint64_t pods_left_out = 0;
   size_t series = 0;
   for (auto& record : unique_pods(agent_)) {
@@ -187,6 +187,8 @@ void MetricsPage::render_pods(MetricWriter& out) {
                        {}};
     if (record.programs) figures.hooks = std::move(record.programs->hooks);
     for (const auto& hook : figures.hooks) ++states[hook.state];
+    if (record.programs)
+      for (const auto& program : record.programs->programs) ++program_states[program.state];
     const size_t own = kSeriesOfPod + figures.hooks.size();
     if (pods_left_out != 0 || series + own > options_.most_pod_series) {
       ++pods_left_out;
@@ -228,8 +230,25 @@ void MetricsPage::render_pods(MetricWriter& out) {
   for (const auto state :
        {HookState::kAttached, HookState::kAdopted, HookState::kDead, HookState::kOverridden, HookState::kRefused, HookState::kOff})
     out.sample({{"state", to_string(state)}}, states[state]);
+  out.family("pintle_pod_program_attachments", kGauge, "Operators' programs of all pods by their state.");
+  for (const auto state : {HookState::kAttached, HookState::kAdopted, HookState::kDead, HookState::kOverridden, HookState::kRefused})
+    out.sample({{"state", to_string(state)}}, program_states[state]);
+  render_declared(out);
   out.family("pintle_metrics_pods_left_out", kGauge, "Pods left out of this scrape because of the limit on series.");
   out.sample({}, pods_left_out);
+}
+
+// Bounded: a node takes so many programs and no more (programs/program_registry.h).
+void MetricsPage::render_declared(MetricWriter& out) {
+  auto* const view = agent_.pod_programs();
+  if (view == nullptr) return;
+  using State = ports::PodProgramRecord::State;
+  const auto programs = view->list_programs();
+  out.family("pintle_pod_programs", kGauge, "Operators' programs that are declared on this node, by what became of the newest version.");
+  for (const auto state : {State::kLoaded, State::kOutdated, State::kRefused})
+    out.sample({{"state", to_string(state)}}, static_cast<uint64_t>(std::ranges::count(programs, state, &ports::PodProgramRecord::state)));
+  out.family("pintle_pod_program_pods", kGauge, "Pods that an operator's program is meant for.");
+  for (const auto& program : programs) out.sample({{"pod_program", program.program.name}}, program.pods);
 }
 
 void MetricsPage::render_programs(MetricWriter& out) {

@@ -37,6 +37,7 @@ class MetricsPage {
  private:
   void render_agent(MetricWriter& out);
   void render_pods(MetricWriter& out);
+  void render_declared(MetricWriter& out);
   void render_programs(MetricWriter& out);
   void render_policy(MetricWriter& out);
   void render_telemetry(MetricWriter& out);

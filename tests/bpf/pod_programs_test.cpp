@@ -18,6 +18,7 @@
 #include "bpf/kernel_object.h"
 #include "bpf/link.h"
 #include "bpf/pin.h"
+#include "codec/pod_program.h"
 #include "kernel_fixture.h"
 
 using namespace pintle;
@@ -53,7 +54,9 @@ model::ProgramPlan plan_with(const model::PodProgram& program, const Result<port
   return plan;
 }
 
-bool may_connect(const PodDir& pod, uint16_t port) { return run_inside(pod.path(), [&] { return udp_connect("127.0.0.1", port); }) == 0; }
+bool may_connect(const PodDir& pod, uint16_t port) {
+  return run_inside(pod.path(), [&] { return udp_connect("127.0.0.1", port); }) == 0;
+}
 
 // The kernel frees after a grace period.
 bool goes_away(uint32_t program_id) {
@@ -116,6 +119,21 @@ TEST_CASE("an operator's program decides for the pods that have it, beside Pintl
   CHECK(only(told).neighbours.empty());
   for (const auto& hook : told->hooks) CHECK(hook.neighbours.empty());
   CHECK(attacher.inspect(PodUid("plain"))->programs.empty());
+}
+
+TEST_CASE("the example of the documentation does what it says") {
+  Node node("t_op_example");
+  auto& attacher = node.start();
+  const PodDir pod("kubepods/podexample");
+  const auto text = read_file(std::string(PINTLE_SOURCE_DIR) + "/deploy/examples/programs/deny-telnet.yaml");
+  REQUIRE(text);
+  const auto documents = codec::parse_pod_programs(*text, "deny-telnet.yaml");
+  REQUIRE(documents.errors.empty());
+  const auto& program = documents.programs.at(0);
+  const auto loaded = attacher.pod_programs()->load(program, object_bytes(program.object));
+  REQUIRE(attacher.attach(kPod, pod.handle(), plan_with(program, loaded))->effective());
+  CHECK(!may_connect(pod, 23));
+  CHECK(may_connect(pod, 24));
 }
 
 TEST_CASE("the order that is asked for is had, also when Pintle's own link comes later or anew") {
@@ -323,7 +341,11 @@ TEST_CASE("a bad object is refused with its reason, and what was in force stays"
   for (const auto& [bytes, words] : {std::pair<std::string, const char*>{"", "is empty"},
                                      {"#!/bin/sh\n", "is not an ELF file"},
                                      {*read_file("/proc/self/exe"), ""},
-                                     {std::string("\x7f" "ELF\2\1\1", 7) + std::string(200, '\0'), "no BPF object"},
+                                     {std::string("\x7f"
+                                                  "ELF\2\1\1",
+                                                  7) +
+                                          std::string(200, '\0'),
+                                      "no BPF object"},
                                      {std::string(bpf::kMostObjectBytes + 1, 'x'), "1048576 are allowed"}}) {
     const auto refused = attacher.pod_programs()->load(deny_port(), bytes);
     REQUIRE(!refused);

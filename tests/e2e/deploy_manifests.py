@@ -62,7 +62,7 @@ def pod_spec(objects):
 
 class Kustomizations(unittest.TestCase):
     def test_the_agent_asks_for_three_capabilities_and_no_namespace_of_the_node(self):
-        for folder in ("base", "overlays/kind", "uninstall"):
+        for folder in ("base", "overlays/kind", "overlays/programs", "uninstall"):
             with self.subTest(folder):
                 spec = pod_spec(objects_of(rendered(folder)))
                 for name in ("hostNetwork", "hostPID", "hostIPC"):
@@ -93,6 +93,21 @@ class Kustomizations(unittest.TestCase):
         for line in ("mode: companion", "cgroupMount: /host/sys/fs/cgroup", "nodeNetwork: /host/net", "controlSocket: /run/pintle/pintle.sock"):
             self.assertIn(line, told)
 
+    def test_config_maps_are_read_with_the_overlay_alone_and_in_its_namespace(self):
+        base = objects_of(rendered("base"))
+        self.assertEqual([item for item in base if item["kind"] == "Role"], [])
+        self.assertNotIn("programsNamespace", one(base, "ConfigMap")["data"]["pintled.yaml"])
+        programs = objects_of(rendered("overlays/programs"))
+        role = one(programs, "Role")
+        self.assertEqual((role["metadata"]["namespace"], role["rules"]),
+                         ("pintle-system", [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]}]))
+        text = one(programs, "ConfigMap")["data"]["pintled.yaml"]
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(text)
+            file.flush()
+            told = run(OPTIONS.build / "pintled", "config", "--config", file.name, "--node-name", "n").stdout
+        self.assertIn("programsNamespace: pintle-system", told)
+
     def test_kind_never_pulls(self):
         spec = pod_spec(objects_of(rendered("overlays/kind")))
         for container in spec["containers"] + spec["initContainers"]:
@@ -115,7 +130,7 @@ class KubeApiserver(unittest.TestCase):
     def test_every_object_is_accepted(self):
         namespace = one(objects_of(rendered("base")), "Namespace")
         self.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))  # a dry run of what lies in it needs it
-        for folder in ("base", "overlays/kind", "uninstall"):
+        for folder in ("base", "overlays/kind", "overlays/programs", "uninstall"):
             with self.subTest(folder):
                 told = self.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=rendered(folder)).stdout
                 self.assertIn("daemonset.apps/pintle", told)

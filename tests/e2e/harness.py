@@ -188,6 +188,8 @@ class Node:
         self.cgroup_root = f"/{self.dir.name}"
         self.manifests = self.dir / "manifests"
         self.manifests.mkdir()
+        self.programs = self.dir / "programs"
+        self.programs.mkdir(mode=0o755)
         self.socket = self.dir / "pintle.sock"
         self.daemon = None
         self.log = self.dir / "pintled.log"
@@ -214,7 +216,8 @@ class Node:
             "staticPodPath": str(self.manifests), "cgroupRoot": self.cgroup_root, "podLogsDir": str(self.dir / "logs"),
             "pintle": {"mode": "node" if self.real_api else "standalone", "nodeName": NODE, "nodeIP": "127.0.0.1", "rootDir": str(self.dir / "root"),
                        "runDir": str(self.dir), "controlSocket": str(self.socket), "metrics": {"listen": METRICS},
-                       "events": {"json": str(self.dir / "events.json")}},
+                       "events": {"json": str(self.dir / "events.json")},
+                       "ebpf": {"programsFolder": str(self.programs), "programsNamespace": "kube-system"}},
         }
         if self.real_api:
             config["pintle"]["kubeconfig"] = str(self.kubeconfig)
@@ -293,6 +296,19 @@ class Node:
     def ebpf(self, name):
         """The hooks of one pod as `pintlectl ebpf status -o json` has them."""
         return json.loads(self.ctl("ebpf", "status", name, "-o", "json"))
+
+    def pod_programs(self):
+        """Operators' programs by name. The exit code is not 0 while one is refused."""
+        return {one["name"]: one for one in json.loads(self.ctl("ebpf", "programs", "-o", "json", check=False).stdout)["items"]}
+
+    def pod_program_of(self, pod, name):
+        """The row of an operator's program in a pod's eBPF status; None: it has none."""
+        rows = json.loads(self.ctl("ebpf", "status", pod, "-o", "json", check=False).stdout)["pods"][0]["hooks"]
+        return next((row for row in rows if row.get("podProgram") == name), None)
+
+    def object(self, name):
+        """A BPF object of tests/bpf/programs, as bytes."""
+        return (self.build / "tests" / "bpf" / "programs" / name).read_bytes()
 
     def log_tail(self):
         return self.log.read_text(errors="replace")[-6000:] if self.log.exists() else ""

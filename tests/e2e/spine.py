@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Pintle Authors
 """What a node agent must do with real pods, whichever API they come from. Subclassed by the two suites."""
+import base64
 import json
 import os
 import signal
@@ -19,12 +20,24 @@ def restarts(pod):
     return {status["name"]: status["restartCount"] for status in pod["status"]["containerStatuses"]}
 
 
+def pod_program(name, labels, object="connect.bpf.o", program="deny_port", hook="connect4", **spec):
+    """A PodProgram; deny_port refuses connections to port 7001, in its second version to 7002."""
+    return {"apiVersion": "pintle.dev/v1alpha1", "kind": "PodProgram", "metadata": {"name": name},
+            "spec": {"object": object, "program": program, "hook": hook, "podSelector": {"matchLabels": labels}, **spec}}
+
+
+def labelled(pod, **labels):
+    pod["metadata"]["labels"] = labels
+    return pod
+
+
 class SpineCases:
     node = None  # set by the suite
 
     def tearDown(self):
-        for manifest in self.node.manifests.iterdir():  # else their mirrors would come back
-            manifest.unlink()
+        for folder in (self.node.manifests, self.node.programs):  # else their mirrors would come back
+            for file in folder.iterdir():
+                file.unlink()
         for name in self.node.kubectl("get", "pods", "-o", "name", check=False).stdout.split():
             self.node.kubectl("delete", name, "--grace-period=0", "--force", "--wait=false", check=False)
         wait_until(lambda: not self.node.kubectl("get", "pods", "-o", "name").strip(), 60, "all pods gone")
@@ -173,6 +186,107 @@ class SpineCases:
         self.assertNotEqual(back["linkId"], lost)
         wait_until(lambda: "ProgramsDied" in self._event_reasons("watched"), 10, "event ProgramsDied")
         self.assertEqual(running_ids(self.node.wait_ready("watched")), running_ids(before))
+
+    def _declare(self, name, document):
+        """As a package manager does it: whole files, by rename."""
+        file = self.node.programs / f".{name}.new"
+        file.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
+        file.chmod(0o644)
+        file.rename(self.node.programs / name)
+
+    def test_an_operators_program_of_the_folder_lives_through_everything(self):
+        node, row = self.node, self.node.pod_program_of
+        node.apply(labelled(busybox_pod("guarded", SLEEP), app="guarded"), labelled(busybox_pod("other", SLEEP), app="other"))
+        before = node.wait_ready("guarded")
+        self._declare("deny.yaml", pod_program("deny-port", {"app": "guarded"}, order="before", policy="required"))
+        wait_until(lambda: "No such file" in node.pod_programs().get("deny-port", {}).get("error", ""), 10, "the missing object told")
+        self._declare("connect.bpf.o", node.object("connect_v1.bpf.o"))
+        first = wait_until(lambda: (found := row("guarded", "deny-port")) and found["state"] == "Attached" and found, 10, "attached")
+        self.assertEqual((first["position"], first["effectiveCount"], first["neighbours"]), (1, 2, []))
+        self.assertIsNone(row("other", "deny-port"))
+        self.assertEqual(node.pod_programs()["deny-port"]["pods"], 1)
+        self.assertEqual(running_ids(node.wait_ready("guarded")), running_ids(before))
+
+        # In force from a pod's first instruction on.
+        denied = "for i in 1 2 3; do nc 127.0.0.1 {0} < /dev/null 2>&1 | grep -q 'not permitted' || exit 1; done"
+        node.apply(labelled(busybox_pod("job", denied.format(7001), restart="Never"), app="guarded"))
+        node.wait_phase("job", "Succeeded")
+
+        # A newer one takes its place in the same link; a bad one changes nothing.
+        self._declare("connect.bpf.o", node.object("connect_v2.bpf.o"))
+        second = wait_until(lambda: (found := row("guarded", "deny-port"))["programTag"] != first["programTag"] and found, 10, "second version")
+        self.assertEqual(second["linkId"], first["linkId"])
+        node.apply(labelled(busybox_pod("job2", denied.format(7002), restart="Never"), app="guarded"))
+        node.wait_phase("job2", "Succeeded")
+        self._declare("bad.bpf.o", node.object("bad.bpf.o"))
+        self._declare("deny.yaml", pod_program("deny-port", {"app": "guarded"}, "bad.bpf.o", "no_null_check", policy="required"))
+        outdated = wait_until(lambda: (found := node.pod_programs()["deny-port"])["state"] == "Outdated" and found, 10, "refusal told")
+        self.assertIn("map_value_or_null", outdated["error"])
+        self.assertEqual(row("guarded", "deny-port")["linkId"], first["linkId"])
+        self.assertEqual(condition(node.pod("guarded"), "Ready"), "True")
+        told = node.ctl("status", check=False)
+        self.assertIn("map_value_or_null", told.stdout + told.stderr)
+        self._declare("deny.yaml", pod_program("deny-port", {"app": "guarded"}, order="before", policy="required"))
+        wait_until(lambda: node.pod_programs()["deny-port"]["state"] == "Loaded", 10, "mended")
+
+        node.kill_daemon(signal.SIGKILL)
+        node.start_daemon()
+        adopted = wait_until(lambda: (found := row("guarded", "deny-port")) and found["state"] == "Adopted" and found["effectiveCount"] and found,
+                             20, "adopted")
+        self.assertEqual((adopted["linkId"], adopted["programTag"]), (first["linkId"], second["programTag"]))
+
+        for file in node.programs.iterdir():
+            file.unlink()
+        wait_until(lambda: row("guarded", "deny-port") is None and not node.pod_programs(), 10, "removed")
+        self.assertNotIn("deny_port", subprocess.run(["bpftool", "prog"], check=True, capture_output=True, text=True).stdout)
+        self.assertEqual(running_ids(node.wait_ready("guarded")), running_ids(before))
+
+    def test_a_required_program_that_is_refused_holds_new_pods_and_a_best_effort_one_does_not(self):
+        node = self.node
+        node.apply(labelled(busybox_pod("runs", SLEEP), app="held"))
+        node.wait_ready("runs")
+        self._declare("bad.bpf.o", node.object("bad.bpf.o"))
+        self._declare("need.yaml", pod_program("needed", {"app": "held"}, "bad.bpf.o", "no_null_check", policy="required"))
+        self._declare("like.yaml", pod_program("liked", {"app": "free"}, "bad.bpf.o", "no_license", "connect6"))
+        wait_until(lambda: {one["state"] for one in node.pod_programs().values()} == {"Refused"}, 10, "both refused")
+        node.apply(labelled(busybox_pod("held", SLEEP), app="held"), labelled(busybox_pod("free", SLEEP), app="free"))
+        node.wait_ready("free")
+        message = lambda name: next(c.get("message", "") for c in node.pod(name)["status"]["conditions"] if c["type"] == "pintle.dev/ProgramsAttached")
+        self.assertIn("best-effort program liked", message("free"))
+        self.assertIn("GPL", message("free"))
+        held = node.wait_pod("held", lambda pod: condition(pod, "pintle.dev/ProgramsAttached") == "False", 20, "held")
+        self.assertIn("required program needed", message("held"))
+        self.assertIn("map_value_or_null", message("held"))
+        self.assertFalse(held["status"].get("podIP"))
+        self.assertEqual(condition(node.pod("runs"), "Ready"), "True")
+        self._declare("connect.bpf.o", node.object("connect_v1.bpf.o"))
+        self._declare("need.yaml", pod_program("needed", {"app": "held"}, policy="required"))
+        node.wait_ready("held")
+        self.assertEqual(node.pod_program_of("held", "needed")["state"], "Attached")
+
+    def test_an_operators_program_comes_as_a_config_map(self):
+        node, row = self.node, self.node.pod_program_of
+        node.apply(labelled(busybox_pod("mapped", SLEEP), app="mapped"))
+        node.wait_ready("mapped")
+        document = pod_program("from-map", {"app": "mapped"}, namespaces=["default"])
+        config_map = {"apiVersion": "v1", "kind": "ConfigMap",
+                      "metadata": {"name": "from-map", "namespace": "kube-system", "labels": {"pintle.dev/pod-program": "true"}},
+                      "data": {"program.yaml": json.dumps(document)},
+                      "binaryData": {"connect.bpf.o": base64.b64encode(node.object("connect_v1.bpf.o")).decode()}}
+        apply = lambda: node.kubectl("apply", "--server-side=false", "-f", "-", stdin=json.dumps(config_map))
+        try:
+            apply()
+            first = wait_until(lambda: (found := row("mapped", "from-map")) and found["state"] == "Attached" and found, 10, "attached")
+            self.assertEqual(node.pod_programs()["from-map"]["origin"], "configmap kube-system/from-map")
+            config_map["binaryData"]["connect.bpf.o"] = base64.b64encode(node.object("connect_v2.bpf.o")).decode()
+            apply()
+            second = wait_until(lambda: (found := row("mapped", "from-map"))["programTag"] != first["programTag"] and found, 10, "second version")
+            self.assertEqual(second["linkId"], first["linkId"])
+            # Without its label it is no program any more.
+            node.kubectl("label", "configmap", "from-map", "-n", "kube-system", "pintle.dev/pod-program-")
+            wait_until(lambda: row("mapped", "from-map") is None and not node.pod_programs(), 10, "removed")
+        finally:
+            node.kubectl("delete", "configmap", "from-map", "-n", "kube-system", "--ignore-not-found")
 
     def test_a_static_pod_has_a_mirror_in_the_api(self):
         manifest = busybox_pod("static", "echo hello from a static pod; " + SLEEP)

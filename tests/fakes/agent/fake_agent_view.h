@@ -47,6 +47,7 @@ class FakeAgentView : public ports::AgentView {
   }
   // Before the agent is asked; they outlive it. Null, as at first: this agent has none.
   void set_policies(ports::PolicyView* policies) { policies_ = policies; }
+  void set_pod_programs(ports::PodProgramView* programs) { pod_programs_ = programs; }
   void set_inventory(ports::ProgramInventory* inventory) { inventory_ = inventory; }
   void set_objects(const std::string& kind, std::string json) {
     with_lock([&] { objects_[kind] = std::move(json); });
@@ -86,6 +87,7 @@ class FakeAgentView : public ports::AgentView {
   }
   [[nodiscard]] ports::PolicyView* policies() override { return policies_; }
   [[nodiscard]] ports::ProgramInventory* inventory() override { return inventory_; }
+  [[nodiscard]] ports::PodProgramView* pod_programs() override { return pod_programs_; }
   [[nodiscard]] std::vector<ports::DoctorCheck> doctor(std::stop_token stop) override;
 
  private:
@@ -117,6 +119,7 @@ class FakeAgentView : public ports::AgentView {
   uint64_t events_lost_ = 0;
   ports::PolicyView* policies_ = nullptr;
   ports::ProgramInventory* inventory_ = nullptr;
+  ports::PodProgramView* pod_programs_ = nullptr;
 };
 
 class FakeLogReader final : public ports::LogReader {

@@ -90,14 +90,16 @@ TEST_CASE("what can't be read is named by file, line and field") {
   CHECK(error_of(with(kWhole, "podSelector", "podSelektor")).find("x.yaml:11: spec.podSelektor: unknown field") != std::string::npos);
   CHECK(error_of(with(kWhole, "v1alpha1", "v2")).find("expected 'pintle.dev/v1alpha1', found 'pintle.dev/v2'") != std::string::npos);
   CHECK(error_of(with(kWhole, "kind: PodProgram\n", "")).find("kind: is required") != std::string::npos);
-  CHECK(error_of(with(kWhole, "name: deny-telnet", "name: Deny_Telnet")).find("metadata.name: 'Deny_Telnet' is not a name") != std::string::npos);
+  CHECK(error_of(with(kWhole, "name: deny-telnet", "name: Deny_Telnet")).find("metadata.name: 'Deny_Telnet' is not a name") !=
+        std::string::npos);
   CHECK(error_of(with(kWhole, "object: deny_telnet.bpf.o", "object: ../deny.bpf.o")).find("is not the name of a file beside this one") !=
         std::string::npos);
   CHECK(error_of(with(kWhole, "policy: required", "policy: mandatory")).find("spec.policy") != std::string::npos);
   CHECK(error_of(with(kWhole, "order: before", "order: first")).find("spec.order") != std::string::npos);
   CHECK(error_of(with(kWhole, "[shop, test]", "[]")).find("spec.namespaces: must name one at least") != std::string::npos);
   CHECK(error_of(with(kWhole, "values: [front, back]", "values: []")).find("In and NotIn need at least one") != std::string::npos);
-  CHECK(error_of("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {}\n").find("expected 'pintle.dev/v1alpha1'") != std::string::npos);
+  CHECK(error_of("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {}\n").find("expected 'pintle.dev/v1alpha1'") !=
+        std::string::npos);
 }
 
 TEST_CASE("one bad document costs only itself, and a name stands once") {

@@ -420,3 +420,96 @@ TEST_CASE("ebpf progs, maps, cost and dump") {
   CHECK(hidden.code == 4);
   CHECK(has(hidden.err, "kptr_restrict"));
 }
+
+namespace {
+
+class FakePodPrograms final : public ports::PodProgramView {
+ public:
+  std::vector<ports::PodProgramRecord> programs;
+  std::vector<ports::PodProgramRecord> list_programs() override { return programs; }
+};
+
+ports::PodProgramRecord declared_program(const std::string& name, ports::PodProgramRecord::State state, const std::string& error = {}) {
+  ports::PodProgramRecord record;
+  record.program.name = name;
+  record.program.object = name + ".bpf.o";
+  record.program.program = "main_program";
+  record.program.hook = model::ProgramHook::kConnect4;
+  record.program.pods.match_labels = {{"app", "web"}};
+  record.program.required = true;
+  record.origin = "/etc/pintle/programs.d/" + name + ".yaml";
+  record.state = state;
+  record.program_id = 181;
+  record.tag = "0123456789abcdef";
+  record.digest = "e3b0c44298fc";
+  record.since = test::kNow - 2h;
+  record.error = error;
+  record.pods = 3;
+  return record;
+}
+
+}  // namespace
+
+TEST_CASE("ebpf programs: where they come from and what became of them; exit code 0 only if all are loaded") {
+  CtlFixture f;
+  CHECK(f.ctl({"ebpf", "programs"}).code != 0);  // this agent has none to tell
+  FakePodPrograms view;
+  f.agent.set_pod_programs(&view);
+  const auto none = f.ctl({"ebpf", "programs"});
+  CHECK(none.code == 0);
+  CHECK(has(none.err, "no programs of operators are declared on this node"));
+  using State = ports::PodProgramRecord::State;
+  view.programs = {declared_program("deny", State::kLoaded)};
+  const auto ran = f.ctl({"ebpf", "programs"});
+  CHECK(ran.code == 0);
+  CHECK(ran.out ==
+        "NAME   HOOK       STATE    PODS   SELECTOR   POLICY     ORDER   AGE   SOURCE                              ERROR\n"
+        "deny   connect4   Loaded   3      app=web    required   any     2h    /etc/pintle/programs.d/deny.yaml   -\n");
+  view.programs.push_back(declared_program("late", State::kOutdated, "the verifier refused: R1 invalid mem access"));
+  const auto bad = f.ctl({"ebpf", "programs", "-o", "json"});
+  CHECK(bad.code == 1);
+  const auto root = json(bad);
+  REQUIRE(at(root, {"items"}) != nullptr);
+  const auto& late = at(root, {"items"})->children.at(1);
+  CHECK(at(late, {"state"})->text == "Outdated");
+  CHECK(at(late, {"error"})->text == "the verifier refused: R1 invalid mem access");
+  CHECK(at(late, {"objectDigest"})->text == "e3b0c44298fc");
+  CHECK(has(f.ctl({"ebpf", "programs"}).err, "1 of 2 programs are not loaded in their newest version"));
+}
+
+TEST_CASE("ebpf status and explain: an operator's program is a row of its own, by hook and name") {
+  CtlFixture f;
+  auto record = test::running_pod();
+  model::PodProgramStatus program;
+  program.name = "deny-telnet";
+  program.hook = model::ProgramHook::kGetsockopt;
+  program.order = model::ProgramOrder::kBefore;
+  program.required = true;
+  program.state = model::HookState::kAttached;
+  program.link_id = LinkId(99);
+  program.program_id = 181;
+  program.program_tag = "fedcba9876543210";
+  program.position = 1;
+  program.effective_count = 2;
+  record.programs->programs = {program};
+  f.agent.put(record);
+  const auto ran = f.ctl({"ebpf", "status"});
+  CHECK(ran.code == 0);
+  CHECK(has(ran.out, "getsockopt:deny-telnet   Attached   1/2     -            -      -       99     fedcba9876543210"));
+  const auto told = f.ctl({"ebpf", "explain", "web", "deny-telnet"});
+  CHECK(told.code == 0);
+  CHECK(has(told.out, "getsockopt:deny-telnet: in force"));
+  CHECK(has(told.out, "program: 'deny-telnet' of an operator, required"));
+  CHECK(has(told.out, "this is number 1; asked for: before Pintle's"));
+  CHECK(has(f.ctl({"ebpf", "explain", "web", "getsockopt"}).out, "getsockopt:deny-telnet"));
+  program.state = model::HookState::kRefused;
+  program.link_id = LinkId();
+  program.program_id = 0;
+  program.error = "program 'deny-telnet' (getsockopt) was refused: the verifier refused";
+  record.programs->programs = {program};
+  f.agent.put(record);
+  CHECK(f.ctl({"ebpf", "status"}).code == 1);
+  const auto refused = f.ctl({"ebpf", "explain", "web", "deny-telnet"});
+  CHECK(has(refused.out, "fix: mend the object or its PodProgram"));
+  CHECK(has(refused.out, "next: a new pod is held until it is in force"));
+}

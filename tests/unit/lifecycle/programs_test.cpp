@@ -300,7 +300,8 @@ TEST_CASE("an operator's best-effort program that is refused lets the pod run, a
   CHECK(rig.condition("Ready").status == model::ConditionStatus::kTrue);
   CHECK(rig.condition(kCondition).reason == "Degraded");
   CHECK(rig.condition(kCondition).message == "best-effort program deny-telnet: the verifier refused");
-  CHECK(rig.was_told("Warning FailedAttachPrograms: Failed to attach eBPF programs: best-effort program deny-telnet: the verifier refused"));
+  CHECK(
+      rig.was_told("Warning FailedAttachPrograms: Failed to attach eBPF programs: best-effort program deny-telnet: the verifier refused"));
 }
 
 TEST_CASE("a required program that is refused does nothing to a pod that runs: not its readiness, not its restarts") {

@@ -32,16 +32,15 @@ struct World {
 
   explicit World(std::set<std::string> sources = {"folder"}, bool hold = true) { start(std::move(sources), hold); }
   void start(std::set<std::string> sources = {"folder"}, bool hold = true) {
-    registry = std::make_unique<ProgramRegistry>(
-        loader, base, clock, RegistryOptions{.sources = std::move(sources), .hold_pods = hold},
-        RegistryOutputs{.plan_changed = [this](const PodUid& uid) { changed.push_back(uid); },
-                        .problem =
-                            [this](const std::string& origin, const std::string& error) {
-                              if (error.empty())
-                                problems.erase(origin);
-                              else
-                                problems[origin] = error;
-                            }});
+    registry = std::make_unique<ProgramRegistry>(loader, base, clock, RegistryOptions{.sources = std::move(sources), .hold_pods = hold},
+                                                 RegistryOutputs{.plan_changed = [this](const PodUid& uid) { changed.push_back(uid); },
+                                                                 .problem =
+                                                                     [this](const std::string& origin, const std::string& error) {
+                                                                       if (error.empty())
+                                                                         problems.erase(origin);
+                                                                       else
+                                                                         problems[origin] = error;
+                                                                     }});
   }
   [[nodiscard]] std::vector<PlannedProgram> planned(const model::Pod& pod) {
     const auto plan = registry->plan_for(pod);

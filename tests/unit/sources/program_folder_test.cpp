@@ -78,9 +78,10 @@ class Recorder final : public ports::PodProgramSink {
 };
 
 std::string document(const std::string& name, const std::string& object) {
-  return fmt::format("apiVersion: pintle.dev/v1alpha1\nkind: PodProgram\nmetadata: {{name: {}}}\n"
-                     "spec: {{object: {}, program: main, hook: connect4}}\n",
-                     name, object);
+  return fmt::format(
+      "apiVersion: pintle.dev/v1alpha1\nkind: PodProgram\nmetadata: {{name: {}}}\n"
+      "spec: {{object: {}, program: main, hook: connect4}}\n",
+      name, object);
 }
 
 // Audits are an hour apart: whatever a test sees came by inotify.

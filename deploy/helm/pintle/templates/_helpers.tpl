@@ -13,7 +13,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- /* What mode companion needs, over what the values say. */ -}}
 {{- define "pintle.config" -}}
-{{- $own := dict "mode" "companion" "cgroupMount" "/host/sys/fs/cgroup" "nodeNetwork" "/host/net" "rootDir" "/run/pintle" "runDir" "/run/pintle" "metrics" (dict "listen" (printf "0.0.0.0:%d" (int .Values.metrics.port))) "ebpf" (dict "bpffs" "/sys/fs/bpf") -}}
+{{- $own := dict "mode" "companion" "cgroupMount" "/host/sys/fs/cgroup" "nodeNetwork" "/host/net" "rootDir" "/run/pintle" "runDir" "/run/pintle" "metrics" (dict "listen" (printf "0.0.0.0:%d" (int .Values.metrics.port))) "ebpf" (dict "bpffs" "/sys/fs/bpf" "programsFolder" "" "programsNamespace" (ternary .Release.Namespace "" .Values.programs.configMaps)) -}}
 {{- dict "apiVersion" "pintle.dev/v1" "kind" "PintleConfiguration" "pintle" (mergeOverwrite (deepCopy .Values.config) $own) | toYaml -}}
 {{- end }}
 
