@@ -111,6 +111,8 @@ class AgentView {
   // Null where this agent has none; they live as long as the view.
   [[nodiscard]] virtual PolicyView* policies() { return nullptr; }
   [[nodiscard]] virtual ProgramInventory* inventory() { return nullptr; }
+  // Its name is empty where there is no eBPF.
+  [[nodiscard]] virtual model::ProgramSetStatus program_set() { return {}; }
 };
 
 }  // namespace pintle::ports

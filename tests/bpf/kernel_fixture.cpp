@@ -183,6 +183,7 @@ Node::Node(const std::string& folder) {
   options.bpffs = require_kernel();
   options.own_bpffs = "";
   options.folder = folder;
+  options.canary_parent = cgroup_home();
 }
 
 Node::~Node() {

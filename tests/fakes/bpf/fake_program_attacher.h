@@ -18,6 +18,8 @@ namespace pintle::fakes {
 class FakeProgramAttacher final : public ports::ProgramAttacher {
  public:
   FaultPlan faults;               // attach, detach, list_pinned
+  std::map<std::string, std::string> sets = {{"builtin", "1"}};  // name -> version: those that can be loaded
+  std::set<std::string> unhealthy;                               // of them: fail their check once pods have them
   std::set<model::Hook> refused;  // hooks that no pod gets until they are taken out again
 
   // A new agent: links found from now on count as adopted.
@@ -25,6 +27,7 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
   // The pod's cgroup went away under its links.
   void kill_links(const PodUid& uid) {
     if (const auto found = pods_.find(uid); found != pods_.end()) found->second.dead = true;
+    if (suspicion_) suspicion_(uid);
   }
   void emit(const model::ProgramEvent& event) {
     if (observer_) observer_(event);
@@ -48,7 +51,7 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     held.plan = plan;
     std::erase_if(held.links, [&](const auto& link) { return std::ranges::find(plan.hooks, link.first) == plan.hooks.end(); });
     for (const auto hook : plan.hooks) {
-      model::HookStatus status{.hook = hook, .program_tag = "0011223344556677", .program_id = 7};
+      model::HookStatus status{.hook = hook, .program_tag = "0011223344556677", .program_id = 7, .program_set = set_.name};
       if (refused.contains(hook) && !held.links.contains(hook)) {
         status.state = model::HookState::kRefused;
         status.sys_errno = EPERM;
@@ -82,6 +85,7 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     const auto found = pods_.find(uid);
     if (found == pods_.end()) return fail(Code::kNotFound, "nothing is attached for pod '" + uid.value() + "'");
     model::AttachReport report = found->second.report;
+    for (auto& hook : report.hooks) hook.program_set = set_.name;
     if (found->second.dead)
       for (auto& hook : report.hooks) hook.state = model::HookState::kDead;
     return report;
@@ -91,6 +95,26 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     return model::PodCounters{};
   }
   std::vector<model::FeatureProbe> features() override { return {{.name = "fake", .available = true}}; }
+  Status use_program_set(const std::string& name) override {
+    if (auto error = faults.next("use_program_set", name)) return std::unexpected(*error);
+    const auto found = sets.find(name);
+    const bool known = found != sets.end();
+    set_.wanted.clear(), set_.wanted_version.clear(), set_.error.clear();
+    set_.attempt = model::ProgramSetStatus::Attempt::kNone;
+    if (known && set_.name == name && set_.version == found->second) return {};
+    if (known && !unhealthy.contains(name)) {
+      set_.name = name, set_.version = found->second;
+      ++set_.switched;
+      return {};
+    }
+    set_.wanted = name;
+    set_.attempt = known ? model::ProgramSetStatus::Attempt::kRolledBack : model::ProgramSetStatus::Attempt::kRefused;
+    if (known) set_.wanted_version = found->second, ++set_.rolled_back;
+    set_.error = "program set '" + name + "': " + (known ? "its check failed" : "there is none");
+    return fail(known ? Code::kInvalid : Code::kNotFound, set_.error);
+  }
+  model::ProgramSetStatus program_set() override { return set_; }
+  void on_suspicion(std::function<void(const PodUid&)> observer) override { suspicion_ = std::move(observer); }
   void on_event(std::function<void(const model::ProgramEvent&)> observer) override { observer_ = std::move(observer); }
   uint64_t events_lost() override { return 0; }
 
@@ -107,6 +131,8 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
   std::set<LinkId> this_run_;
   uint32_t last_link_ = 100;
   std::function<void(const model::ProgramEvent&)> observer_;
+  std::function<void(const PodUid&)> suspicion_;
+  model::ProgramSetStatus set_{.name = "builtin", .version = "1"};
 };
 
 }  // namespace pintle::fakes
