@@ -68,6 +68,7 @@ class View final : public ports::AgentView {
   [[nodiscard]] std::vector<ports::DoctorCheck> doctor(std::stop_token stop) override;
   [[nodiscard]] ports::PolicyView* policies() override { return in_.policies; }
   [[nodiscard]] ports::ProgramInventory* inventory() override { return in_.inventory; }
+  [[nodiscard]] model::ProgramSetStatus program_set() override { return in_.attacher.program_set(); }
 
  private:
   [[nodiscard]] bool standalone() const { return in_.config.pintle.mode == config::Mode::kStandalone; }

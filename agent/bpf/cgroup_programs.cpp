@@ -103,7 +103,9 @@ Result<BpfObject> CgroupPrograms::open(const SetObject& set) const {
   PINTLE_ASSIGN_OR_RETURN(auto object, BpfObject::open(set.elf(), "pintle_cgroup"));
   PINTLE_TRY(check_programs(object, set.name()));
   for (const auto& [name, shape] : shapes_) {
-    PINTLE_ASSIGN_OR_RETURN(const auto defined, object.map_definition(name));
+    const auto found = object.map_definition(name);
+    if (!found) return std::unexpected(with_context(found.error(), fmt::format("program set '{}'", set.name())));
+    const auto& defined = *found;
     if (defined.type != shape.type || defined.key_size != shape.key_size || defined.value_size != shape.value_size ||
         defined.flags != shape.flags)
       return fail(Code::kInvalid, fmt::format("program set '{}': its map '{}' has keys of {} bytes, values of {} and flags {:#x}, this agent's "

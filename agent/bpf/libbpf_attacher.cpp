@@ -122,7 +122,7 @@ Result<CgroupPrograms> LibbpfAttacher::load_set(const std::optional<SharedMaps>&
   const auto object = SetObject::find(options_.sets_folder, wanted);
   auto loaded = object ? CgroupPrograms::load(layout_, options_.sizes, shared, *object) : std::unexpected(object.error());
   if (loaded) return loaded;
-  note_failed_set(wanted, object ? object->version() : "", loaded.error(), SwitchStep::kRefused);
+  note_failed_set(wanted, object ? object->version() : "", object ? object->id() : 0, loaded.error(), SwitchStep::kRefused);
   if (auto pinned = CgroupPrograms::adopt(layout_, options_.sizes, shared)) return pinned;
   if (wanted == model::kBuiltinSet) return loaded;
   return CgroupPrograms::load(layout_, options_.sizes, shared, SetObject::builtin());
@@ -389,7 +389,7 @@ Status LibbpfAttacher::switch_to(const ProgramSetPtr& next) {
   const auto outcome = run_switch(next);
   if (outcome.end != SwitchStep::kInForce) {
     const Error error = outcome.error.value_or(Error{Code::kInternal, 0, "no step failed"});
-    note_failed_set(next->name(), next->version(), error, outcome.end);
+    note_failed_set(next->name(), next->version(), next->object_id(), error, outcome.end);
     return std::unexpected(error);
   }
   const MutexLock lock(mu_);
@@ -397,7 +397,8 @@ Status LibbpfAttacher::switch_to(const ProgramSetPtr& next) {
   return {};
 }
 
-void LibbpfAttacher::note_failed_set(const std::string& wanted, const std::string& version, const Error& error, SwitchStep end) {
+void LibbpfAttacher::note_failed_set(const std::string& wanted, const std::string& version, uint64_t object, const Error& error,
+                                     SwitchStep end) {
   const bool back = end == SwitchStep::kRolledBack;
   const MutexLock lock(mu_);
   set_status_.attempt = back ? model::ProgramSetStatus::Attempt::kRolledBack : model::ProgramSetStatus::Attempt::kRefused;
@@ -405,13 +406,21 @@ void LibbpfAttacher::note_failed_set(const std::string& wanted, const std::strin
   set_status_.wanted = wanted;
   set_status_.wanted_version = version;
   set_status_.error = error.message();
+  failed_set_ = object;
+}
+
+// What failed is not loaded again and again while it is wanted: only a changed file, or a start, makes another try.
+std::optional<Error> LibbpfAttacher::failed_before(const SetObject& object) {
+  const MutexLock lock(mu_);
+  if (failed_set_ == 0 || failed_set_ != object.id() || set_status_.wanted != object.name()) return std::nullopt;
+  return Error{Code::kInvalid, 0, set_status_.error};
 }
 
 Status LibbpfAttacher::use_program_set(const std::string& name) {
   if (unsupported_) return std::unexpected(*unsupported_);
   const auto object = SetObject::find(options_.sets_folder, name);
   if (!object) {
-    note_failed_set(name, "", object.error(), SwitchStep::kRefused);
+    note_failed_set(name, "", 0, object.error(), SwitchStep::kRefused);
     return std::unexpected(object.error());
   }
   const auto now = programs_->current();
@@ -419,11 +428,13 @@ Status LibbpfAttacher::use_program_set(const std::string& name) {
     const MutexLock lock(mu_);
     set_status_.attempt = model::ProgramSetStatus::Attempt::kNone;
     set_status_.wanted.clear(), set_status_.wanted_version.clear(), set_status_.error.clear();
+    failed_set_ = 0;
     return {};
   }
+  if (auto failed = failed_before(*object)) return std::unexpected(*std::move(failed));
   const auto next = programs_->load_set(*object);
   if (!next) {
-    note_failed_set(name, object->version(), next.error(), SwitchStep::kRefused);
+    note_failed_set(name, object->version(), object->id(), next.error(), SwitchStep::kRefused);
     return std::unexpected(next.error());
   }
   return switch_to(*next);

@@ -81,7 +81,8 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   [[nodiscard]] SetSwitch::Outcome run_switch(const ProgramSetPtr& next);
   [[nodiscard]] std::optional<PodPlace> place_of(const PodUid& uid);
   [[nodiscard]] Status switch_to(const ProgramSetPtr& next);
-  void note_failed_set(const std::string& wanted, const std::string& version, const Error& error, SwitchStep end);
+  void note_failed_set(const std::string& wanted, const std::string& version, uint64_t object, const Error& error, SwitchStep end);
+  [[nodiscard]] std::optional<Error> failed_before(const SetObject& object);
   void recover();
   void recover_pod(const PodUid& uid);
   void recover_kubepods() PINTLE_REQUIRES(mu_);
@@ -114,6 +115,7 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   std::optional<Error> kubepods_error_;         // const after load()
   std::map<PodUid, PodRecord> pods_ PINTLE_GUARDED_BY(mu_);
   model::ProgramSetStatus set_status_ PINTLE_GUARDED_BY(mu_);  // but for what programs_ says
+  uint64_t failed_set_ PINTLE_GUARDED_BY(mu_) = 0;             // the object of the attempt that failed; 0: none was read
   std::shared_ptr<LinkWatch> link_watch_ PINTLE_GUARDED_BY(mu_);  // null: nobody asked
   std::optional<EventReader> events_;                             // last: its thread uses the rest
 };

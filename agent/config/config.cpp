@@ -157,6 +157,11 @@ void read_ebpf(const Cursor& cursor, EbpfOptions& out) {
     read_enum(at, out.policy, {kRequired, kBestEffort, kOff});
   });
   fields.with("bpffs", [&](const Cursor& at) { read_absolute(at, out.bpffs); });
+  fields.with("setsFolder", [&](const Cursor& at) { read_absolute(at, out.sets_folder); });
+  fields.with("programSet", [&](const Cursor& at) {
+    read(at, out.program_set);
+    if (const auto named = model::check_set_name(out.program_set); at.node().is_string() && !named) at.error(named.error().message());
+  });
 }
 
 void read_mode(const Cursor& cursor, Mode& out) {

@@ -45,6 +45,9 @@ struct EbpfOptions {
   // shown in every status, and a pod that must not run without its programs says so by its annotation, or the node here.
   model::EbpfPolicy policy = model::EbpfPolicy::kBestEffort;
   std::string bpffs = "/sys/fs/bpf";
+  // Which programs pods get, where the node has no label pintle.dev/program-set: the ones compiled in, or <sets_folder>/<name>/….
+  std::string program_set{model::kBuiltinSet};
+  std::string sets_folder = "/etc/pintle/program-sets";
   // trace, networkPolicy, networkPolicyFailure, denyDevices, sysctlWrites, denySockopts: what a pod's annotations go over.
   model::ProgramSettings programs;
   // Not chosen: closed in standalone mode; open in mode node, where the credentials of a kubelet may not read policies.

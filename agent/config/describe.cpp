@@ -105,6 +105,8 @@ void write_pintle(Node& node, const AgentConfig& config) {
   Writer ebpf(out.map("ebpf"));
   ebpf.text("policy", to_string(options.ebpf.policy));
   ebpf.text("bpffs", options.ebpf.bpffs);
+  ebpf.text("programSet", options.ebpf.program_set);
+  ebpf.text("setsFolder", options.ebpf.sets_folder);
   const auto& programs = options.ebpf.programs;
   const auto texts = [](const auto& items) {
     std::vector<std::string> names;

@@ -42,7 +42,8 @@ class ProgramAttacher {
 
   // Puts the set of that name in force on all pods, those attached from now on too: checked on a cgroup of the attacher's own before any
   // pod has it and again after, pod by pod without a moment under no program. Error: the set before is in force as it was, on every pod
-  // (program_set() says whether it had been switched). Idempotent; a file that changed is another set. Serial by the caller.
+  // (program_set() says whether it had been switched). Idempotent; a file that changed is another set, and what failed is not tried again
+  // until it has, or until another set was asked for. Serial by the caller.
   [[nodiscard]] virtual Status use_program_set(const std::string& name) = 0;
   [[nodiscard]] virtual model::ProgramSetStatus program_set() = 0;
 

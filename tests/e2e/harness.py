@@ -214,7 +214,8 @@ class Node:
             "staticPodPath": str(self.manifests), "cgroupRoot": self.cgroup_root, "podLogsDir": str(self.dir / "logs"),
             "pintle": {"mode": "node" if self.real_api else "standalone", "nodeName": NODE, "nodeIP": "127.0.0.1", "rootDir": str(self.dir / "root"),
                        "runDir": str(self.dir), "controlSocket": str(self.socket), "metrics": {"listen": METRICS},
-                       "events": {"json": str(self.dir / "events.json")}},
+                       "events": {"json": str(self.dir / "events.json")},
+                       "ebpf": {"setsFolder": str(self.build / "ebpf" / "sets")}},
         }
         if self.real_api:
             config["pintle"]["kubeconfig"] = str(self.kubeconfig)

@@ -19,7 +19,7 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
  public:
   FaultPlan faults;               // attach, detach, list_pinned
   std::map<std::string, std::string> sets = {{"builtin", "1"}};  // name -> version: those that can be loaded
-  std::set<std::string> unhealthy;                               // of them: fail their check once pods have them
+  std::set<std::string> refuses_sets, rolls_back_sets;           // of them: fail their check before, or after pods have them
   std::set<model::Hook> refused;  // hooks that no pod gets until they are taken out again
 
   // A new agent: links found from now on count as adopted.
@@ -97,21 +97,24 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
   std::vector<model::FeatureProbe> features() override { return {{.name = "fake", .available = true}}; }
   Status use_program_set(const std::string& name) override {
     if (auto error = faults.next("use_program_set", name)) return std::unexpected(*error);
+    using Attempt = model::ProgramSetStatus::Attempt;
     const auto found = sets.find(name);
     const bool known = found != sets.end();
-    set_.wanted.clear(), set_.wanted_version.clear(), set_.error.clear();
-    set_.attempt = model::ProgramSetStatus::Attempt::kNone;
-    if (known && set_.name == name && set_.version == found->second) return {};
-    if (known && !unhealthy.contains(name)) {
-      set_.name = name, set_.version = found->second;
-      ++set_.switched;
+    if (known && set_.name == name && set_.version == found->second) {
+      (void)fail_set(Attempt::kNone, {}, {}, {});
       return {};
     }
-    set_.wanted = name;
-    set_.attempt = known ? model::ProgramSetStatus::Attempt::kRolledBack : model::ProgramSetStatus::Attempt::kRefused;
-    if (known) set_.wanted_version = found->second, ++set_.rolled_back;
-    set_.error = "program set '" + name + "': " + (known ? "its check failed" : "there is none");
-    return fail(known ? Code::kInvalid : Code::kNotFound, set_.error);
+    if (!known) return fail_set(Attempt::kRefused, name, {}, "there is none");
+    if (set_.wanted == name && set_.wanted_version == found->second) return fail(Code::kInvalid, set_.error);
+    if (refuses_sets.contains(name)) return fail_set(Attempt::kRefused, name, found->second, "its check failed");
+    if (rolls_back_sets.contains(name)) {
+      ++set_.rolled_back;
+      return fail_set(Attempt::kRolledBack, name, found->second, "its check failed");
+    }
+    (void)fail_set(Attempt::kNone, {}, {}, {});
+    set_.name = name, set_.version = found->second;
+    ++set_.switched;
+    return {};
   }
   model::ProgramSetStatus program_set() override { return set_; }
   void on_suspicion(std::function<void(const PodUid&)> observer) override { suspicion_ = std::move(observer); }
@@ -119,6 +122,14 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
   uint64_t events_lost() override { return 0; }
 
  private:
+  std::unexpected<Error> fail_set(model::ProgramSetStatus::Attempt attempt, const std::string& name, const std::string& version,
+                                  const std::string& why) {
+    set_.attempt = attempt;
+    set_.wanted = name;
+    set_.wanted_version = version;
+    set_.error = why.empty() ? "" : "program set '" + name + "': " + why;
+    return fail(version.empty() ? Code::kNotFound : Code::kInvalid, set_.error);
+  }
   struct Held {
     CgroupId cgroup;
     std::string path;
