@@ -474,7 +474,8 @@ class Agent::Parts {
     using Attempt = model::ProgramSetStatus::Attempt;
     const bool good = set.attempt == Attempt::kNone;
     const std::string in_force = fmt::format("program set '{}' (version {}) is in force", set.name, set.version);
-    const std::string text = good ? in_force : fmt::format("program set '{}' was {}: {}; {}", set.wanted, to_string(set.attempt), set.error, in_force);
+    const std::string text =
+        good ? in_force : fmt::format("program set '{}' was {}: {}; {}", set.wanted, to_string(set.attempt), set.error, in_force);
     if (good)
       PINTLE_LOG(kInfo, "bpf", "{}", text);
     else
@@ -483,9 +484,9 @@ class Agent::Parts {
     const std::string& node = config.pintle.node_name;
     events.record({.object = {.api_version = "v1", .kind = "Node", .namespace_ = {}, .name = node, .uid = node},
                    .type = good ? model::EventType::kNormal : model::EventType::kWarning,
-                   .reason = good                                   ? "ProgramSetInForce"
+                   .reason = good                                  ? "ProgramSetInForce"
                              : set.attempt == Attempt::kRolledBack ? "ProgramSetRolledBack"
-                                                                    : "ProgramSetRefused",
+                                                                   : "ProgramSetRefused",
                    .message = text,
                    .time = clock.now()});
     if (node_agent) node_agent->kick();

@@ -105,7 +105,7 @@ Result<Answer> run_inside(const DirFd& cgroup, Body body) {
   Answer answer;
   pollfd ready{told_reader.get(), POLLIN, 0};
   const bool answered = moved && ::poll(&ready, 1, kPatienceMs) == 1 && ::read(told_reader.get(), &answer, sizeof answer) == sizeof answer;
-  (void)::kill(pid, SIGKILL);  // ignoring: it may have ended by itself
+  (void)::kill(pid, SIGKILL);        // ignoring: it may have ended by itself
   (void)::waitpid(pid, nullptr, 0);  // ignoring: our own child
   if (!moved) return std::unexpected(not_checked("put a process into its cgroup: " + moved.error().message(), moved.error().sys_errno));
   if (!answered) return std::unexpected(not_checked("its process did not answer in time", ETIMEDOUT));

@@ -23,7 +23,8 @@ inline constexpr std::string_view kCanaryCgroup = "pintle-canary";
 class Canary {
  public:
   // Makes "<parent>/pintle-canary", with its parents. REQUIRES: the rest outlives this.
-  [[nodiscard]] static Result<Canary> create(const std::string& parent, const CgroupPrograms& programs, PodSlots& slots, const Clock& clock);
+  [[nodiscard]] static Result<Canary> create(const std::string& parent, const CgroupPrograms& programs, PodSlots& slots,
+                                             const Clock& clock);
   ~Canary();
   Canary(const Canary&) = delete;
   Canary& operator=(const Canary&) = delete;

@@ -67,7 +67,8 @@ Status pin_anew(int fd, const std::string& path) {
 }  // namespace
 
 // Takes the maps that are given or pinned; the names of those to be pinned once they are there.
-std::vector<std::string> CgroupPrograms::find_maps(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared) {
+std::vector<std::string> CgroupPrograms::find_maps(const PinLayout& layout, const MapSizes& sizes,
+                                                   const std::optional<SharedMaps>& shared) {
   shapes_ = shapes_of(sizes);
   std::map<std::string, int> given;
   if (shared) given = {{kSlots, shared->slots}, {kUrgent, shared->urgent}, {kBulk, shared->bulk}};
@@ -108,10 +109,11 @@ Result<BpfObject> CgroupPrograms::open(const SetObject& set) const {
     const auto& defined = *found;
     if (defined.type != shape.type || defined.key_size != shape.key_size || defined.value_size != shape.value_size ||
         defined.flags != shape.flags)
-      return fail(Code::kInvalid, fmt::format("program set '{}': its map '{}' has keys of {} bytes, values of {} and flags {:#x}, this agent's "
-                                              "{}, {} and {:#x}",
-                                              set.name(), name, defined.key_size, defined.value_size, defined.flags, shape.key_size,
-                                              shape.value_size, shape.flags));
+      return fail(Code::kInvalid,
+                  fmt::format("program set '{}': its map '{}' has keys of {} bytes, values of {} and flags {:#x}, this agent's "
+                              "{}, {} and {:#x}",
+                              set.name(), name, defined.key_size, defined.value_size, defined.flags, shape.key_size, shape.value_size,
+                              shape.flags));
     if (shape.max_entries != 0) PINTLE_TRY(object.set_max_entries(name, shape.max_entries));
     if (const auto held = maps_.find(name); held != maps_.end() && held->second.valid())
       PINTLE_TRY(object.reuse_map(name, held->second.get()));
@@ -159,7 +161,8 @@ Result<CgroupPrograms> CgroupPrograms::load(const PinLayout& layout, const MapSi
 
 Result<ProgramSetPtr> CgroupPrograms::load_set(const SetObject& set) const {
   PINTLE_ASSIGN_OR_RETURN(auto object, open(set));
-  if (auto loaded = object.load(); !loaded) return std::unexpected(with_context(std::move(loaded).error(), fmt::format("program set '{}'", set.name())));
+  if (auto loaded = object.load(); !loaded)
+    return std::unexpected(with_context(std::move(loaded).error(), fmt::format("program set '{}'", set.name())));
   return ProgramSet::take(set, object, map_ids(), current().get());
 }
 

@@ -26,12 +26,13 @@ struct SharedMaps {
 class CgroupPrograms {
  public:
   // `shared`: the lifecycle object's maps; none: pinned or own ones. Where an earlier run left another set in force on the same maps, that
-  // one stays current() and the wanted one is fresh(). kUnsupported: the kernel refused; kInvalid: the set is none for this agent; both with
-  // the reason. REQUIRES: the layout's folders exist.
+  // one stays current() and the wanted one is fresh(). kUnsupported: the kernel refused; kInvalid: the set is none for this agent; both
+  // with the reason. REQUIRES: the layout's folders exist.
   [[nodiscard]] static Result<CgroupPrograms> load(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared,
                                                    const SetObject& wanted);
   // What an earlier run left in force, whichever set that is. kNotFound: nothing, or not on these maps.
-  [[nodiscard]] static Result<CgroupPrograms> adopt(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared);
+  [[nodiscard]] static Result<CgroupPrograms> adopt(const PinLayout& layout, const MapSizes& sizes,
+                                                    const std::optional<SharedMaps>& shared);
   // Another set on the same maps, beside the one in force. kInvalid: a program or map of it is of another type or shape than ours.
   [[nodiscard]] Result<ProgramSetPtr> load_set(const SetObject& object) const;
 

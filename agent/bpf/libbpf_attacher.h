@@ -114,8 +114,8 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   std::optional<KubepodsPrograms> kubepods_;    // guarded by mu_ after load()
   std::optional<Error> kubepods_error_;         // const after load()
   std::map<PodUid, PodRecord> pods_ PINTLE_GUARDED_BY(mu_);
-  model::ProgramSetStatus set_status_ PINTLE_GUARDED_BY(mu_);  // but for what programs_ says
-  uint64_t failed_set_ PINTLE_GUARDED_BY(mu_) = 0;             // the object of the attempt that failed; 0: none was read
+  model::ProgramSetStatus set_status_ PINTLE_GUARDED_BY(mu_);     // but for what programs_ says
+  uint64_t failed_set_ PINTLE_GUARDED_BY(mu_) = 0;                // the object of the attempt that failed; 0: none was read
   std::shared_ptr<LinkWatch> link_watch_ PINTLE_GUARDED_BY(mu_);  // null: nobody asked
   std::optional<EventReader> events_;                             // last: its thread uses the rest
 };

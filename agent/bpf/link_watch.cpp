@@ -33,9 +33,10 @@ Result<std::unique_ptr<LinkWatch>> LinkWatch::start(Observer observer) {
 }
 
 LinkWatch::LinkWatch(UniqueFd inotify, UniqueFd wake, Observer observer)
-    : inotify_(std::move(inotify)), wake_(std::move(wake)), observer_(std::move(observer)), thread_([this](const std::stop_token& stop) {
-        run(stop);
-      }) {}
+    : inotify_(std::move(inotify)),
+      wake_(std::move(wake)),
+      observer_(std::move(observer)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 LinkWatch::~LinkWatch() {
   thread_.request_stop();

@@ -43,7 +43,9 @@ static_assert(std::size(kTraits) == model::kHookCount);
 const HookTraits& traits_of(Hook hook) { return kTraits[static_cast<size_t>(hook)]; }
 std::string record_pin(const std::string& folder) { return folder + "/set"; }
 
-void copy_text(const std::string& text, std::span<char> out) { std::memcpy(out.data(), text.data(), std::min(text.size(), out.size() - 1)); }
+void copy_text(const std::string& text, std::span<char> out) {
+  std::memcpy(out.data(), text.data(), std::min(text.size(), out.size() - 1));
+}
 std::string text_of(std::span<const char> text) { return {text.data(), ::strnlen(text.data(), text.size())}; }
 
 std::vector<uint32_t> sorted(std::vector<uint32_t> ids) {
@@ -68,10 +70,11 @@ Status check_programs(const BpfObject& object, const std::string& set) {
     const auto kind = object.program_kind(program_name_of(hook));
     if (!kind) return std::unexpected(with_context(kind.error(), fmt::format("program set '{}'", set)));
     if (kind->type != program_type_of(hook) || kind->attach_type != attach_type_of(hook))
-      return fail(Code::kInvalid, fmt::format("program set '{}': '{}' is of type {} and attach type {}, the hook {} takes type {} and attach "
-                                              "type {}",
-                                              set, program_name_of(hook), program_type_name(kind->type), kind->attach_type,
-                                              model::to_string(hook), program_type_name(program_type_of(hook)), attach_type_of(hook)));
+      return fail(Code::kInvalid,
+                  fmt::format("program set '{}': '{}' is of type {} and attach type {}, the hook {} takes type {} and attach "
+                              "type {}",
+                              set, program_name_of(hook), program_type_name(kind->type), kind->attach_type, model::to_string(hook),
+                              program_type_name(program_type_of(hook)), attach_type_of(hook)));
   }
   return {};
 }
@@ -127,8 +130,7 @@ ProgramSetPtr ProgramSet::find_pinned(const std::string& folder, const SharedMap
 
 Status ProgramSet::pin(const std::string& folder) const {
   PINTLE_ASSIGN_OR_RETURN(auto pending, PendingPins::create(folder + "_new"));
-  for (const auto hook : model::kAllHooks)
-    PINTLE_TRY(pin_fd(program(hook).fd.get(), pending.path() + "/" + program_name_of(hook)));
+  for (const auto hook : model::kAllHooks) PINTLE_TRY(pin_fd(program(hook).fd.get(), pending.path() + "/" + program_name_of(hook)));
   pintle_set_record record{};
   record.object_id = object_id_;
   record.abi = PINTLE_SET_ABI;

@@ -101,14 +101,16 @@ Result<SetObject> SetObject::parse(const std::string& name, std::vector<std::byt
   SetObject out;
   out.bytes_ = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
   out.elf_ = *out.bytes_;
-  if (find_elf_section(out.elf_, ".BTF").empty()) return fail(Code::kInvalid, fmt::format("program set '{}': no BPF object with BTF", name));
+  if (find_elf_section(out.elf_, ".BTF").empty())
+    return fail(Code::kInvalid, fmt::format("program set '{}': no BPF object with BTF", name));
   const auto words = words_of(out.elf_);
   if (!words)
     return fail(Code::kInvalid, fmt::format("program set '{}': its object has no section '{}': link set/set.bpf.c of this release into it",
                                             name, PINTLE_SET_SECTION));
   if (words->abi != PINTLE_SET_ABI)
-    return fail(Code::kInvalid, fmt::format("program set '{}' is of ABI {}, this agent of ABI {}: it would misread the set's maps and records",
-                                            name, words->abi, PINTLE_SET_ABI));
+    return fail(Code::kInvalid,
+                fmt::format("program set '{}' is of ABI {}, this agent of ABI {}: it would misread the set's maps and records", name,
+                            words->abi, PINTLE_SET_ABI));
   out.name_ = name;
   out.version_ = version_of(*words);
   out.id_ = hash_of(out.elf_);
@@ -127,9 +129,10 @@ Result<SetObject> SetObject::find(const std::string& folder, const std::string& 
     return std::unexpected(std::move(error));
   }
   if ((st.st_uid != 0 && st.st_uid != ::geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return fail(Code::kInvalid, fmt::format("program set '{}': '{}' can be written by others than root (uid {}, mode {:04o}): chown root, chmod "
-                                            "go-w",
-                                            name, path, st.st_uid, st.st_mode & 07777));
+    return fail(Code::kInvalid,
+                fmt::format("program set '{}': '{}' can be written by others than root (uid {}, mode {:04o}): chown root, chmod "
+                            "go-w",
+                            name, path, st.st_uid, st.st_mode & 07777));
   if (!S_ISREG(st.st_mode) || static_cast<uint64_t>(st.st_size) > kMostBytes)
     return fail(Code::kInvalid, fmt::format("program set '{}': '{}' is no file of at most {} bytes", name, path, kMostBytes));
   auto text = read_file(path);

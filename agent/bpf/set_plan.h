@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// How one program set takes another's place, as pure decisions: which step follows which outcome, and what a start makes of the folders that
-// a crash left. Carried out by set_switch.h. Plain values.
+// How one program set takes another's place, as pure decisions: which step follows which outcome, and what a start makes of the folders
+// that a crash left. Carried out by set_switch.h. Plain values.
 //
 //   check new ─ok→ pin it (next/) ─ok→ switch pods ─ok→ check again ─ok→ commit: prog→prev, next→prog, prev away ─→ in force
 //      │fails          │fails              │fails            │fails          │fails
@@ -13,7 +13,18 @@
 
 namespace pintle::bpf {
 
-enum class SwitchStep { kCheckNew, kPinNext, kSwitchPods, kCheckSwitched, kCommit, kSwitchBack, kDropNext, kInForce, kRefused, kRolledBack };
+enum class SwitchStep {
+  kCheckNew,
+  kPinNext,
+  kSwitchPods,
+  kCheckSwitched,
+  kCommit,
+  kSwitchBack,
+  kDropNext,
+  kInForce,
+  kRefused,
+  kRolledBack
+};
 
 struct SwitchProgress {
   SwitchStep step = SwitchStep::kCheckNew;

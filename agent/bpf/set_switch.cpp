@@ -59,7 +59,10 @@ Status SetSwitch::carry_out(SwitchStep step, const ProgramSetPtr& before, const 
     case SwitchStep::kPinNext: return next->pin(parts_.layout.next_set());
     case SwitchStep::kSwitchPods: parts_.programs.put_in_force(next, before); return move_pods(next);
     case SwitchStep::kCheckSwitched: PINTLE_TRY(check_pods(*next)); return parts_.check(*next, false);
-    case SwitchStep::kCommit: PINTLE_TRY(commit()); parts_.programs.put_in_force(next); return {};
+    case SwitchStep::kCommit:
+      PINTLE_TRY(commit());
+      parts_.programs.put_in_force(next);
+      return {};
     case SwitchStep::kSwitchBack: {
       parts_.programs.put_in_force(before, next);
       auto moved = move_pods(before);
@@ -82,7 +85,7 @@ Status SetSwitch::for_each_link(Act act) const {
     for (const auto hook : model::kAllHooks) {
       const std::string pin = hook_pin(parts_.layout.pod(uid), hook);
       if (!exists(pin)) continue;
-      if (auto done = act(uid, pin, hook); !done && outcome)
+      if (auto done = act(uid, pin, hook); !done && outcome && exists(parts_.layout.pod(uid)))  // else detached meanwhile
         outcome = std::unexpected(with_context(std::move(done).error(), fmt::format("pod '{}', hook '{}'", pod, model::to_string(hook))));
     }
   }
@@ -133,10 +136,11 @@ Status SetSwitch::check_pods(const ProgramSet& set) const {
       return known ? Status(fail(Code::kInvalid, fmt::format("the link runs program {} and not {}", info->program_id, wanted))) : Status();
     const auto dir = known ? DirFd::open(place->path) : Result<DirFd>(fail(Code::kNotFound, ""));
     if (!dir) return {};
-    const auto view = query_effective({.cgroup = *dir, .path = place->path, .attach_type = attach_type_of(hook), .program_id = wanted},
-                                      parts_.clock);
+    const auto view =
+        query_effective({.cgroup = *dir, .path = place->path, .attach_type = attach_type_of(hook), .program_id = wanted}, parts_.clock);
     if (view.answer != EffectiveView::Answer::kTold || view.position != 0) return {};
-    const bool overridden = std::ranges::any_of(view.neighbours, [](const auto& foreign) { return foreign.exclusive || foreign.overridable; });
+    const bool overridden =
+        std::ranges::any_of(view.neighbours, [](const auto& foreign) { return foreign.exclusive || foreign.overridable; });
     if (overridden) return {};  // was so before, and is told by inspect()
     return fail(Code::kInvalid, fmt::format("the kernel does not run program {} for '{}'", wanted, place->path));
   });

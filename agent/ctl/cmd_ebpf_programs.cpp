@@ -92,9 +92,10 @@ int ebpf_programs(Session& session, const EbpfListArgs& args) {
   }
   Table table({"ID", "NAME", "TYPE", "TAG", "SET", "LINKS", "INSNS", "XLATED", "JITED", "MEMORY", "RUNS", "MEAN", "LOADED"});
   for (const auto& program : reply->programs())
-    table.add({fmt::format("{}", program.id()), program.name(), program.type(), program.tag(), program.set().empty() ? "-" : program.set(), fmt::format("{}", program.links()),
-               fmt::format("{}", program.verified_insns()), bytes(program.xlated_bytes()), bytes(program.jited_bytes()),
-               bytes(program.memlock_bytes()), reply->run_statistics() ? fmt::format("{}", program.run_count()) : "-", mean_run(program),
+    table.add({fmt::format("{}", program.id()), program.name(), program.type(), program.tag(), program.set().empty() ? "-" : program.set(),
+               fmt::format("{}", program.links()), fmt::format("{}", program.verified_insns()), bytes(program.xlated_bytes()),
+               bytes(program.jited_bytes()), bytes(program.memlock_bytes()),
+               reply->run_statistics() ? fmt::format("{}", program.run_count()) : "-", mean_run(program),
                age(program.loaded_at(), session.now())});
   if (table.empty())
     session.note("no programs are loaded");

@@ -144,9 +144,10 @@ std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
                   ebpf.has_report() ? fmt::format("{}", ebpf.cgroup_id()) : "-"};
     if (wide)
       made.cells.insert(made.cells.end(),
-                        {number(hook.program_id()), Cell(hook.program_set().empty() ? "-" : hook.program_set()), once(bytes(c.rx_bytes())), once(bytes(c.tx_bytes())),
-                         once(fmt::format("{}", c.connects())), once(fmt::format("{}", c.denied())), once(fmt::format("{}", c.execs())),
-                         once(fmt::format("{}", c.events_lost())), Cell(ebpf.cgroup_path().empty() ? "-" : ebpf.cgroup_path())});
+                        {number(hook.program_id()), Cell(hook.program_set().empty() ? "-" : hook.program_set()), once(bytes(c.rx_bytes())),
+                         once(bytes(c.tx_bytes())), once(fmt::format("{}", c.connects())), once(fmt::format("{}", c.denied())),
+                         once(fmt::format("{}", c.execs())), once(fmt::format("{}", c.events_lost())),
+                         Cell(ebpf.cgroup_path().empty() ? "-" : ebpf.cgroup_path())});
     made.cells.emplace_back(hook.error().empty() ? "-" : hook.error());
     made.essence = fmt::format("{}|{}|{}|{}|{}", state.text, position_text(hook), neighbours_text(hook, 64), hook.link_id(), hook.error());
     rows.push_back(std::move(made));

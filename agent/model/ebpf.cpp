@@ -87,9 +87,10 @@ Status check_set_name(std::string_view name) {
   const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
   const bool plain = std::ranges::all_of(name, [&](char c) { return alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
   if (name.empty() || name.size() > 63 || !plain || !alphanumeric(name.front()) || !alphanumeric(name.back()))
-    return fail(Code::kInvalid, fmt::format("program set '{}': a name is letters, digits, '-', '_' and '.', begins and ends with a letter or "
-                                            "digit, and has at most 63 of them",
-                                            name));
+    return fail(Code::kInvalid,
+                fmt::format("program set '{}': a name is letters, digits, '-', '_' and '.', begins and ends with a letter or "
+                            "digit, and has at most 63 of them",
+                            name));
   return {};
 }
 

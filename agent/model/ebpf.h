@@ -144,7 +144,7 @@ struct AttachReport {
 };
 
 // The programs that are in force on this node's pods, and what became of the last try to put others in their place.
-inline constexpr std::string_view kBuiltinSet = "builtin";                    // the one that is compiled in
+inline constexpr std::string_view kBuiltinSet = "builtin";                      // the one that is compiled in
 inline constexpr std::string_view kProgramSetLabel = "pintle.dev/program-set";  // of the node
 struct ProgramSetStatus {
   enum class Attempt {

@@ -95,7 +95,9 @@ model::NodeCondition program_set_condition(const model::ProgramSetStatus& set) {
   const std::string in_force = fmt::format("program set '{}' (version {}) is in force", set.name, set.version);
   return {.type = std::string(kProgramSetCondition),
           .status = good ? ConditionStatus::kTrue : ConditionStatus::kFalse,
-          .reason = good ? "InForce" : back ? "RolledBack" : "Refused",
+          .reason = good   ? "InForce"
+                    : back ? "RolledBack"
+                           : "Refused",
           .message = good ? in_force : fmt::format("'{}' is wanted: {}; {}", set.wanted, set.error, in_force),
           .last_heartbeat_time = {},
           .last_transition_time = {}};

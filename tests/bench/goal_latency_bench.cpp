@@ -125,13 +125,14 @@ Status dead_link(World& world, Figures& figures) {
   std::condition_variable changed;
   bool told = false;
   const SystemClock clock;
-  reconcile::ProgramAudit audit(world.attacher(), clock, {.reports = [&] { return std::vector{report}; },
-                                                   .died =
-                                                       [&](const PodUid&, const std::string&) {
-                                                         const std::lock_guard lock(mutex);
-                                                         told = true;
-                                                         changed.notify_all();
-                                                       }});
+  reconcile::ProgramAudit audit(world.attacher(), clock,
+                                {.reports = [&] { return std::vector{report}; },
+                                 .died =
+                                     [&](const PodUid&, const std::string&) {
+                                       const std::lock_guard lock(mutex);
+                                       told = true;
+                                       changed.notify_all();
+                                     }});
   audit.start();
   world.attacher().on_event([](const auto&) {});
   world.attacher().on_suspicion([&](const PodUid& uid) { audit.suspect(uid); });

@@ -177,7 +177,8 @@ class Points {
     (void)::ptrace(PTRACE_SETOPTIONS, pid, nullptr, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
     int stops = 0;
     for (long deliver = 0;;) {
-      if (::ptrace(PTRACE_SYSCALL, pid, nullptr, deliver) != 0 || ::waitpid(pid, &status, 0) != pid) return fail_errno(errno, "trace a child");
+      if (::ptrace(PTRACE_SYSCALL, pid, nullptr, deliver) != 0 || ::waitpid(pid, &status, 0) != pid)
+        return fail_errno(errno, "trace a child");
       if (!WIFSTOPPED(status)) return stops;
       deliver = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
       if (deliver != 0 || !is_change(pid)) continue;
@@ -212,8 +213,8 @@ class Points {
     const int kill_at = known == calls_.end() ? -1 : static_cast<int>(random_() % static_cast<uint64_t>(known->second));
     PINTLE_ASSIGN_OR_RETURN(const int stops, run_child(kind, kill_at));
     if (known == calls_.end()) calls_[kind] = std::max(stops, 1), figures_.calls += stops;
-    where_ = fmt::format("seed {}, point {}, work {}, killed at stop {} of {}", options_.seed, figures_.points, static_cast<int>(kind), kill_at,
-                         calls_[kind]);
+    where_ = fmt::format("seed {}, point {}, work {}, killed at stop {} of {}", options_.seed, figures_.points, static_cast<int>(kind),
+                         kill_at, calls_[kind]);
     look_at_the_moment();
     PINTLE_TRY(reconcile());
     look_afterwards(before);
@@ -255,7 +256,8 @@ class Points {
         if (running(name, hook) == 0)
           fault(figures_.without_programs, fmt::format("pod '{}' has no program on hook {}", name, model::to_string(hook)));
     for (const auto hook : kFew.hooks)  // fewer hooks or more: these were in both plans
-      if (running("first", hook) == 0) fault(figures_.without_programs, fmt::format("pod 'first' has no program on hook {}", model::to_string(hook)));
+      if (running("first", hook) == 0)
+        fault(figures_.without_programs, fmt::format("pod 'first' has no program on hook {}", model::to_string(hook)));
   }
 
   void look_afterwards(const std::map<Hook, LinkId>& before) {
@@ -263,14 +265,16 @@ class Points {
     for (const auto* name : kPods) look_at_pod(name);
     std::set<std::string> wanted(std::begin(kPods), std::end(kPods));
     for (const auto& name : bpf::list_pins(layout().pods()).value_or(std::vector<std::string>()))
-      if (!wanted.contains(name)) fault(name.starts_with(bpf::kPendingPrefix) ? figures_.left_folders : figures_.orphan_pins, "pods/" + name);
+      if (!wanted.contains(name))
+        fault(name.starts_with(bpf::kPendingPrefix) ? figures_.left_folders : figures_.orphan_pins, "pods/" + name);
     const std::set<std::string> folders{"prog", "map", "link", "pods"};
     for (const auto& name : bpf::list_pins(layout().root).value_or(std::vector<std::string>()))
       if (!folders.contains(name)) fault(figures_.left_folders, name);
     if (const auto programs = bpf::list_pins(layout().set()); !programs || programs->size() != model::kHookCount + 1)
       fault(figures_.orphan_pins, "prog/ has not a pin for each hook and the record");
     struct stat st{};
-    if (::stat(fmt::format("{}/{}", options_.cgroups, bpf::kCanaryCgroup).c_str(), &st) == 0) fault(figures_.left_folders, "the check's cgroup");
+    if (::stat(fmt::format("{}/{}", options_.cgroups, bpf::kCanaryCgroup).c_str(), &st) == 0)
+      fault(figures_.left_folders, "the check's cgroup");
     look_at_rows();
   }
 
@@ -284,10 +288,12 @@ class Points {
         in_force += hook.state == model::HookState::kAttached || hook.state == model::HookState::kAdopted ? 1 : 0;
       }
     if (in_force != model::kHookCount) fault(figures_.missing_hooks, fmt::format("pod '{}' has {} hooks in force", name, in_force));
-    if (sets.size() != 1 || sets.contains("")) fault(figures_.mixed_sets, fmt::format("pod '{}' has programs of {} sets", name, sets.size()));
+    if (sets.size() != 1 || sets.contains(""))
+      fault(figures_.mixed_sets, fmt::format("pod '{}' has programs of {} sets", name, sets.size()));
     for (const auto hook : model::kAllHooks)
       if (running(name, hook) != 1)
-        fault(figures_.missing_hooks, fmt::format("pod '{}' runs {} programs on hook {}", name, running(name, hook), model::to_string(hook)));
+        fault(figures_.missing_hooks,
+              fmt::format("pod '{}' runs {} programs on hook {}", name, running(name, hook), model::to_string(hook)));
     const auto pins = bpf::list_pins(layout().pod(PodUid(name))).value_or(std::vector<std::string>());
     for (const auto& pin : pins)
       if (!model::parse_hook(pin)) fault(figures_.orphan_pins, fmt::format("pods/{}/{}", name, pin));

@@ -32,13 +32,13 @@ TEST_CASE("G7: killed at any point, one reconcile leaves no orphan pin, no missi
   INFO((figures ? std::string() : figures.error().message()));
   REQUIRE(figures);
   if (const char* file = std::getenv("PINTLE_CRASH_JSON"))
-    REQUIRE(write_file_atomic(file,
-                              fmt::format(R"({{"points": {}, "killed": {}, "switches": {}, "orphan_pins": {}, "missing_hooks": {}, )"
-                                          R"("changed_links": {}, "leaked_slots": {}, "left_folders": {}, "without_programs": {}, "mixed_sets": {}}})",
-                                          figures->points, figures->killed, figures->switches, figures->orphan_pins, figures->missing_hooks,
-                                          figures->changed_links, figures->leaked_slots, figures->left_folders, figures->without_programs,
-                                          figures->mixed_sets),
-                              0644));
+    REQUIRE(write_file_atomic(
+        file,
+        fmt::format(R"({{"points": {}, "killed": {}, "switches": {}, "orphan_pins": {}, "missing_hooks": {}, )"
+                    R"("changed_links": {}, "leaked_slots": {}, "left_folders": {}, "without_programs": {}, "mixed_sets": {}}})",
+                    figures->points, figures->killed, figures->switches, figures->orphan_pins, figures->missing_hooks,
+                    figures->changed_links, figures->leaked_slots, figures->left_folders, figures->without_programs, figures->mixed_sets),
+        0644));
   INFO(figures->first_fault);
   CHECK(figures->points == options.points);
   CHECK(figures->killed >= options.points - 10);  // the first of each work ends by itself, and a few end sooner than that one did
@@ -50,5 +50,6 @@ TEST_CASE("G7: killed at any point, one reconcile leaves no orphan pin, no missi
   CHECK(figures->without_programs == 0);
   CHECK(figures->mixed_sets == 0);
   CHECK(figures->faults() == 0);
-  WARN(figures->points << " points, " << figures->killed << " killed, " << figures->switches << " sets switched, " << figures->faults() << " faults");
+  WARN(figures->points << " points, " << figures->killed << " killed, " << figures->switches << " sets switched, " << figures->faults()
+                       << " faults");
 }

@@ -17,10 +17,10 @@ namespace pintle::fakes {
 
 class FakeProgramAttacher final : public ports::ProgramAttacher {
  public:
-  FaultPlan faults;               // attach, detach, list_pinned
+  FaultPlan faults;                                              // attach, detach, list_pinned
   std::map<std::string, std::string> sets = {{"builtin", "1"}};  // name -> version: those that can be loaded
   std::set<std::string> refuses_sets, rolls_back_sets;           // of them: fail their check before, or after pods have them
-  std::set<model::Hook> refused;  // hooks that no pod gets until they are taken out again
+  std::set<model::Hook> refused;                                 // hooks that no pod gets until they are taken out again
 
   // A new agent: links found from now on count as adopted.
   void restart() { this_run_.clear(); }

@@ -58,12 +58,12 @@ TEST_CASE("what a start makes of the folders it finds") {
     SetRecovery wanted;
   };
   const Row rows[] = {
-      {{}, {}},                                                                                 // a first start
-      {{.current = true}, {}},                                                                  // no switch was under way
-      {{.current = true, .next = true}, {.drop_next = true, .sweep_pods = true}},               // not decided: the old one
+      {{}, {}},                                                                    // a first start
+      {{.current = true}, {}},                                                     // no switch was under way
+      {{.current = true, .next = true}, {.drop_next = true, .sweep_pods = true}},  // not decided: the old one
       {{.next = true, .previous = true}, {.move = Move::kNextToCurrent, .drop_previous = true, .sweep_pods = true}},  // decided
-      {{.current = true, .previous = true}, {.drop_previous = true, .sweep_pods = true}},       // done but for tidying up
-      {{.previous = true}, {.move = Move::kPreviousToCurrent, .sweep_pods = true}},             // somebody's hand
+      {{.current = true, .previous = true}, {.drop_previous = true, .sweep_pods = true}},  // done but for tidying up
+      {{.previous = true}, {.move = Move::kPreviousToCurrent, .sweep_pods = true}},        // somebody's hand
       {{.next = true}, {.drop_next = true, .sweep_pods = true}},
       {{.current = true, .next = true, .previous = true}, {.drop_next = true, .drop_previous = true, .sweep_pods = true}},
   };

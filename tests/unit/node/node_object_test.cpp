@@ -206,11 +206,11 @@ TEST_CASE("the program set in force is a condition, and none where there is no e
     ConditionStatus status;
     const char *reason, *message;
   };
-  for (const auto& row :
-       {Row{Attempt::kNone, ConditionStatus::kTrue, "InForce", "program set 'builtin' (version 1) is in force"},
-        Row{Attempt::kRefused, ConditionStatus::kFalse, "Refused", "'next' is wanted: no good; program set 'builtin' (version 1) is in force"},
-        Row{Attempt::kRolledBack, ConditionStatus::kFalse, "RolledBack",
-            "'next' is wanted: no good; program set 'builtin' (version 1) is in force"}}) {
+  for (const auto& row : {Row{Attempt::kNone, ConditionStatus::kTrue, "InForce", "program set 'builtin' (version 1) is in force"},
+                          Row{Attempt::kRefused, ConditionStatus::kFalse, "Refused",
+                              "'next' is wanted: no good; program set 'builtin' (version 1) is in force"},
+                          Row{Attempt::kRolledBack, ConditionStatus::kFalse, "RolledBack",
+                              "'next' is wanted: no good; program set 'builtin' (version 1) is in force"}}) {
     facts.program_set = {.name = "builtin", .version = "1", .attempt = row.attempt, .wanted = "next", .error = "no good"};
     const auto status = status_of(settings(), machine(), facts, {}, kNow);
     const auto* condition = find_condition(status, kProgramSetCondition);
