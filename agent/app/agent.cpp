@@ -41,6 +41,7 @@
 #include "reconcile/mirror_keeper.h"
 #include "reconcile/pooled_runner.h"
 #include "reconcile/program_audit.h"
+#include "reconcile/program_set_keeper.h"
 #include "reconcile/status_writer.h"
 #include "server/control_service.h"
 #include "server/control_socket.h"
@@ -78,6 +79,11 @@ bpf::LibbpfAttacher::Options attacher_options(const config::AgentConfig& config)
   options.bpffs = config.pintle.ebpf.bpffs;
   options.own_bpffs = config.pintle.run_dir + "/bpf";
   options.kubepods = config.pintle.mode == config::Mode::kCompanion;
+  options.set = config.pintle.ebpf.program_set;
+  options.sets_folder = config.pintle.ebpf.sets_folder;
+  if (options.kubepods) return options;  // no node to read a label from, and no cgroup to make
+  options.keep_set = true;
+  if (const auto layout = cgroup::probe_layout(); layout && !layout->v2.empty()) options.canary_parent = layout->v2 + config.cgroup_root;
   return options;
 }
 
@@ -167,6 +173,8 @@ class Agent::Parts {
     PINTLE_TRY(policies->start());
     for (const auto& source : sources) PINTLE_TRY(source->start(*merge));
     audit->start();
+    attacher->on_suspicion([this](const PodUid& uid) { audit->suspect(uid); });
+    sets->start();
     return {};
   }
 
@@ -189,6 +197,8 @@ class Agent::Parts {
     if (pod_programs) pod_programs->stop();
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
     if (policies) policies->stop();
+    if (sets) sets->stop();
+    if (attacher) attacher->on_suspicion(nullptr);
     if (audit) audit->stop();
     if (loop) loop->stop();
     if (mirrors) mirrors->stop();
@@ -431,9 +441,13 @@ class Agent::Parts {
                                                .inventory = inventory.get(),
                                                .pod_programs = &pod_programs->registry()});
     audit = std::make_unique<reconcile::ProgramAudit>(
-        *attacher,
+        *attacher, clock,
         reconcile::ProgramAuditOptions{.reports = [this] { return view->program_reports(); },
                                        .died = [this](const PodUid& uid, const std::string& what) { programs_died(uid, what); }});
+    sets = std::make_unique<reconcile::ProgramSetKeeper>(
+        *attacher, reconcile::ProgramSetKeeperOptions{.configured = config.pintle.ebpf.program_set,
+                                                      .label = set_label(),
+                                                      .told = [this](const model::ProgramSetStatus& set) { tell_set(set); }});
     feed = std::make_unique<PodFeed>(*loop, executor.get(), *view, events, policies->engine(), pod_programs->registry(), clock);
   }
 
@@ -456,6 +470,39 @@ class Agent::Parts {
                                        .pod_name = [this](const std::string& uid) { return otlp_names->find(uid); },
                                        .told = [this](bool ok, const std::string& detail) { view->set_component({"otlp", ok, detail}); }}));
     return {};
+  }
+
+  // Of the node object, read anew each time: others write it.
+  [[nodiscard]] std::function<Result<std::optional<std::string>>(std::stop_token)> set_label() {
+    if (beside_kubelet()) return {};
+    return [this](std::stop_token stop) -> Result<std::optional<std::string>> {
+      PINTLE_ASSIGN_OR_RETURN(const auto read, api->nodes().get_node(config.pintle.node_name, std::move(stop)));
+      const auto label = read.metadata.labels.find(std::string(model::kProgramSetLabel));
+      if (label == read.metadata.labels.end()) return std::nullopt;
+      return label->second;
+    };
+  }
+
+  void tell_set(const model::ProgramSetStatus& set) {
+    using Attempt = model::ProgramSetStatus::Attempt;
+    const bool good = set.attempt == Attempt::kNone;
+    const std::string in_force = fmt::format("program set '{}' (version {}) is in force", set.name, set.version);
+    const std::string text =
+        good ? in_force : fmt::format("program set '{}' was {}: {}; {}", set.wanted, to_string(set.attempt), set.error, in_force);
+    if (good)
+      PINTLE_LOG(kInfo, "bpf", "{}", text);
+    else
+      PINTLE_LOG(kWarning, "bpf", "{}", text);
+    view->set_component({"program-set", good, text});
+    const std::string& node = config.pintle.node_name;
+    events.record({.object = {.api_version = "v1", .kind = "Node", .namespace_ = {}, .name = node, .uid = node},
+                   .type = good ? model::EventType::kNormal : model::EventType::kWarning,
+                   .reason = good                                  ? "ProgramSetInForce"
+                             : set.attempt == Attempt::kRolledBack ? "ProgramSetRolledBack"
+                                                                   : "ProgramSetRefused",
+                   .message = text,
+                   .time = clock.now()});
+    if (node_agent) node_agent->kick();
   }
 
   void tell_problem(const policy::PolicyProblem& problem) {
@@ -574,6 +621,7 @@ class Agent::Parts {
       told.runtime_answers = last_health.answers;
       if (!last_health.answers && !last_health.error.empty()) told.other_errors.push_back(last_health.error);
     }
+    if (auto set = attacher->program_set(); !set.name.empty()) told.program_set = std::move(set);
     if (!told.runtime_answers) return told;
     if (auto images = runtime->list_images()) {
       for (const auto& image : *images) {
@@ -622,6 +670,7 @@ class Agent::Parts {
   std::unique_ptr<View> view;
   std::unique_ptr<reconcile::LoopThread> loop;
   std::unique_ptr<reconcile::ProgramAudit> audit;
+  std::unique_ptr<reconcile::ProgramSetKeeper> sets;
   std::unique_ptr<PodFeed> feed;
   std::unique_ptr<observe::RuntimeObserver> observer;
   std::unique_ptr<sources::Merge> merge;

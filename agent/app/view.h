@@ -70,6 +70,7 @@ class View final : public ports::AgentView {
   [[nodiscard]] ports::PolicyView* policies() override { return in_.policies; }
   [[nodiscard]] ports::ProgramInventory* inventory() override { return in_.inventory; }
   [[nodiscard]] ports::PodProgramView* pod_programs() override { return in_.pod_programs; }
+  [[nodiscard]] model::ProgramSetStatus program_set() override { return in_.attacher.program_set(); }
 
  private:
   [[nodiscard]] bool standalone() const { return in_.config.pintle.mode == config::Mode::kStandalone; }

@@ -2,8 +2,9 @@
 // Copyright The Pintle Authors
 #include "bpf/cgroup_programs.h"
 
-#include <algorithm>
 #include <cerrno>
+
+#include <fcntl.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -12,7 +13,6 @@
 #include "bpf/object.h"
 #include "bpf/pin.h"
 #include "guard/guard_abi.h"
-#include "skeleton/cgroup.skel.h"
 
 namespace pintle::bpf {
 namespace {
@@ -21,10 +21,6 @@ constexpr const char* kSlots = "pod_slots";
 constexpr const char* kSlotRefs = "pod_slot_ref";
 constexpr const char* kUrgent = "urgent_events";
 constexpr const char* kBulk = "bulk_events";
-constexpr const char* kProgramNames[] = {"accounting_ingress", "accounting_egress", "connect_connect4", "connect_connect6",
-                                         "sendmsg_sendmsg4",   "sendmsg_sendmsg6",  "bind_bind4",       "bind_bind6",
-                                         "sockops_events",     "device_access",     "sysctl_write",     "sockopt_set"};
-static_assert(std::size(kProgramNames) == model::kHookCount);
 
 std::map<std::string, MapShape> shapes_of(const MapSizes& sizes) {
   const auto hash = [](size_t key, size_t value, uint32_t entries) {
@@ -68,76 +64,124 @@ Status pin_anew(int fd, const std::string& path) {
   return pin_fd(fd, path);
 }
 
-// The pinned program when it is what was just loaded: same code, same maps. Keeps links and programs from piling up over restarts.
-Result<CgroupPrograms::Program> settle(const PinLayout& layout, const char* name, UniqueFd fresh) {
-  PINTLE_ASSIGN_OR_RETURN(auto info, program_info(fresh.get()));
-  std::sort(info.map_ids.begin(), info.map_ids.end());
-  if (auto pinned = open_pin(layout.program(name)))
-    if (auto old = program_info(pinned->get())) {
-      std::sort(old->map_ids.begin(), old->map_ids.end());
-      if (old->tag == info.tag && old->map_ids == info.map_ids) return CgroupPrograms::Program{std::move(*pinned), std::move(*old), 0};
-    }
-  PINTLE_TRY(pin_anew(fresh.get(), layout.program(name)));
-  return CgroupPrograms::Program{std::move(fresh), std::move(info), 0};
-}
-
 }  // namespace
 
-uint32_t attach_type_of(model::Hook hook) {
-  switch (hook) {
-    case model::Hook::kIngress: return BPF_CGROUP_INET_INGRESS;
-    case model::Hook::kEgress: return BPF_CGROUP_INET_EGRESS;
-    case model::Hook::kConnect4: return BPF_CGROUP_INET4_CONNECT;
-    case model::Hook::kConnect6: return BPF_CGROUP_INET6_CONNECT;
-    case model::Hook::kSendmsg4: return BPF_CGROUP_UDP4_SENDMSG;
-    case model::Hook::kSendmsg6: return BPF_CGROUP_UDP6_SENDMSG;
-    case model::Hook::kBind4: return BPF_CGROUP_INET4_BIND;
-    case model::Hook::kBind6: return BPF_CGROUP_INET6_BIND;
-    case model::Hook::kSockOps: return BPF_CGROUP_SOCK_OPS;
-    case model::Hook::kDevice: return BPF_CGROUP_DEVICE;
-    case model::Hook::kSysctl: return BPF_CGROUP_SYSCTL;
-    case model::Hook::kSetsockopt: return BPF_CGROUP_SETSOCKOPT;
-  }
-  return BPF_CGROUP_INET_INGRESS;
-}
-
-Result<CgroupPrograms> CgroupPrograms::load(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared) {
-  size_t size = 0;
-  const void* elf = pintle_cgroup__elf_bytes(&size);
-  PINTLE_ASSIGN_OR_RETURN(auto object, BpfObject::open({static_cast<const std::byte*>(elf), size}, "pintle_cgroup"));
-  const auto shapes = shapes_of(sizes);
+// Takes the maps that are given or pinned; the names of those to be pinned once they are there.
+std::vector<std::string> CgroupPrograms::find_maps(const PinLayout& layout, const MapSizes& sizes,
+                                                   const std::optional<SharedMaps>& shared) {
+  shapes_ = shapes_of(sizes);
   std::map<std::string, int> given;
   if (shared) given = {{kSlots, shared->slots}, {kUrgent, shared->urgent}, {kBulk, shared->bulk}};
-
-  CgroupPrograms out;
-  const UniqueFd before = find_pinned(layout, kSlots, shapes.at(kSlots));
-  out.carry_over_ = before.valid();
-  std::vector<std::string> fresh;  // maps to be pinned
-  for (const auto& [name, shape] : shapes) {
-    if (shape.max_entries != 0) PINTLE_TRY(object.set_max_entries(name, shape.max_entries));
+  slots_before_ = find_pinned(layout, kSlots, shapes_.at(kSlots));
+  carry_over_ = slots_before_.valid();
+  std::vector<std::string> to_pin;
+  for (const auto& [name, shape] : shapes_) {
     // References are numbers of slots: without those slots they say nothing.
-    UniqueFd pinned = name != kSlotRefs || out.carry_over_ ? find_pinned(layout, name, shape) : UniqueFd();
+    UniqueFd pinned = name != kSlotRefs || carry_over_ ? find_pinned(layout, name, shape) : UniqueFd();
     const auto other = given.find(name);
-    const int use = other != given.end() ? other->second : pinned.get();
-    if (use >= 0) PINTLE_TRY(object.reuse_map(name, use));
-    if (!pinned.valid() || (other != given.end() && map_id(other->second) != map_id(pinned.get()))) fresh.push_back(name);
+    const bool same = other == given.end() || map_id(other->second) == map_id(pinned.get());
+    if (!pinned.valid() || !same) to_pin.push_back(name);
+    maps_[name] = same ? std::move(pinned) : UniqueFd(::fcntl(other->second, F_DUPFD_CLOEXEC, 0));
   }
-  PINTLE_TRY(object.load());
-  for (const auto& [name, shape] : shapes) {
-    PINTLE_ASSIGN_OR_RETURN(out.maps_[name], object.map_fd(name));
+  return to_pin;
+}
+
+SharedMapIds CgroupPrograms::map_ids() const {
+  SharedMapIds ids;
+  for (const auto& [name, fd] : maps_) ids.push_back(map_id(fd.get()));
+  return ids;
+}
+
+Status CgroupPrograms::map_slots() {
+  PINTLE_ASSIGN_OR_RETURN(slots_, MappedArray<pintle_pod_slot>::map(map(kSlots), shapes_.at(kSlots).max_entries));
+  if (!carry_over_ || map_id(slots_before_.get()) == map_id(map(kSlots))) return {};
+  PINTLE_ASSIGN_OR_RETURN(previous_slots_, MappedArray<pintle_pod_slot>::map(slots_before_.get(), shapes_.at(kSlots).max_entries));
+  return {};
+}
+
+// Checked, and told to use the maps that there are.
+Result<BpfObject> CgroupPrograms::open(const SetObject& set) const {
+  PINTLE_ASSIGN_OR_RETURN(auto object, BpfObject::open(set.elf(), "pintle_cgroup"));
+  PINTLE_TRY(check_programs(object, set.name()));
+  for (const auto& [name, shape] : shapes_) {
+    const auto found = object.map_definition(name);
+    if (!found) return std::unexpected(with_context(found.error(), fmt::format("program set '{}'", set.name())));
+    const auto& defined = *found;
+    if (defined.type != shape.type || defined.key_size != shape.key_size || defined.value_size != shape.value_size ||
+        defined.flags != shape.flags)
+      return fail(Code::kInvalid,
+                  fmt::format("program set '{}': its map '{}' has keys of {} bytes, values of {} and flags {:#x}, this agent's "
+                              "{}, {} and {:#x}",
+                              set.name(), name, defined.key_size, defined.value_size, defined.flags, shape.key_size, shape.value_size,
+                              shape.flags));
+    if (shape.max_entries != 0) PINTLE_TRY(object.set_max_entries(name, shape.max_entries));
+    if (const auto held = maps_.find(name); held != maps_.end() && held->second.valid())
+      PINTLE_TRY(object.reuse_map(name, held->second.get()));
   }
-  PINTLE_ASSIGN_OR_RETURN(out.slots_, MappedArray<pintle_pod_slot>::map(out.map(kSlots), sizes.slots));
-  if (out.carry_over_ && map_id(before.get()) != map_id(out.map(kSlots))) {
-    PINTLE_ASSIGN_OR_RETURN(out.previous_slots_, MappedArray<pintle_pod_slot>::map(before.get(), sizes.slots));
-  }
-  for (const auto& name : fresh) PINTLE_TRY(pin_anew(out.map(name), layout.map(name)));
-  for (const auto hook : model::kAllHooks) {
-    const auto index = static_cast<size_t>(hook);
-    PINTLE_ASSIGN_OR_RETURN(auto loaded, object.program_fd(kProgramNames[index]));
-    PINTLE_ASSIGN_OR_RETURN(out.programs_[index], settle(layout, kProgramNames[index], std::move(loaded)));
-    out.programs_[index].attach_type = attach_type_of(hook);
-  }
+  return object;
+}
+
+Result<CgroupPrograms> CgroupPrograms::adopt(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared) {
+  CgroupPrograms out;
+  const bool whole = out.find_maps(layout, sizes, shared).empty();
+  auto pinned = whole ? ProgramSet::find_pinned(layout.set(), out.map_ids()) : nullptr;
+  if (!pinned) return fail(Code::kNotFound, "no program set is pinned");
+  PINTLE_TRY(out.map_slots());
+  out.put_in_force(std::move(pinned));
   return out;
+}
+
+Result<CgroupPrograms> CgroupPrograms::load(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared,
+                                            const SetObject& wanted) {
+  if (auto adopted = adopt(layout, sizes, shared);
+      adopted && adopted->current()->object_id() == wanted.id() && adopted->current()->name() == wanted.name())
+    return adopted;
+  CgroupPrograms out;
+  const auto to_pin = out.find_maps(layout, sizes, shared);
+  PINTLE_ASSIGN_OR_RETURN(auto object, out.open(wanted));
+  PINTLE_TRY(object.load());
+  for (auto& [name, fd] : out.maps_)
+    if (!fd.valid()) {
+      PINTLE_ASSIGN_OR_RETURN(fd, object.map_fd(name));
+    }
+  PINTLE_TRY(out.map_slots());
+  for (const auto& name : to_pin) PINTLE_TRY(pin_anew(out.map(name), layout.map(name)));
+  auto before = ProgramSet::find_pinned(layout.set(), out.map_ids());
+  PINTLE_ASSIGN_OR_RETURN(auto fresh, ProgramSet::take(wanted, object, out.map_ids(), before.get()));
+  if (before) {
+    out.put_in_force(std::move(before));
+    out.fresh_ = std::move(fresh);
+    return out;
+  }
+  PINTLE_TRY(remove_pin_folder(layout.set()));
+  PINTLE_TRY(fresh->pin(layout.set()));
+  out.put_in_force(std::move(fresh));
+  return out;
+}
+
+Result<ProgramSetPtr> CgroupPrograms::load_set(const SetObject& set) const {
+  PINTLE_ASSIGN_OR_RETURN(auto object, open(set));
+  if (auto loaded = object.load(); !loaded)
+    return std::unexpected(with_context(std::move(loaded).error(), fmt::format("program set '{}'", set.name())));
+  return ProgramSet::take(set, object, map_ids(), current().get());
+}
+
+ProgramSetPtr CgroupPrograms::current() const {
+  const MutexLock lock(in_force_->mu);
+  return in_force_->set;
+}
+
+std::vector<ProgramSetPtr> CgroupPrograms::known() const {
+  const MutexLock lock(in_force_->mu);
+  std::vector<ProgramSetPtr> sets{in_force_->set};
+  if (in_force_->leaving) sets.push_back(in_force_->leaving);
+  return sets;
+}
+
+void CgroupPrograms::put_in_force(ProgramSetPtr set, ProgramSetPtr leaving) {
+  const MutexLock lock(in_force_->mu);
+  in_force_->set = std::move(set);
+  in_force_->leaving = std::move(leaving);
 }
 
 Status CgroupPrograms::set_slot(CgroupId cgroup, uint32_t slot) const {

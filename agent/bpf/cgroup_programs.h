@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// The cgroup object (one program per hook) as loaded once per node, and its maps. Pinned maps of an earlier run are used again when
-// their shape is right, so that counting and policy go on; pinned programs when they are the same code on those maps.
+// The maps that all program sets share, and the set in force on them. Pinned maps of an earlier run are used again when their shape is
+// right, so that counting and policy go on; a pinned set when it is the one wanted on those maps: then nothing is loaded at all.
 // Slots and rings are the lifecycle object's where that is loaded. Thread rule: any thread after load().
 #pragma once
 
-#include <array>
 #include <map>
+#include <memory>
 #include <optional>
 
+#include "base/mutex.h"
 #include "bpf/kernel_object.h"
 #include "bpf/layout.h"
 #include "bpf/map_sizes.h"
-#include "model/ebpf.h"
+#include "bpf/program_set.h"
 
 namespace pintle::bpf {
-
-[[nodiscard]] uint32_t attach_type_of(model::Hook hook);
 
 // The maps that both objects use.
 struct SharedMaps {
@@ -26,16 +25,23 @@ struct SharedMaps {
 
 class CgroupPrograms {
  public:
-  // `shared`: the lifecycle object's maps; none: pinned or own ones. kUnsupported: the kernel refused, with the reason.
-  // REQUIRES: the layout's folders exist.
-  [[nodiscard]] static Result<CgroupPrograms> load(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared);
+  // `shared`: the lifecycle object's maps; none: pinned or own ones. Where an earlier run left another set in force on the same maps, that
+  // one stays current() and the wanted one is fresh(). kUnsupported: the kernel refused; kInvalid: the set is none for this agent; both
+  // with the reason. REQUIRES: the layout's folders exist.
+  [[nodiscard]] static Result<CgroupPrograms> load(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared,
+                                                   const SetObject& wanted);
+  // What an earlier run left in force, whichever set that is. kNotFound: nothing, or not on these maps.
+  [[nodiscard]] static Result<CgroupPrograms> adopt(const PinLayout& layout, const MapSizes& sizes,
+                                                    const std::optional<SharedMaps>& shared);
+  // Another set on the same maps, beside the one in force. kInvalid: a program or map of it is of another type or shape than ours.
+  [[nodiscard]] Result<ProgramSetPtr> load_set(const SetObject& object) const;
 
-  struct Program {
-    UniqueFd fd;
-    ProgramInfo info;
-    uint32_t attach_type = 0;  // that it was loaded for
-  };
-  [[nodiscard]] const Program& program(model::Hook hook) const { return programs_.at(static_cast<size_t>(hook)); }
+  // What new links get. A snapshot: another thread may put a set in force at any moment.
+  [[nodiscard]] ProgramSetPtr current() const;
+  // `leaving`: the set that pods still have, until the next call.
+  void put_in_force(ProgramSetPtr set, ProgramSetPtr leaving = nullptr);
+  [[nodiscard]] std::vector<ProgramSetPtr> known() const;  // current() and the one that leaves
+  [[nodiscard]] const ProgramSetPtr& fresh() const { return fresh_; }
   // Whether the counters are those of an earlier run, or come after such (previous_slots): links of older code can be updated in place.
   [[nodiscard]] bool slots_carry_over() const { return carry_over_; }
 
@@ -54,9 +60,20 @@ class CgroupPrograms {
   [[nodiscard]] int bulk_fd() const { return map("bulk_events"); }
 
  private:
+  struct InForce {
+    Mutex mu;
+    ProgramSetPtr set PINTLE_GUARDED_BY(mu), leaving PINTLE_GUARDED_BY(mu);
+  };
   CgroupPrograms() = default;
-  std::array<Program, model::kHookCount> programs_;
+  [[nodiscard]] std::vector<std::string> find_maps(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared);
+  [[nodiscard]] Status map_slots();
+  [[nodiscard]] SharedMapIds map_ids() const;
+  [[nodiscard]] Result<BpfObject> open(const SetObject& object) const;
+  std::map<std::string, MapShape> shapes_;
   std::map<std::string, UniqueFd> maps_;
+  UniqueFd slots_before_;  // of an earlier run
+  std::unique_ptr<InForce> in_force_ = std::make_unique<InForce>();
+  ProgramSetPtr fresh_;
   MappedArray<pintle_pod_slot> slots_, previous_slots_;
   bool carry_over_ = false;
 };

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "base/log.h"
+#include "bpf/canary.h"
 #include "bpf/convert.h"
 
 namespace pintle::bpf {
@@ -35,9 +36,20 @@ void EventReader::observe(Observer observer) {
   }
 }
 
+void EventReader::on_cgroup_gone(std::function<void(CgroupId)> observer) {
+  const MutexLock lock(mu_);
+  cgroup_gone_ = std::move(observer);
+}
+
 void EventReader::deliver(std::span<const std::byte> record) {
   const auto& event = *reinterpret_cast<const pintle_event*>(record.data());
+  if (event.kind == PINTLE_EVENT_CGROUP_GONE) {
+    const MutexLock lock(mu_);
+    if (cgroup_gone_) cgroup_gone_(CgroupId(event.cgroup_id));
+    return;
+  }
   const auto owner = slots_.owner(event.slot);
+  if (owner.uid.value() == kCanaryUid) return;
   timespec boot{};
   (void)::clock_gettime(CLOCK_BOOTTIME, &boot);  // ignoring: cannot fail for this clock
   const Duration since_boot = std::chrono::seconds(boot.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec);

@@ -23,6 +23,8 @@ class EventReader {
   EventReader(const CgroupPrograms& programs, const PodSlots& slots, const Clock& clock, Duration bulk_batch);
   // Null to clear; waits for the last call.
   void observe(Observer observer);
+  // A pod's cgroup was removed; heard of while events are observed. Null to clear; waits for the last call.
+  void on_cgroup_gone(std::function<void(CgroupId)> observer);
 
  private:
   void deliver(std::span<const std::byte> record);
@@ -32,6 +34,7 @@ class EventReader {
   const Duration bulk_batch_;
   Mutex mu_;  // held while the callback runs
   Observer observer_ PINTLE_GUARDED_BY(mu_);
+  std::function<void(CgroupId)> cgroup_gone_ PINTLE_GUARDED_BY(mu_);
   std::unique_ptr<EventPump> pump_;  // last: its thread uses the rest
 };
 

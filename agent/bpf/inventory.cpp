@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -18,6 +19,7 @@
 #include "bpf/kernel_object.h"
 #include "bpf/link.h"
 #include "bpf/pin.h"
+#include "bpf/program_set.h"
 
 namespace pintle::bpf {
 namespace {
@@ -54,6 +56,8 @@ bool run_statistics() {
 }  // namespace
 
 struct PinInventory::Found {
+  std::string set;  // in force, and the ids of its programs
+  std::set<uint32_t> of_set;
   std::map<uint32_t, OwnedProgram> programs;  // by id
   std::map<uint32_t, OwnedMap> maps;
   uint64_t links = 0;
@@ -88,7 +92,16 @@ Result<PinInventory::Found> PinInventory::look() const {
   const auto& layout = sources_.layout;
   Found found;
   PINTLE_ASSIGN_OR_RETURN(const auto program_pins, list_pins(layout.root + "/prog"));
-  for (const auto& name : program_pins) found.add_program(UniqueFd(bpf_obj_get(layout.program(name).c_str())));
+  for (const auto& name : program_pins) {
+    UniqueFd fd(bpf_obj_get(layout.program(name).c_str()));
+    if (name == "set") {
+      found.add_map(std::move(fd));
+      continue;
+    }
+    if (const auto info = program_info(fd.get())) found.of_set.insert(info->id);
+    found.add_program(std::move(fd));
+  }
+  if (const auto record = read_set_record(layout.set())) found.set = record->name;
   for (const auto& name : list_pins(layout.root + "/map").value_or(std::vector<std::string>()))
     found.add_map(UniqueFd(bpf_obj_get(layout.map(name).c_str())));
   for (const auto& program : list_pins(layout.operators()).value_or(std::vector<std::string>()))
@@ -129,6 +142,7 @@ Result<std::vector<ports::LoadedProgram>> PinInventory::programs() {
     row.jited_bytes = d.jited_bytes;
     row.memlock_bytes = d.memlock_bytes;
     row.verified_insns = d.verified_insns;
+    if (found.of_set.contains(id)) row.set = found.set;
     row.links = program.links;
     row.run_count = d.run_count;
     row.run_ns = d.run_ns;

@@ -2,8 +2,10 @@
 // Copyright The Pintle Authors
 //
 // Where the pins lie under a bpffs. The schema folder changes with any layout of a map's value or a ring's record:
-//   <bpffs>/<folder>/v2/prog/<program>   map/<map>   link/<exec|exit|oom>   pods/<uid>/<hook>   pods/tmp_<uid>/ while being made
+//   <bpffs>/<folder>/v2/prog/<program>   map/<map>   link/<exec|exit|oom|rmdir>   pods/<uid>/<hook>   pods/tmp_<uid>/ while being made
 // and of operators' programs (bpf/pod_programs.h) operators/<name>/prog_<digest>   operators/<name>/map_<map>   pods/<uid>/op_<name>
+// prog/set is the record of what is there (bpf/program_set.h); next/ and prev/ are there while another set takes its place, and
+// pods/<uid>/<hook>_new while a link takes the place of one that could not be updated.
 // bpffs refuses names with a dot (EPERM), so uids are checked before they become paths. Plain values.
 #pragma once
 
@@ -21,6 +23,10 @@ inline constexpr std::string_view kOperatorPrefix = "op_";
 struct PinLayout {
   std::string root;  // "<bpffs>/<folder>/v2"
 
+  // The set in force; while another takes its place also the one to come, then the one that was (bpf/set_plan.h).
+  [[nodiscard]] std::string set() const { return root + "/prog"; }
+  [[nodiscard]] std::string next_set() const { return root + "/next"; }
+  [[nodiscard]] std::string previous_set() const { return root + "/prev"; }
   [[nodiscard]] std::string program(std::string_view name) const { return root + "/prog/" + std::string(name); }
   [[nodiscard]] std::string map(std::string_view name) const { return root + "/map/" + std::string(name); }
   [[nodiscard]] std::string link(std::string_view name) const { return root + "/link/" + std::string(name); }

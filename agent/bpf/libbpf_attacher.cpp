@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "bpf/bpffs.h"
+#include "bpf/canary.h"
 #include "bpf/evidence.h"
 #include "bpf/pin.h"
 #include "bpf/plan_words.h"
@@ -48,7 +50,9 @@ std::unique_ptr<LibbpfAttacher> LibbpfAttacher::create(Options options, const Cl
   return attacher;
 }
 
-LibbpfAttacher::~LibbpfAttacher() = default;
+LibbpfAttacher::~LibbpfAttacher() {
+  on_suspicion(nullptr);  // its thread asks the rest
+}
 
 Status LibbpfAttacher::load() {
   auto bpffs = ensure_bpffs(options_.bpffs, options_.own_bpffs);
@@ -61,8 +65,14 @@ Status LibbpfAttacher::load() {
   layout_.root = fmt::format("{}/{}/{}", *bpffs, options_.folder, kSchema);
   outcome_.cgroup_error = outcome_.lifecycle_error = "not tried: no folder to pin in";
   PINTLE_TRY(check_pin_folders(layout_));
-  for (const char* folder : {"prog", "map", "link", "operators", "pods"}) PINTLE_TRY(make_pin_folder(layout_.root + "/" + folder));
+  const bool cut_short = recover_set_folders(layout_);
+  if (!options_.canary_parent.empty()) Canary::sweep(options_.canary_parent);
+  for (const char* folder : {"map", "link", "operators", "pods"}) PINTLE_TRY(make_pin_folder(layout_.root + "/" + folder));
   PINTLE_TRY(load_programs());
+  {
+    const MutexLock lock(mu_);
+    set_status_.since = clock_.now();
+  }
   slots_.emplace(*programs_);
   guards_.emplace(*programs_);
   policy_.emplace(*programs_, options_.sizes);
@@ -77,6 +87,11 @@ Status LibbpfAttacher::load() {
       kubepods_error_ = std::move(loaded).error();
   }
   recover();
+  if (programs_->fresh())
+    (void)switch_to(programs_->fresh());  // told by program_set(); else the set before stays in force
+  else if (cut_short)
+    // Ignoring: what can't be moved now is when the pod is attached.
+    (void)SetSwitch({layout_, *programs_, [this](const PodUid& uid) { return place_of(uid); }, {}, clock_}).move_pods(programs_->current());
   return {};
 }
 
@@ -89,7 +104,7 @@ Status LibbpfAttacher::load_programs() {
   } else {
     outcome_.lifecycle_error = lifecycle.error().message();  // an optional feature: told by features()
   }
-  auto programs = CgroupPrograms::load(layout_, options_.sizes, lifecycle_ ? std::optional(lifecycle_->shared_maps()) : std::nullopt);
+  auto programs = load_set(lifecycle_ ? std::optional(lifecycle_->shared_maps()) : std::nullopt);
   if (!programs) {
     outcome_.cgroup_error = programs.error().message();
     return std::unexpected(std::move(programs).error());
@@ -98,6 +113,20 @@ Status LibbpfAttacher::load_programs() {
   programs_ = std::move(*programs);
   if (lifecycle_) PINTLE_TRY(lifecycle_->commit(layout_));
   return {};
+}
+
+// The set wanted; if that can't be had, the one of an earlier run as it is pinned, or the one compiled in.
+Result<CgroupPrograms> LibbpfAttacher::load_set(const std::optional<SharedMaps>& shared) {
+  std::string wanted = options_.set;
+  if (options_.keep_set)
+    if (const auto record = read_set_record(layout_.set())) wanted = record->name;
+  const auto object = SetObject::find(options_.sets_folder, wanted);
+  auto loaded = object ? CgroupPrograms::load(layout_, options_.sizes, shared, *object) : std::unexpected(object.error());
+  if (loaded) return loaded;
+  note_failed_set(wanted, object ? object->version() : "", object ? object->id() : 0, loaded.error(), SwitchStep::kRefused);
+  if (auto pinned = CgroupPrograms::adopt(layout_, options_.sizes, shared)) return pinned;
+  if (wanted == model::kBuiltinSet) return loaded;
+  return CgroupPrograms::load(layout_, options_.sizes, shared, SetObject::builtin());
 }
 
 // Finds which slots are in use by the pods that have pins; everything else is free.
@@ -215,7 +244,10 @@ Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod
   (void)watch_lifecycle(cgroup, before, slot);
 
   model::AttachReport report{pod.uid, cgroup.id, cgroup.path, {}};
-  PINTLE_ASSIGN_OR_RETURN(report.hooks, attach_hooks(pod.uid, cgroup, slot, plan.hooks, record));
+  watch_links(pod.uid, false);
+  auto hooks = attach_hooks(pod.uid, cgroup, slot, plan.hooks, record);
+  watch_links(pod.uid, true);
+  PINTLE_ASSIGN_OR_RETURN(report.hooks, std::move(hooks));
   slots_->moved_over(slot);
   if (on_kubepods) {
     const auto counts = [&](Hook hook) {
@@ -232,8 +264,19 @@ Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod
   return report;
 }
 
+// Again when another set was put in force meanwhile: whoever did that can't have seen the links of a pod that was being made.
 Result<std::vector<HookStatus>> LibbpfAttacher::attach_hooks(const PodUid& uid, const ports::PodCgroup& cgroup, uint32_t slot,
                                                              const std::vector<Hook>& wanted, PodRecord& record) {
+  for (;;) {
+    bool outdated = false;
+    auto statuses = attach_hooks_once(uid, cgroup, slot, wanted, record, outdated);
+    if (!statuses || !outdated) return statuses;
+    record.refused.clear();
+  }
+}
+
+Result<std::vector<HookStatus>> LibbpfAttacher::attach_hooks_once(const PodUid& uid, const ports::PodCgroup& cgroup, uint32_t slot,
+                                                                  const std::vector<Hook>& wanted, PodRecord& record, bool& outdated) {
   const std::string folder = layout_.pod(uid);
   struct stat st{};
   const bool existed = ::stat(folder.c_str(), &st) == 0;
@@ -258,12 +301,14 @@ Result<std::vector<HookStatus>> LibbpfAttacher::attach_hooks(const PodUid& uid, 
   }
   PINTLE_TRY(links.drop_others(in_force));
   if (!existed && !in_force.empty()) PINTLE_TRY(pending.commit(folder));  // nothing pinned: the pending folder goes
+  outdated = links.outdated();
   return statuses;
 }
 
 Status LibbpfAttacher::detach(const PodUid& uid) {
   if (unsupported_) return {};
   PINTLE_TRY(check_pod_uid(uid));
+  watch_links(uid, false);
   const std::string folder = layout_.pod(uid);
   const auto pins = list_pins(folder);
   for (const auto& name : pins.value_or(std::vector<std::string>())) PINTLE_TRY(detach_pinned(folder + "/" + name));
@@ -323,10 +368,150 @@ Result<model::PodCounters> LibbpfAttacher::counters(const PodUid& uid) {
   return slots_->counters(uid);
 }
 
+std::optional<PodPlace> LibbpfAttacher::place_of(const PodUid& uid) {
+  const MutexLock lock(mu_);
+  const auto it = pods_.find(uid);
+  return it == pods_.end() ? std::nullopt : std::optional(PodPlace{it->second.cgroup_id, it->second.cgroup_path});
+}
+
+SetSwitch::Outcome LibbpfAttacher::run_switch(const ProgramSetPtr& next) {
+  std::optional<Canary> canary;
+  const auto check = [&](const ProgramSet& set, bool first) -> Status {
+    if (options_.canary_parent.empty()) {
+      PINTLE_TRY(Canary::test_run(set, *programs_));
+    } else {
+      if (!canary) {
+        PINTLE_ASSIGN_OR_RETURN(auto made, Canary::create(options_.canary_parent, *programs_, *slots_, clock_));
+        canary.emplace(std::move(made));
+      }
+      PINTLE_TRY(canary->check(set));
+    }
+    return options_.more_checks_for_test ? options_.more_checks_for_test(set, first) : Status();
+  };
+  return SetSwitch({layout_, *programs_, [this](const PodUid& uid) { return place_of(uid); }, check, clock_}).run(next);
+}
+
+Status LibbpfAttacher::switch_to(const ProgramSetPtr& next) {
+  const auto outcome = run_switch(next);
+  if (outcome.end != SwitchStep::kInForce) {
+    const Error error = outcome.error.value_or(Error{Code::kInternal, 0, "no step failed"});
+    note_failed_set(next->name(), next->version(), next->object_id(), error, outcome.end);
+    return std::unexpected(error);
+  }
+  const MutexLock lock(mu_);
+  set_status_ = {.since = clock_.now(), .switched = set_status_.switched + 1, .rolled_back = set_status_.rolled_back};
+  return {};
+}
+
+void LibbpfAttacher::note_failed_set(const std::string& wanted, const std::string& version, uint64_t object, const Error& error,
+                                     SwitchStep end) {
+  const bool back = end == SwitchStep::kRolledBack;
+  const MutexLock lock(mu_);
+  set_status_.attempt = back ? model::ProgramSetStatus::Attempt::kRolledBack : model::ProgramSetStatus::Attempt::kRefused;
+  set_status_.rolled_back += back ? 1 : 0;
+  set_status_.wanted = wanted;
+  set_status_.wanted_version = version;
+  set_status_.error = error.message();
+  failed_set_ = object;
+}
+
+// What failed is not loaded again and again while it is wanted: only a changed file, or a start, makes another try.
+std::optional<Error> LibbpfAttacher::failed_before(const SetObject& object) {
+  const MutexLock lock(mu_);
+  if (failed_set_ == 0 || failed_set_ != object.id() || set_status_.wanted != object.name()) return std::nullopt;
+  return Error{Code::kInvalid, 0, set_status_.error};
+}
+
+Status LibbpfAttacher::use_program_set(const std::string& name) {
+  if (unsupported_) return std::unexpected(*unsupported_);
+  const auto object = SetObject::find(options_.sets_folder, name);
+  if (!object) {
+    note_failed_set(name, "", 0, object.error(), SwitchStep::kRefused);
+    return std::unexpected(object.error());
+  }
+  const auto now = programs_->current();
+  if (now->name() == object->name() && now->object_id() == object->id()) {
+    const MutexLock lock(mu_);
+    set_status_.attempt = model::ProgramSetStatus::Attempt::kNone;
+    set_status_.wanted.clear(), set_status_.wanted_version.clear(), set_status_.error.clear();
+    failed_set_ = 0;
+    return {};
+  }
+  if (auto failed = failed_before(*object)) return std::unexpected(*std::move(failed));
+  const auto next = programs_->load_set(*object);
+  if (!next) {
+    note_failed_set(name, object->version(), object->id(), next.error(), SwitchStep::kRefused);
+    return std::unexpected(next.error());
+  }
+  return switch_to(*next);
+}
+
+model::ProgramSetStatus LibbpfAttacher::program_set() {
+  model::ProgramSetStatus status;
+  {
+    const MutexLock lock(mu_);
+    status = set_status_;
+  }
+  if (unsupported_) return status;
+  const auto set = programs_->current();
+  status.name = set->name();
+  status.version = set->version();
+  return status;
+}
+
 std::vector<model::FeatureProbe> LibbpfAttacher::features() { return probe_features(outcome_); }
 
 void LibbpfAttacher::on_event(std::function<void(const model::ProgramEvent&)> observer) {
   if (!unsupported_) events_->observe(std::move(observer));
+}
+
+void LibbpfAttacher::on_suspicion(std::function<void(const PodUid&)> observer) {
+  if (unsupported_) return;
+  std::shared_ptr<LinkWatch> watch;
+  if (observer) {
+    auto started = LinkWatch::start(std::move(observer));
+    if (!started) {
+      PINTLE_LOG(kDebug, "bpf", "dead links are found by the audit alone: {}", started.error().message());
+      return;
+    }
+    watch = *std::move(started);
+  }
+  std::vector<PodUid> uids;
+  {
+    const MutexLock lock(mu_);
+    link_watch_.swap(watch);
+    for (const auto& [uid, record] : pods_) uids.push_back(uid);
+  }
+  watch.reset();  // waits for its last call
+  for (const auto& uid : uids) watch_links(uid, true);
+  events_->on_cgroup_gone([this](CgroupId cgroup) { cgroup_gone(cgroup); });
+}
+
+// Off while the attacher itself takes pins away.
+void LibbpfAttacher::watch_links(const PodUid& uid, bool on) {
+  std::shared_ptr<LinkWatch> watch;
+  {
+    const MutexLock lock(mu_);
+    watch = link_watch_;
+  }
+  if (!watch) return;
+  if (on)
+    watch->add(uid, layout_.pod(uid));
+  else
+    watch->remove(uid);
+}
+
+void LibbpfAttacher::cgroup_gone(CgroupId cgroup) {
+  std::shared_ptr<LinkWatch> watch;
+  PodUid uid;
+  std::string path;
+  {
+    const MutexLock lock(mu_);
+    watch = link_watch_;
+    for (const auto& [one, record] : pods_)
+      if (record.cgroup_id == cgroup) uid = one, path = record.cgroup_path;
+  }
+  if (watch && !path.empty()) watch->cgroup_gone(uid, cgroup, std::move(path));
 }
 
 uint64_t LibbpfAttacher::events_lost() { return unsupported_ ? 0 : slots_->events_lost(); }

@@ -21,11 +21,13 @@
 #include "bpf/kubepods_programs.h"
 #include "bpf/layout.h"
 #include "bpf/lifecycle_programs.h"
+#include "bpf/link_watch.h"
 #include "bpf/old_schema.h"
 #include "bpf/pod_links.h"
 #include "bpf/pod_programs.h"
 #include "bpf/pod_slots.h"
 #include "bpf/policy_table_maps.h"
+#include "bpf/set_switch.h"
 #include "ports/program_attacher.h"
 
 namespace pintle::bpf {
@@ -39,6 +41,11 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
     MapSizes sizes;
     bool kubepods = false;  // beside a kubelet: count on kubepods too (bpf/kubepods_programs.h)
     Duration bulk_batch = std::chrono::milliseconds(5);
+    std::string set{model::kBuiltinSet};  // the program set to start with …
+    bool keep_set = false;                // … unless an earlier run left another one in force
+    std::string sets_folder;              // of object files; empty: there is only the one compiled in
+    std::string canary_parent;            // where the check of a set makes its cgroup; empty: it may make none
+    std::function<Status(const ProgramSet&, bool first)> more_checks_for_test = {};
   };
   // Never fails: see unsupported(). The clock must outlive this.
   [[nodiscard]] static std::unique_ptr<LibbpfAttacher> create(Options options, const Clock& clock);
@@ -63,22 +70,36 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   [[nodiscard]] Result<std::vector<PodUid>> list_pinned() override;
   [[nodiscard]] Result<model::AttachReport> inspect(const PodUid& uid) override;
   [[nodiscard]] Result<model::PodCounters> counters(const PodUid& uid) override;
+  [[nodiscard]] Status use_program_set(const std::string& name) override;
+  [[nodiscard]] model::ProgramSetStatus program_set() override;
   [[nodiscard]] std::vector<model::FeatureProbe> features() override;
   void on_event(std::function<void(const model::ProgramEvent&)> observer) override;
+  void on_suspicion(std::function<void(const PodUid&)> observer) override;
   [[nodiscard]] uint64_t events_lost() override;
 
  private:
   LibbpfAttacher(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
   [[nodiscard]] Status load();
   [[nodiscard]] Status load_programs();
+  [[nodiscard]] Result<CgroupPrograms> load_set(const std::optional<SharedMaps>& shared);
+  [[nodiscard]] SetSwitch::Outcome run_switch(const ProgramSetPtr& next);
+  [[nodiscard]] std::optional<PodPlace> place_of(const PodUid& uid);
+  [[nodiscard]] Status switch_to(const ProgramSetPtr& next);
+  void note_failed_set(const std::string& wanted, const std::string& version, uint64_t object, const Error& error, SwitchStep end);
+  [[nodiscard]] std::optional<Error> failed_before(const SetObject& object);
   void recover();
   void recover_pod(const PodUid& uid);
   void recover_kubepods() PINTLE_REQUIRES(mu_);
+  void watch_links(const PodUid& uid, bool on);
+  void cgroup_gone(CgroupId cgroup);
   [[nodiscard]] bool count_on_kubepods(CgroupId cgroup, CgroupId before, uint32_t slot, const pintle_control& control);
   void take_early(CgroupId cgroup, uint32_t slot);
   [[nodiscard]] Status watch_lifecycle(const ports::PodCgroup& cgroup, CgroupId before, uint32_t slot);
   [[nodiscard]] Result<std::vector<model::HookStatus>> attach_hooks(const PodUid& uid, const ports::PodCgroup& cgroup, uint32_t slot,
                                                                     const std::vector<model::Hook>& wanted, PodRecord& record);
+  [[nodiscard]] Result<std::vector<model::HookStatus>> attach_hooks_once(const PodUid& uid, const ports::PodCgroup& cgroup, uint32_t slot,
+                                                                         const std::vector<model::Hook>& wanted, PodRecord& record,
+                                                                         bool& outdated);
 
   const Options options_;
   const Clock& clock_;
@@ -98,7 +119,10 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   std::optional<KubepodsPrograms> kubepods_;    // guarded by mu_ after load()
   std::optional<Error> kubepods_error_;         // const after load()
   std::map<PodUid, PodRecord> pods_ PINTLE_GUARDED_BY(mu_);
-  std::optional<EventReader> events_;  // last: its thread uses the rest
+  model::ProgramSetStatus set_status_ PINTLE_GUARDED_BY(mu_);     // but for what programs_ says
+  uint64_t failed_set_ PINTLE_GUARDED_BY(mu_) = 0;                // the object of the attempt that failed; 0: none was read
+  std::shared_ptr<LinkWatch> link_watch_ PINTLE_GUARDED_BY(mu_);  // null: nobody asked
+  std::optional<EventReader> events_;                             // last: its thread uses the rest
 };
 
 }  // namespace pintle::bpf

@@ -20,7 +20,7 @@ constexpr const char* kUrgent = "urgent_events";
 constexpr const char* kBulk = "bulk_events";
 constexpr const char* kPods = "lifecycle_pods";
 constexpr const char* kConfig = "lifecycle_config";
-constexpr const char* kLinks[] = {"exec", "exit", "oom"};
+constexpr const char* kLinks[] = {"exec", "exit", "oom", "rmdir"};
 
 Status pin_anew(int fd, const std::string& path) {
   PINTLE_TRY(unpin(path));
@@ -78,7 +78,7 @@ Result<LifecyclePrograms> LifecyclePrograms::load_anew(const PinLayout& layout, 
       return std::unexpected(
           Error{Code::kUnsupported, -err, fmt::format("load the lifecycle programs: {}", explain_load(-err, log.c_str()))});
   }
-  const UniqueFd programs[] = {UniqueFd(fds.exec_prog), UniqueFd(fds.exit_prog), UniqueFd(fds.oom_prog)};
+  const UniqueFd programs[] = {UniqueFd(fds.exec_prog), UniqueFd(fds.exit_prog), UniqueFd(fds.oom_prog), UniqueFd(fds.rmdir_prog)};
   LifecyclePrograms out;
   out.slots_ = UniqueFd(fds.slots);
   out.urgent_ = UniqueFd(fds.urgent);

@@ -3,6 +3,7 @@
 #include "bpf/link.h"
 
 #include <cerrno>
+#include <cstdio>
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
@@ -39,6 +40,28 @@ Status BpfLink::update(int program_fd, uint32_t attach_type) const {
   if (now.type != BPF_LINK_TYPE_CGROUP || now.attach_type != attach_type)
     return fail(Code::kInvalid, fmt::format("update link: it is of attach type {}, the program of {}", now.attach_type, attach_type));
   if (bpf_link_update(fd_.get(), program_fd, nullptr) != 0) return fail_errno(errno, "update link");
+  return {};
+}
+
+Status BpfLink::replace(int old_program_fd, int program_fd, uint32_t attach_type) const {
+  PINTLE_ASSIGN_OR_RETURN(const auto now, info());
+  if (now.type != BPF_LINK_TYPE_CGROUP || now.attach_type != attach_type)
+    return fail(Code::kInvalid, fmt::format("update link: it is of attach type {}, the program of {}", now.attach_type, attach_type));
+  bpf_link_update_opts options{};
+  options.sz = sizeof options;
+  options.flags = BPF_F_REPLACE;
+  options.old_prog_fd = static_cast<uint32_t>(old_program_fd);
+  if (bpf_link_update(fd_.get(), program_fd, &options) != 0) return fail_errno(errno, "update link");
+  return {};
+}
+
+Status BpfLink::pin_over(const std::string& path) const {
+  const std::string fresh = path + std::string(kNewPinSuffix);
+  PINTLE_TRY(detach_pinned(fresh));
+  PINTLE_TRY(pin(fresh));
+  const UniqueFd before(bpf_obj_get(path.c_str()));
+  if (std::rename(fresh.c_str(), path.c_str()) != 0) return fail_errno(errno, fmt::format("rename '{}' to '{}'", fresh, path));
+  if (before.valid()) (void)bpf_link_detach(before.get());  // ignoring: before 5.9; without a pin it goes by itself
   return {};
 }
 

@@ -35,6 +35,11 @@ class BpfLink {
   // here the attach type is compared first, which implies the program's type: kInvalid. Kernels with the fix of 2026 ("storage
   // null-ptr-deref after replacing prog", also in 6.1.y and 6.12.y) refuse one with other CGROUP_STORAGE, too: EINVAL. kGone: dead.
   [[nodiscard]] Status update(int program_fd, uint32_t attach_type) const;
+  // The same, if the link still runs that program (BPF_F_REPLACE); EPERM: somebody else has changed it meanwhile.
+  [[nodiscard]] Status replace(int old_program_fd, int program_fd, uint32_t attach_type) const;
+  // In the place of the link that may be pinned there, which is then detached. At no moment is there neither, nor after a crash: a
+  // "<path>_new" is left at most, which the next call or start removes.
+  [[nodiscard]] Status pin_over(const std::string& path) const;
   [[nodiscard]] Result<LinkInfo> info() const;
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] bool valid() const { return fd_.valid(); }
@@ -43,6 +48,8 @@ class BpfLink {
   explicit BpfLink(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;
 };
+
+inline constexpr std::string_view kNewPinSuffix = "_new";
 
 // Detaches the pinned link at once and removes the pin. Unlinking alone would leave the program in force until the kernel has freed the
 // inode, after an RCU grace period. Absent is success.

@@ -56,6 +56,19 @@ Status BpfObject::reuse_map(const std::string& map, int fd) {
   return {};
 }
 
+Result<BpfObject::MapDefinition> BpfObject::map_definition(const std::string& map) const {
+  const bpf_map* found = bpf_object__find_map_by_name(object_.get(), map.c_str());
+  if (found == nullptr) return fail(Code::kInvalid, fmt::format("BPF object '{}' has no map '{}'", name_, map));
+  return MapDefinition{static_cast<uint32_t>(bpf_map__type(found)), bpf_map__key_size(found), bpf_map__value_size(found),
+                       bpf_map__map_flags(found)};
+}
+
+Result<BpfObject::ProgramKind> BpfObject::program_kind(const std::string& program) const {
+  const bpf_program* found = bpf_object__find_program_by_name(object_.get(), program.c_str());
+  if (found == nullptr) return fail(Code::kInvalid, fmt::format("BPF object '{}' has no program '{}'", name_, program));
+  return ProgramKind{static_cast<uint32_t>(bpf_program__type(found)), static_cast<uint32_t>(bpf_program__expected_attach_type(found))};
+}
+
 Status BpfObject::load() {
   const int err = bpf_object__load(object_.get());
   if (err == 0) return {};

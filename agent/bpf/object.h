@@ -23,6 +23,15 @@ class BpfObject {
 
   [[nodiscard]] Status set_max_entries(const std::string& map, uint32_t entries);
   [[nodiscard]] Status reuse_map(const std::string& map, int fd);
+  struct MapDefinition {
+    uint32_t type = 0, key_size = 0, value_size = 0, flags = 0;
+  };
+  [[nodiscard]] Result<MapDefinition> map_definition(const std::string& map) const;
+  struct ProgramKind {
+    uint32_t type = 0, attach_type = 0;  // that it is loaded for
+  };
+  // As its section says, which the kernel will not tell again.
+  [[nodiscard]] Result<ProgramKind> program_kind(const std::string& program) const;
   [[nodiscard]] Status load();
   // REQUIRES: loaded.
   [[nodiscard]] Result<UniqueFd> map_fd(const std::string& map) const;

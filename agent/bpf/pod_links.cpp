@@ -12,6 +12,7 @@
 #include "bpf/effective.h"
 #include "bpf/errno_causes.h"
 #include "bpf/evidence.h"
+#include "bpf/pin.h"
 
 namespace pintle::bpf {
 
@@ -21,14 +22,22 @@ using model::HookStatus;
 
 namespace {
 
-HookStatus status_of(Hook hook, HookState state, LinkId link, const CgroupPrograms::Program& program) {
+HookStatus status_of(Hook hook, HookState state, LinkId link, const ProgramSet& set) {
+  const auto& program = set.program(hook);
   HookStatus status;
   status.hook = hook;
   status.state = state;
   status.link_id = link;
   status.program_id = program.info.id;
   status.program_tag = program.info.tag;
+  status.program_set = set.name();
   return status;
+}
+
+// Whose program the link runs; the one in force if it is nobody's.
+ProgramSetPtr set_of(const std::vector<ProgramSetPtr>& sets, Hook hook, uint32_t program_id) {
+  const auto found = std::ranges::find_if(sets, [&](const auto& set) { return set->program(hook).info.id == program_id; });
+  return found == sets.end() ? sets.front() : *found;
 }
 
 }  // namespace
@@ -41,7 +50,7 @@ std::optional<HookStatus> PodLinks::keep_pinned(Hook hook) const {
   const auto link = BpfLink::open(hook_pin(folder_, hook));
   if (!link) return std::nullopt;
   const auto info = link->info();
-  const auto& program = programs_.program(hook);
+  const auto& program = set_->program(hook);
   // Dead, or of a cgroup that was made anew.
   if (!info || info->cgroup_id != cgroup_.id) return std::nullopt;
   if (info->program_id != program.info.id) {
@@ -50,12 +59,12 @@ std::optional<HookStatus> PodLinks::keep_pinned(Hook hook) const {
   } else if (info->attach_type != program.attach_type) {
     return std::nullopt;
   }
-  return status_of(hook, record_.made_here.contains(hook) ? HookState::kAttached : HookState::kAdopted, info->id, program);
+  return status_of(hook, record_.made_here.contains(hook) ? HookState::kAttached : HookState::kAdopted, info->id, *set_);
 }
 
 Result<HookStatus> PodLinks::ensure(Hook hook) {
   if (auto kept = keep_pinned(hook)) return *kept;
-  const auto& program = programs_.program(hook);
+  const auto& program = set_->program(hook);
   auto link = BpfLink::attach_cgroup(program.fd.get(), cgroup_.dir->get(), program.attach_type);
   if (!link) {
     record_.made_here.erase(hook);
@@ -63,18 +72,20 @@ Result<HookStatus> PodLinks::ensure(Hook hook) {
   }
   PINTLE_ASSIGN_OR_RETURN(const auto info, link->info());
   const std::string pin = hook_pin(folder_, hook);
-  if (existed_) PINTLE_TRY(detach_pinned(pin));  // the new one is in force; the old one is dead or counts for nobody
-  PINTLE_TRY(link->pin(pin));
+  PINTLE_TRY(existed_ ? link->pin_over(pin) : link->pin(pin));  // the old one is dead, counts for nobody, or could not be updated
   record_.made_here.insert(hook);
-  return status_of(hook, HookState::kAttached, info.id, program);
+  return status_of(hook, HookState::kAttached, info.id, *set_);
 }
 
 Status PodLinks::drop_others(const std::vector<Hook>& wanted) {
+  const auto there = existed_ ? list_pins(folder_).value_or(std::vector<std::string>()) : std::vector<std::string>();
   for (const auto hook : model::kAllHooks | std::views::reverse) {
     if (std::ranges::find(wanted, hook) != wanted.end()) continue;
-    if (existed_) PINTLE_TRY(detach_pinned(hook_pin(folder_, hook)));
+    if (std::ranges::find(there, model::to_string(hook)) != there.end()) PINTLE_TRY(detach_pinned(hook_pin(folder_, hook)));
     record_.made_here.erase(hook);
   }
+  for (const auto& name : there)
+    if (name.ends_with(kNewPinSuffix)) PINTLE_TRY(detach_pinned(folder_ + "/" + name));  // a crash left it
   return {};
 }
 
@@ -82,8 +93,8 @@ HookStatus PodLinks::refusal(Hook hook, const Error& error) const {
   const auto why =
       explain_attach(error.sys_errno, hook,
                      gather_evidence(*cgroup_.dir, cgroup_.path, attach_type_of(hook),
-                                     {.program_fd = programs_.program(hook).fd.get(), .program_attach_type = attach_type_of(hook)}));
-  auto status = status_of(hook, HookState::kRefused, LinkId(), programs_.program(hook));
+                                     {.program_fd = set_->program(hook).fd.get(), .program_attach_type = attach_type_of(hook)}));
+  auto status = status_of(hook, HookState::kRefused, LinkId(), *set_);
   status.sys_errno = error.sys_errno;
   status.error = fmt::format("attach '{}' to '{}': {}: {}", model::to_string(hook), cgroup_.path, error.message(), why.text);
   return status;
@@ -109,7 +120,12 @@ HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folde
   }
   status.link_id = info->id;
   status.program_id = info->program_id;
-  if (info->program_id == programs.program(hook).info.id) status.program_tag = programs.program(hook).info.tag;
+  const auto sets = programs.known();
+  const auto set = set_of(sets, hook, info->program_id);
+  if (info->program_id == set->program(hook).info.id) {
+    status.program_tag = set->program(hook).info.tag;
+    status.program_set = set->name();
+  }
   struct stat st{};
   const bool replaced =
       !record.cgroup_path.empty() && ::stat(record.cgroup_path.c_str(), &st) == 0 && st.st_ino != record.cgroup_id.value();
@@ -123,12 +139,13 @@ HookStatus inspect_link(const CgroupPrograms& programs, const std::string& folde
   status.state = record.made_here.contains(hook) ? HookState::kAttached : HookState::kAdopted;
   // Its path is known once this run has attached; what lies there now is the very cgroup, as compared above.
   if (const auto dir = DirFd::open(record.cgroup_path); dir && !record.cgroup_path.empty()) {
-    for (const auto one : model::kAllHooks) also_ours.push_back(programs.program(one).info.id);
+    for (const auto& one : sets)
+      for (const auto other : model::kAllHooks) also_ours.push_back(one->program(other).info.id);
     add_effective(status,
                   {.cgroup = *dir,
                    .path = record.cgroup_path,
                    .attach_type = attach_type_of(hook),
-                   .program_id = programs.program(hook).info.id,
+                   .program_id = set->program(hook).info.id,
                    .also_ours = also_ours},
                   info->program_id, clock);
   }

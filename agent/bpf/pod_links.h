@@ -27,12 +27,14 @@ struct PodRecord {
 
 class PodLinks {
  public:
-  // `folder`: where its pins lie, `existed`: with those of an earlier attach. REQUIRES: all of them outlive this.
+  // `folder`: where its pins lie, `existed`: with those of an earlier attach. The programs are those in force now; one more round is due
+  // if others are by the end. REQUIRES: all of them outlive this.
   PodLinks(const CgroupPrograms& programs, const ports::PodCgroup& cgroup, std::string folder, bool existed, PodRecord& record)
-      : programs_(programs), cgroup_(cgroup), folder_(std::move(folder)), existed_(existed), record_(record) {}
+      : programs_(programs), set_(programs.current()), cgroup_(cgroup), folder_(std::move(folder)), existed_(existed), record_(record) {}
 
   // In force as a pinned link, or refused with the reason. Error: it can't be pinned.
   [[nodiscard]] Result<model::HookStatus> ensure(model::Hook hook);
+  [[nodiscard]] bool outdated() const { return programs_.current() != set_; }
   // Detaches what is not among these, in the reverse of attach order.
   [[nodiscard]] Status drop_others(const std::vector<model::Hook>& wanted);
 
@@ -40,6 +42,7 @@ class PodLinks {
   [[nodiscard]] std::optional<model::HookStatus> keep_pinned(model::Hook hook) const;
   [[nodiscard]] model::HookStatus refusal(model::Hook hook, const Error& error) const;
   const CgroupPrograms& programs_;
+  const ProgramSetPtr set_;
   const ports::PodCgroup& cgroup_;
   const std::string folder_;
   const bool existed_;

@@ -167,6 +167,11 @@ void read_ebpf(const Cursor& cursor, EbpfOptions& out) {
     if (at.node().is_string() && !out.programs_namespace.empty() && !model::is_dns_label(out.programs_namespace))
       at.error(fmt::format("'{}' is not the name of a namespace; \"\" reads no ConfigMaps", out.programs_namespace));
   });
+  fields.with("setsFolder", [&](const Cursor& at) { read_absolute(at, out.sets_folder); });
+  fields.with("programSet", [&](const Cursor& at) {
+    read(at, out.program_set);
+    if (const auto named = model::check_set_name(out.program_set); at.node().is_string() && !named) at.error(named.error().message());
+  });
 }
 
 void read_mode(const Cursor& cursor, Mode& out) {

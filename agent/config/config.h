@@ -48,6 +48,9 @@ struct EbpfOptions {
   // Operators' programs (docs/programs.md): a folder, and a namespace whose labelled ConfigMaps hold some; empty: off.
   std::string programs_folder = "/etc/pintle/programs.d";
   std::string programs_namespace;
+  // Which programs pods get, where the node has no label pintle.dev/program-set: the ones compiled in, or <sets_folder>/<name>/….
+  std::string program_set{model::kBuiltinSet};
+  std::string sets_folder = "/etc/pintle/program-sets";
   // trace, networkPolicy, networkPolicyFailure, denyDevices, sysctlWrites, denySockopts: what a pod's annotations go over.
   model::ProgramSettings programs;
   // Not chosen: closed in standalone mode; open in mode node, where the credentials of a kubelet may not read policies.

@@ -107,6 +107,8 @@ void write_pintle(Node& node, const AgentConfig& config) {
   ebpf.text("bpffs", options.ebpf.bpffs);
   ebpf.text("programsFolder", options.ebpf.programs_folder);
   ebpf.text("programsNamespace", options.ebpf.programs_namespace);
+  ebpf.text("programSet", options.ebpf.program_set);
+  ebpf.text("setsFolder", options.ebpf.sets_folder);
   const auto& programs = options.ebpf.programs;
   const auto texts = [](const auto& items) {
     std::vector<std::string> names;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 #include <algorithm>
+#include <optional>
 #include <ostream>
 
 #include <fmt/format.h>
@@ -25,6 +26,7 @@ codec::Node program_json(const v1::LoadedProgram& program) {
       .add("name", program.name())
       .add("type", program.type())
       .add("tag", program.tag())
+      .add("set", program.set())
       .add("loadedAt", program.loaded_at() == 0 ? "" : format_rfc3339(time_of(program.loaded_at())))
       .add("links", program.links())
       .add("verifiedInstructions", program.verified_insns())
@@ -41,11 +43,13 @@ std::string mean_run(const v1::LoadedProgram& program) {
   return program.run_count() == 0 ? "-" : fmt::format("{} ns", static_cast<uint64_t>(program.run_time()) / program.run_count());
 }
 
-int list(Session& session, const Format& format, std::string_view kind, std::vector<codec::Node> items) {
-  print_objects(session, format,
-                {{std::string(kind),
-                  JsonObject().add("apiVersion", "pintle.dev/v1").add("kind", kind).add("items", json_list(std::move(items))).take()}},
-                Shape::kSingle);
+int list(Session& session, const Format& format, std::string_view kind, std::vector<codec::Node> items,
+         std::optional<codec::Node> program_set = std::nullopt) {
+  JsonObject object;
+  object.add("apiVersion", "pintle.dev/v1").add("kind", kind);
+  if (program_set) object.add("programSet", *std::move(program_set));
+  object.add("items", json_list(std::move(items)));
+  print_objects(session, format, {{std::string(kind), object.take()}}, Shape::kSingle);
   return kOk;
 }
 
@@ -84,18 +88,20 @@ int ebpf_programs(Session& session, const EbpfListArgs& args) {
   if (!format->is_table()) {
     std::vector<codec::Node> items;
     for (const auto& program : reply->programs()) items.push_back(program_json(program));
-    return list(session, *format, "EbpfPrograms", std::move(items));
+    return list(session, *format, "EbpfPrograms", std::move(items), program_set_json(reply->program_set()));
   }
-  Table table({"ID", "NAME", "TYPE", "TAG", "LINKS", "INSNS", "XLATED", "JITED", "MEMORY", "RUNS", "MEAN", "LOADED"});
+  Table table({"ID", "NAME", "TYPE", "TAG", "SET", "LINKS", "INSNS", "XLATED", "JITED", "MEMORY", "RUNS", "MEAN", "LOADED"});
   for (const auto& program : reply->programs())
-    table.add({fmt::format("{}", program.id()), program.name(), program.type(), program.tag(), fmt::format("{}", program.links()),
-               fmt::format("{}", program.verified_insns()), bytes(program.xlated_bytes()), bytes(program.jited_bytes()),
-               bytes(program.memlock_bytes()), reply->run_statistics() ? fmt::format("{}", program.run_count()) : "-", mean_run(program),
+    table.add({fmt::format("{}", program.id()), program.name(), program.type(), program.tag(), program.set().empty() ? "-" : program.set(),
+               fmt::format("{}", program.links()), fmt::format("{}", program.verified_insns()), bytes(program.xlated_bytes()),
+               bytes(program.jited_bytes()), bytes(program.memlock_bytes()),
+               reply->run_statistics() ? fmt::format("{}", program.run_count()) : "-", mean_run(program),
                age(program.loaded_at(), session.now())});
   if (table.empty())
     session.note("no programs are loaded");
   else
     table.print(session.io().out, session.style());
+  print_program_set(session, reply->program_set());
   if (!reply->run_statistics()) session.note(kNoStatistics);
   return kOk;
 }

@@ -50,6 +50,7 @@ codec::Node hook_json(const v1::Hook& hook) {
       .add("linkId", hook.link_id())
       .add("programId", hook.program_id())
       .add("programTag", hook.program_tag())
+      .add("programSet", hook.program_set())
       .add("position", hook.position())
       .add("effectiveCount", hook.effective_count())
       .add("neighbours", json_list(std::move(neighbours)))
@@ -106,6 +107,7 @@ codec::Node status_json(const v1::EbpfStatusReply& reply) {
       .add("kind", "EbpfStatus")
       .add("effective", uncovered_of(reply) == 0)
       .add("eventsLost", reply.events_lost())
+      .add("programSet", program_set_json(reply.program_set()))
       .add("pods", json_list(std::move(pods)))
       .add("features", features_json(reply))
       .take();
@@ -120,7 +122,7 @@ struct Row {
 
 std::vector<std::string> headers_of(bool wide) {
   std::vector<std::string> headers{"POD", "HOOK", "STATE", "ORDER", "NEIGHBOURS", "HITS", "DROPS", "LINK", "PROG TAG", "CGROUP ID"};
-  if (wide) headers.insert(headers.end(), {"PROG ID", "RX", "TX", "CONNECTS", "DENIED", "EXECS", "LOST", "CGROUP"});
+  if (wide) headers.insert(headers.end(), {"PROG ID", "SET", "RX", "TX", "CONNECTS", "DENIED", "EXECS", "LOST", "CGROUP"});
   headers.emplace_back("ERROR");
   return headers;
 }
@@ -147,9 +149,10 @@ std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
                   ebpf.has_report() ? fmt::format("{}", ebpf.cgroup_id()) : "-"};
     if (wide)
       made.cells.insert(made.cells.end(),
-                        {number(hook.program_id()), once(bytes(c.rx_bytes())), once(bytes(c.tx_bytes())),
-                         once(fmt::format("{}", c.connects())), once(fmt::format("{}", c.denied())), once(fmt::format("{}", c.execs())),
-                         once(fmt::format("{}", c.events_lost())), Cell(ebpf.cgroup_path().empty() ? "-" : ebpf.cgroup_path())});
+                        {number(hook.program_id()), Cell(hook.program_set().empty() ? "-" : hook.program_set()), once(bytes(c.rx_bytes())),
+                         once(bytes(c.tx_bytes())), once(fmt::format("{}", c.connects())), once(fmt::format("{}", c.denied())),
+                         once(fmt::format("{}", c.execs())), once(fmt::format("{}", c.events_lost())),
+                         Cell(ebpf.cgroup_path().empty() ? "-" : ebpf.cgroup_path())});
     const std::string& said = hook.error().empty() ? hook.note() : hook.error();
     made.cells.emplace_back(said.empty() ? "-" : said);
     made.essence = fmt::format("{}|{}|{}|{}|{}", state.text, position_text(hook), neighbours_text(hook, 64), hook.link_id(), hook.error());
@@ -167,6 +170,7 @@ std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
 void print_notes(Session& session, const v1::EbpfStatusReply& reply) {
   for (const auto& feature : reply.features())
     if (!feature.available()) session.note(safe(fmt::format("{} is missing: {}; {}", feature.name(), feature.detail(), feature.without())));
+  print_program_set(session, reply.program_set());
   if (reply.events_lost() != 0)
     session.note(
         fmt::format("{} events were lost since the daemon started; 'ebpf status -o wide' says of which pods", reply.events_lost()));
@@ -247,6 +251,21 @@ int watch_status(Session& session, const PodChoice& pods, const Format& format, 
 }
 
 }  // namespace
+
+codec::Node program_set_json(const v1::ProgramSet& set) {
+  JsonObject object;
+  object.add("name", set.name()).add("version", set.version()).add("state", set.state());
+  object.add("since", set.since() == 0 ? "" : format_rfc3339(time_of(set.since())));
+  if (!set.wanted().empty()) object.add("wanted", set.wanted()).add("wantedVersion", set.wanted_version()).add("error", set.error());
+  return object.take();
+}
+
+void print_program_set(Session& session, const v1::ProgramSet& set) {
+  if (!set.name().empty())
+    session.note(safe(fmt::format("program set '{}'{} is in force", set.name(),
+                                  set.version().empty() ? "" : fmt::format(" (version {})", set.version()))));
+  if (!set.wanted().empty()) session.note(safe(fmt::format("program set '{}' was {}: {}", set.wanted(), set.state(), set.error())));
+}
 
 codec::Node counters_json(const v1::Counters& c) {
   return JsonObject()

@@ -80,5 +80,7 @@ struct EbpfDumpArgs {
 [[nodiscard]] int ebpf_dump(Session& session, const EbpfDumpArgs& args);
 
 [[nodiscard]] codec::Node counters_json(const v1::Counters& counters);
+[[nodiscard]] codec::Node program_set_json(const v1::ProgramSet& set);
+void print_program_set(Session& session, const v1::ProgramSet& set);  // as notes
 
 }  // namespace pintle::ctl

@@ -2,6 +2,10 @@
 // Copyright The Pintle Authors
 #include "model/ebpf.h"
 
+#include <algorithm>
+
+#include <fmt/format.h>
+
 namespace pintle::model {
 namespace {
 
@@ -100,6 +104,26 @@ ProgramPlan default_program_plan() {
   plan.hooks.assign(std::begin(kDefaultHooks), std::end(kDefaultHooks));
   plan.traces = {Trace::kConnect};
   return plan;
+}
+
+std::string_view to_string(ProgramSetStatus::Attempt attempt) {
+  switch (attempt) {
+    case ProgramSetStatus::Attempt::kNone: return "in force";
+    case ProgramSetStatus::Attempt::kRefused: return "refused";
+    case ProgramSetStatus::Attempt::kRolledBack: return "rolled back";
+  }
+  return "";
+}
+
+Status check_set_name(std::string_view name) {
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  const bool plain = std::ranges::all_of(name, [&](char c) { return alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+  if (name.empty() || name.size() > 63 || !plain || !alphanumeric(name.front()) || !alphanumeric(name.back()))
+    return fail(Code::kInvalid,
+                fmt::format("program set '{}': a name is letters, digits, '-', '_' and '.', begins and ends with a letter or "
+                            "digit, and has at most 63 of them",
+                            name));
+  return {};
 }
 
 std::string_view to_string(EbpfPolicy policy) {

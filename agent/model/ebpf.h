@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/result.h"
 #include "base/time.h"
 
 namespace pintle::model {
@@ -146,8 +147,9 @@ struct HookStatus {
   LinkId link_id;
   std::string program_tag;  // 16 hex digits
   uint32_t program_id = 0;
-  int sys_errno = 0;  // of the last refused attach
-  std::string error;  // names hook, cgroup, errno and likely cause; empty when all is well
+  std::string program_set;  // whose program the link runs; empty: of none that is known
+  int sys_errno = 0;        // of the last refused attach
+  std::string error;        // names hook, cgroup, errno and likely cause; empty when all is well
   // Only from inspect(): ours is the n-th of m programs that the kernel runs for this cgroup; 0: not asked for.
   int position = 0, effective_count = 0;
   std::vector<ForeignProgram> neighbours;
@@ -218,6 +220,26 @@ struct AttachReport {
     return hooks_effective();
   }
 };
+
+// The programs that are in force on this node's pods, and what became of the last try to put others in their place.
+inline constexpr std::string_view kBuiltinSet = "builtin";                      // the one that is compiled in
+inline constexpr std::string_view kProgramSetLabel = "pintle.dev/program-set";  // of the node
+struct ProgramSetStatus {
+  enum class Attempt {
+    kNone,        // the set in force is the one wanted
+    kRefused,     // the one wanted was not put on any pod: no such file, another ABI or type, the verifier, its check failed
+    kRolledBack,  // its check failed once pods had it, and every link went back
+  };
+  std::string name, version;  // in force; empty: there is no eBPF
+  Time since;                 // of this run
+  Attempt attempt = Attempt::kNone;
+  std::string wanted, wanted_version, error;  // of the attempt that failed
+  uint64_t switched = 0, rolled_back = 0;     // how often in this run
+  bool operator==(const ProgramSetStatus&) const = default;
+};
+[[nodiscard]] std::string_view to_string(ProgramSetStatus::Attempt attempt);  // "in force", "refused", "rolled back"
+// kInvalid, with the rule: what names a folder of sets and fits a label's value.
+[[nodiscard]] Status check_set_name(std::string_view name);
 
 enum class ProgramEventKind { kConnect, kSendmsg, kBind, kAccept, kPacket, kTcp, kDevice, kSysctl, kSockopt, kExec, kExit, kOom };
 [[nodiscard]] std::string_view to_string(ProgramEventKind kind);

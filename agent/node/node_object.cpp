@@ -89,6 +89,20 @@ std::vector<model::NodeImage> published_images(std::vector<model::NodeImage> ima
 
 const std::string& hostname_of(const NodeSettings& settings) { return settings.hostname.empty() ? settings.name : settings.hostname; }
 
+model::NodeCondition program_set_condition(const model::ProgramSetStatus& set) {
+  const bool good = set.attempt == model::ProgramSetStatus::Attempt::kNone;
+  const bool back = set.attempt == model::ProgramSetStatus::Attempt::kRolledBack;
+  const std::string in_force = fmt::format("program set '{}' (version {}) is in force", set.name, set.version);
+  return {.type = std::string(kProgramSetCondition),
+          .status = good ? ConditionStatus::kTrue : ConditionStatus::kFalse,
+          .reason = good   ? "InForce"
+                    : back ? "RolledBack"
+                           : "Refused",
+          .message = good ? in_force : fmt::format("'{}' is wanted: {}; {}", set.wanted, set.error, in_force),
+          .last_heartbeat_time = {},
+          .last_transition_time = {}};
+}
+
 }  // namespace
 
 model::ResourceList capacity_of(const NodeSettings& settings, const MachineInfo& machine) {
@@ -135,6 +149,7 @@ std::vector<model::NodeCondition> conditions_of(const NodeFacts& facts, const st
                    .last_transition_time = {}});
   }
   out.push_back(ready_condition(facts));
+  if (facts.program_set) out.push_back(program_set_condition(*facts.program_set));
   for (auto& condition : out) {
     condition.last_heartbeat_time = condition.last_transition_time = now;
     for (const auto& old : before)
@@ -238,6 +253,7 @@ std::vector<model::Event> events_of(const std::string& node_name, const model::N
   for (const auto& condition : after.conditions) {
     const auto* old = before != nullptr ? find_condition(*before, condition.type) : nullptr;
     if (old != nullptr && old->status == condition.status) continue;
+    if (condition.type == kProgramSetCondition) continue;  // whoever switches sets tells of it (reconcile/program_set_keeper.h)
     std::string reason;
     if (condition.type == "Ready")
       reason = condition.status == ConditionStatus::kTrue ? "NodeReady" : "NodeNotReady";

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "model/ebpf.h"
 #include "model/node.h"
 #include "model/runtime.h"
 #include "node/machine_info.h"
@@ -40,7 +41,9 @@ struct NodeFacts {
   std::vector<std::string> other_errors;  // storage, shutdown …: each makes the node not ready (row 7.10)
   bool memory_pressure = false, disk_pressure = false, pid_pressure = false;
   std::vector<model::NodeImage> images;
+  std::optional<model::ProgramSetStatus> program_set;  // none: no eBPF, and no condition tells of it
 };
+inline constexpr std::string_view kProgramSetCondition = "pintle.dev/ProgramSet";
 
 [[nodiscard]] model::ResourceList capacity_of(const NodeSettings& settings, const MachineInfo& machine);
 [[nodiscard]] model::ResourceList allocatable_of(const NodeSettings& settings, const MachineInfo& machine);

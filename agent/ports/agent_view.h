@@ -113,6 +113,8 @@ class AgentView {
   [[nodiscard]] virtual PolicyView* policies() { return nullptr; }
   [[nodiscard]] virtual ProgramInventory* inventory() { return nullptr; }
   [[nodiscard]] virtual PodProgramView* pod_programs() { return nullptr; }
+  // Its name is empty where there is no eBPF.
+  [[nodiscard]] virtual model::ProgramSetStatus program_set() { return {}; }
 };
 
 }  // namespace pintle::ports

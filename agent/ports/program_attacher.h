@@ -40,8 +40,18 @@ class ProgramAttacher {
   [[nodiscard]] virtual Result<model::PodCounters> counters(const PodUid& uid) = 0;
   [[nodiscard]] virtual std::vector<model::FeatureProbe> features() = 0;
 
+  // Puts the set of that name in force on all pods, those attached from now on too: checked on a cgroup of the attacher's own before any
+  // pod has it and again after, pod by pod without a moment under no program. Error: the set before is in force as it was, on every pod
+  // (program_set() says whether it had been switched). Idempotent; a file that changed is another set, and what failed is not tried again
+  // until it has, or until another set was asked for. Serial by the caller.
+  [[nodiscard]] virtual Status use_program_set(const std::string& name) = 0;
+  [[nodiscard]] virtual model::ProgramSetStatus program_set() = 0;
+
   // At most one observer each; null to clear. Exit events are a hint to look at a container, never a state.
   virtual void on_event(std::function<void(const model::ProgramEvent&)> observer) = 0;
+  // Pods of which a link may have died just now: a reason for inspect(), within milliseconds. Not told of what the attacher does itself.
+  // On a thread of the attacher's; null to clear.
+  virtual void on_suspicion(std::function<void(const PodUid& uid)> observer) = 0;
   // Global events lost before user space saw them (all pods and no pod).
   [[nodiscard]] virtual uint64_t events_lost() = 0;
 };

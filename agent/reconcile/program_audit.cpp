@@ -57,20 +57,41 @@ void ProgramAudit::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void ProgramAudit::look() {
-  for (const auto& told : options_.reports())
-    if (const auto died = died_hooks(told, attacher_.inspect(told.uid)); !died.empty()) options_.died(told.uid, died);
+void ProgramAudit::look() { look_at(options_.reports()); }
+
+void ProgramAudit::look_at(const std::vector<model::AttachReport>& told) {
+  for (const auto& one : told)
+    if (const auto died = died_hooks(one, attacher_.inspect(one.uid)); !died.empty()) options_.died(one.uid, died);
+}
+
+void ProgramAudit::suspect(const PodUid& uid) {
+  {
+    const MutexLock lock(mu_);
+    suspects_.insert(uid);
+  }
+  changed_.notify_all();
 }
 
 void ProgramAudit::run(const std::stop_token& stop) {
   (void)::pthread_setname_np(::pthread_self(), "audit");
+  SteadyTime due = clock_.steady() + options_.period;
   for (;;) {
+    std::set<PodUid> suspects;
     {
       MutexLock lock(mu_);
-      if (never_.wait_for(mu_, stop, options_.period, [&] { return stop.stop_requested(); })) return;
+      (void)changed_.wait_for(mu_, stop, std::max(due - clock_.steady(), Duration::zero()),
+                              [this]() PINTLE_REQUIRES(mu_) { return !suspects_.empty(); });
+      suspects.swap(suspects_);
     }
     if (stop.stop_requested()) return;
-    look();
+    if (suspects.empty()) {
+      look();
+      due = clock_.steady() + options_.period;
+      continue;
+    }
+    auto told = options_.reports();
+    std::erase_if(told, [&](const auto& one) { return !suspects.contains(one.uid); });
+    look_at(told);
   }
 }
 

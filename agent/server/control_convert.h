@@ -26,6 +26,7 @@ void to_proto(const ports::FlowAnswer& answer, v1::TestFlowReply& out);
 void to_proto(const ports::LoadedProgram& program, v1::LoadedProgram& out);
 void to_proto(const ports::PodProgramRecord& record, v1::PodProgram& out);
 void to_proto(const ports::LoadedMap& map, v1::LoadedMap& out);
+void to_proto(const model::ProgramSetStatus& set, v1::ProgramSet& out);
 void to_proto(const ports::ProgramCost& cost, v1::GetProgramCostReply& out);
 
 // The pod as the API would publish it: desired, with the status last decided here.

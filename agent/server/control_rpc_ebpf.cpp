@@ -56,6 +56,7 @@ grpc::Status ControlRpc::EbpfStatus(grpc::ServerContext*, const v1::EbpfStatusRe
   for (const auto& record : sorted_pods(agent_, request->namespace_(), request->name())) to_proto(record, {}, *reply->add_pods());
   for (const auto& probe : agent_.ebpf_features()) to_proto(probe, *reply->add_features());
   reply->set_events_lost(agent_.ebpf_events_lost());
+  to_proto(agent_.program_set(), *reply->mutable_program_set());
   return grpc::Status::OK;
 }
 
@@ -126,6 +127,7 @@ grpc::Status ControlRpc::ListPrograms(grpc::ServerContext*, const v1::ListProgra
   const auto programs = inventory->programs();
   if (!programs) return to_grpc(programs.error());
   for (const auto& program : *programs) to_proto(program, *reply->add_programs());
+  to_proto(agent_.program_set(), *reply->mutable_program_set());
   if (const auto cost = inventory->cost()) reply->set_run_statistics(cost->run_statistics);
   return grpc::Status::OK;
 }

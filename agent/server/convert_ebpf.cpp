@@ -59,6 +59,7 @@ void hook_to_proto(const Row& hook, v1::Hook& out) {
   out.set_link_id(hook.link_id.value());
   out.set_program_tag(hook.program_tag);
   out.set_program_id(hook.program_id);
+  out.set_program_set(hook.program_set);
   out.set_sys_errno(hook.sys_errno);
   out.set_error(codec::as_utf8(hook.error));
   out.set_position(hook.position);
@@ -187,6 +188,17 @@ void to_proto(const ports::LoadedProgram& program, v1::LoadedProgram& out) {
   out.set_run_count(program.run_count);
   out.set_run_time(static_cast<int64_t>(program.run_ns));
   for (const auto id : program.map_ids) out.add_map_ids(id);
+  out.set_set(program.set);
+}
+
+void to_proto(const model::ProgramSetStatus& set, v1::ProgramSet& out) {
+  out.set_name(set.name);
+  out.set_version(codec::as_utf8(set.version));
+  out.set_state(std::string(to_string(set.attempt)));
+  out.set_wanted(codec::as_utf8(set.wanted));
+  out.set_wanted_version(codec::as_utf8(set.wanted_version));
+  out.set_error(codec::as_utf8(set.error));
+  out.set_since(nanos(set.since));
 }
 
 void to_proto(const ports::PodProgramRecord& record, v1::PodProgram& out) {

@@ -256,6 +256,15 @@ void MetricsPage::render_programs(MetricWriter& out) {
   std::set<std::string> told;
   for (const auto& feature : agent_.ebpf_features())
     if (told.insert(feature.name).second) out.sample({{"feature", feature.name}}, uint64_t{feature.available});
+  const auto set = agent_.program_set();
+  out.family("pintle_ebpf_program_set_info", kGauge,
+             "1 for the program set in force, and for one that is wanted and was refused or rolled back.");
+  if (!set.name.empty()) out.sample({{"set", set.name}, {"state", to_string(model::ProgramSetStatus::Attempt::kNone)}}, uint64_t{1});
+  if (set.attempt != model::ProgramSetStatus::Attempt::kNone)
+    out.sample({{"set", set.wanted}, {"state", to_string(set.attempt)}}, uint64_t{1});
+  out.family("pintle_ebpf_program_set_switches_total", kCounter, "Program sets put in force, and rolled back, since the daemon started.");
+  out.sample({{"outcome", "in force"}}, set.switched);
+  out.sample({{"outcome", "rolled back"}}, set.rolled_back);
   out.family("pintle_ebpf_events_lost_total", kCounter, "Events lost on the way from the kernel, of all pods and of none.");
   out.sample({}, agent_.ebpf_events_lost());
 

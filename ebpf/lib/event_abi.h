@@ -21,6 +21,7 @@ enum pintle_event_kind {
   PINTLE_EVENT_EXEC = 10,
   PINTLE_EVENT_EXIT = 11,
   PINTLE_EVENT_OOM = 12,
+  PINTLE_EVENT_CGROUP_GONE = 13,  // of slot 0, for the agent alone: a pod's cgroup, by its id, was removed
 };
 enum pintle_verdict {
   PINTLE_ALLOWED = 0,

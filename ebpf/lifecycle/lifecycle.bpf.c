@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /* Copyright The Pintle Authors */
 /*
- * exec, exit and OOM kills of the pods' processes. Loaded as a light skeleton: the kernel relocates the few fields declared below
- * against its own BTF, so that neither this build nor the agent reads any. A hint for the agent, never a state: exit is
- * told before the process can be waited for.
+ * exec, exit and OOM kills of the pods' processes, and the end of the pods' cgroups. Loaded as a light skeleton: the kernel relocates the
+ * few fields declared below against its own BTF, so that neither this build nor the agent reads any. A hint for the agent, never a state:
+ * exit is told before the process can be waited for.
  */
 #include <linux/bpf.h>
 
@@ -149,6 +149,20 @@ int BPF_PROG(lifecycle_oom, struct task_struct* victim) {
   event->cgroup_id = cgroup_id;
   event->victim = BPF_CORE_READ(victim, tgid);
   bpf_core_read(event->victim_comm, sizeof(event->victim_comm), &victim->comm);
+  event_submit(event, PINTLE_RING_URGENT);
+  return 0;
+}
+
+/* A pod's cgroup goes under its links. Taken from slot 0: the pod's own numbers are those of what people are told. */
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(lifecycle_rmdir, struct cgroup* cgroup) {
+  const __u64 id = BPF_CORE_READ(cgroup, kn, id);
+  if (!bpf_map_lookup_elem(&lifecycle_pods, &id)) return 0;
+  struct pintle_pod_slot* nobody = pod_slot(0);
+  if (!nobody) return 0;
+  struct pintle_event* event = event_reserve(nobody, 0, PINTLE_EVENT_CGROUP_GONE, PINTLE_ALLOWED, PINTLE_RING_URGENT, sizeof(*event));
+  if (!event) return 0;
+  event->cgroup_id = id;
   event_submit(event, PINTLE_RING_URGENT);
   return 0;
 }

@@ -34,6 +34,7 @@ int pintle_lifecycle_load(__u32 slots, __u32 urgent_bytes, __u32 bulk_bytes, cha
     out->exec_prog = take(&skel->progs.lifecycle_exec.prog_fd);
     out->exit_prog = take(&skel->progs.lifecycle_exit.prog_fd);
     out->oom_prog = take(&skel->progs.lifecycle_oom.prog_fd);
+    out->rmdir_prog = take(&skel->progs.lifecycle_rmdir.prog_fd);
     out->slots = take(&skel->maps.pod_slots.map_fd);
     out->pods = take(&skel->maps.lifecycle_pods.map_fd);
     out->config = take(&skel->maps.lifecycle_config.map_fd);

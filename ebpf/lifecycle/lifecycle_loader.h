@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 struct pintle_lifecycle_fds {
-  int exec_prog, exit_prog, oom_prog;
+  int exec_prog, exit_prog, oom_prog, rmdir_prog;
   int slots, urgent, bulk; /* also the cgroup object's */
   int pods, config;
 };

@@ -124,20 +124,27 @@ Status dead_link(World& world, Figures& figures) {
   std::mutex mutex;
   std::condition_variable changed;
   bool told = false;
-  reconcile::ProgramAudit audit(world.attacher(), {.reports = [&] { return std::vector{report}; },
-                                                   .died =
-                                                       [&](const PodUid&, const std::string&) {
-                                                         const std::lock_guard lock(mutex);
-                                                         told = true;
-                                                         changed.notify_all();
-                                                       }});
+  const SystemClock clock;
+  reconcile::ProgramAudit audit(world.attacher(), clock,
+                                {.reports = [&] { return std::vector{report}; },
+                                 .died =
+                                     [&](const PodUid&, const std::string&) {
+                                       const std::lock_guard lock(mutex);
+                                       told = true;
+                                       changed.notify_all();
+                                     }});
   audit.start();
+  world.attacher().on_event([](const auto&) {});
+  world.attacher().on_suspicion([&](const PodUid& uid) { audit.suspect(uid); });
   let_pass(std::chrono::milliseconds(300));  // not at the audit's beat
   if (::rmdir(cgroup.path.c_str()) != 0 || ::mkdir(cgroup.path.c_str(), 0755) != 0) return fail_errno(errno, "make a pod's cgroup anew");
   const StopWatch watch;
   std::unique_lock lock(mutex);
   if (!changed.wait_for(lock, std::chrono::seconds(30), [&] { return told; })) return fail(Code::kInternal, "a dead link was not noticed");
   figures["ebpf.g16_dead_link_ms"] = watch.seconds() * 1000;
+  lock.unlock();
+  world.attacher().on_suspicion(nullptr);
+  world.attacher().on_event(nullptr);
   return {};
 }
 

@@ -78,6 +78,22 @@ std::string cgroup_home() {
   return home;
 }
 
+std::string sets_folder() {
+  static const std::string folder = [] {
+    (void)require_kernel();  // whose tmpfs it lies in
+    const std::string copy = "/mnt/sets";
+    std::error_code error;
+    for (std::filesystem::directory_iterator it(PINTLE_SETS_DIR, error), end; !error && it != end; it.increment(error)) {
+      const auto to = std::filesystem::path(copy) / it->path().filename();
+      std::filesystem::create_directories(to, error);
+      std::filesystem::copy_file(it->path() / "pintle_cgroup.bpf.o", to / "pintle_cgroup.bpf.o", error);
+    }
+    REQUIRE(error.message() == std::error_code().message());
+    return copy;
+  }();
+  return folder;
+}
+
 PodDir::PodDir(const std::string& name) : path_(cgroup_home() + "/" + name) { make(); }
 PodDir::~PodDir() { remove(); }
 
@@ -183,6 +199,7 @@ Node::Node(const std::string& folder) {
   options.bpffs = require_kernel();
   options.own_bpffs = "";
   options.folder = folder;
+  options.canary_parent = cgroup_home();
 }
 
 Node::~Node() {

@@ -24,6 +24,9 @@ const std::string& require_kernel();
 // "<cgroup2>/pintle-test-<pid>".
 std::string cgroup_home();
 
+// The tests' program sets (ebpf/CMakeLists.txt), as files of our own: an image's may be of whoever built it.
+std::string sets_folder();
+
 class PodDir {
  public:
   explicit PodDir(const std::string& name);  // "kubepods/pod…": made, with its parents

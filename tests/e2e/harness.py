@@ -217,7 +217,8 @@ class Node:
             "pintle": {"mode": "node" if self.real_api else "standalone", "nodeName": NODE, "nodeIP": "127.0.0.1", "rootDir": str(self.dir / "root"),
                        "runDir": str(self.dir), "controlSocket": str(self.socket), "metrics": {"listen": METRICS},
                        "events": {"json": str(self.dir / "events.json")},
-                       "ebpf": {"programsFolder": str(self.programs), "programsNamespace": "kube-system"}},
+                       "ebpf": {"programsFolder": str(self.programs), "programsNamespace": "kube-system",
+                                "setsFolder": str(self.build / "ebpf" / "sets")}},
         }
         if self.real_api:
             config["pintle"]["kubeconfig"] = str(self.kubeconfig)

@@ -4,6 +4,7 @@
 import base64
 import json
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -287,6 +288,53 @@ class SpineCases:
             wait_until(lambda: row("mapped", "from-map") is None and not node.pod_programs(), 10, "removed")
         finally:
             node.kubectl("delete", "configmap", "from-map", "-n", "kube-system", "--ignore-not-found")
+    def _label_set(self, value):
+        self.node.kubectl("label", "node", NODE, "--overwrite", f"pintle.dev/program-set={value}" if value else "pintle.dev/program-set-")
+
+    def _set_status(self, name):
+        told = json.loads(self.node.ctl("ebpf", "status", name, "-o", "json", check=False).stdout)
+        hooks = told["pods"][0]["hooks"] if told["pods"] else []
+        return told["programSet"], {hook["programSet"] for hook in hooks}, [hook["linkId"] for hook in hooks]
+
+    def test_a_program_set_is_rolled_out_by_the_node_s_label_and_a_bad_one_is_refused(self):
+        self.node.apply(busybox_pod("labelled", SLEEP))
+        before = self.node.wait_ready("labelled")
+        self.addCleanup(self._label_set, "")
+        _, sets, links = self._set_status("labelled")
+        self.assertEqual(sets, {"builtin"})
+        self._label_set("next")
+        in_force = wait_until(lambda: (told := self._set_status("labelled"))[1] == {"next"} and told, 30, "set 'next' on the pod")
+        self.assertEqual((in_force[0]["name"], in_force[0]["state"], in_force[2]), ("next", "in force", links))
+        shown = json.loads(self.node.ctl("ebpf", "progs", "-o", "json"))
+        self.assertEqual((shown["programSet"]["name"], {program["set"] for program in shown["items"]} - {""}), ("next", {"next"}))
+        self._label_set("blind")
+        refused = wait_until(lambda: (told := self._set_status("labelled"))[0]["state"] == "refused" and told, 30, "set 'blind' refused")
+        self.assertEqual((refused[0]["name"], refused[0]["wanted"], refused[1], refused[2]), ("next", "blind", {"next"}, links))
+        self.assertIn("it counted 0", refused[0]["error"])
+        wait_until(lambda: "ProgramSetRefused" in self._event_reasons(NODE), 20, "event ProgramSetRefused")
+        told = lambda: next((c for c in json.loads(self.node.kubectl("get", "node", NODE, "-o", "json"))["status"]["conditions"]
+                             if c["type"] == "pintle.dev/ProgramSet"), {})
+        wait_until(lambda: (told().get("status"), told().get("reason")) == ("False", "Refused"), 30, "the node's condition")
+        self._label_set("next")
+        wait_until(lambda: told().get("status") == "True", 30, "the node's condition well again")
+        self.node.kill_daemon(signal.SIGKILL)
+        self.node.start_daemon()
+        again = wait_until(lambda: (told := self._set_status("labelled"))[1] == {"next"} and told, 20, "set 'next' after a restart")
+        self.assertEqual(again[2], links)
+        self._label_set("")
+        back = wait_until(lambda: (told := self._set_status("labelled"))[1] == {"builtin"} and told, 30, "the set compiled in again")
+        self.assertEqual(back[2], links)
+        self.assertEqual(running_ids(self.node.wait_ready("labelled")), running_ids(before))
+
+    def test_a_pin_that_was_taken_away_is_put_back_at_once(self):
+        self.node.apply(busybox_pod("unpinned", SLEEP))
+        uid = self.node.wait_ready("unpinned")["metadata"]["uid"]
+        pins = [path for path in pathlib.Path("/sys/fs/bpf").glob(f"pintle_*/v*/pods/{uid}/egress")] + \
+               [path for path in (self.node.dir / "bpf").glob(f"pintle_*/v*/pods/{uid}/egress")]
+        self.assertEqual(len(pins), 1, pins)
+        pins[0].unlink()
+        wait_until(pins[0].exists, 3, "egress pinned again")  # the audit alone would take 10 s
+        wait_until(lambda: "ProgramsDied" in self._event_reasons("unpinned"), 10, "event ProgramsDied")
 
     def test_a_static_pod_has_a_mirror_in_the_api(self):
         manifest = busybox_pod("static", "echo hello from a static pod; " + SLEEP)

@@ -77,6 +77,31 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
         traced = self.node.ctl("ebpf", "trace", "connect", "--pod", "shown", "--for", "3s", "-o", "json").splitlines()
         self.assertTrue(traced and all(json.loads(line)["name"] == "shown" for line in traced), traced)
 
+    def test_a_program_set_may_be_configured(self):
+        self.node.apply(busybox_pod("configured", SLEEP))
+        self.node.wait_ready("configured")
+        path = self.node.dir / "pintled.yaml"
+
+        def restart_with(name):
+            config = json.loads(path.read_text())
+            config["pintle"]["ebpf"]["programSet"] = name
+            path.write_text(json.dumps(config))
+            self.node.kill_daemon(signal.SIGTERM)
+            self.node.start_daemon()
+
+        self.addCleanup(restart_with, "builtin")
+        _, _, links = self._set_status("configured")
+        restart_with("next")
+        told = wait_until(lambda: (told := self._set_status("configured"))[1] == {"next"} and told, 30, "set 'next' in force")
+        self.assertEqual(told[2], links)
+        page = urllib.request.urlopen(f"http://{METRICS}/metrics", timeout=10).read().decode()
+        self.assertIn('pintle_ebpf_program_set_info{set="next",state="in force"} 1\n', page)
+        restart_with("absent")
+        told = wait_until(lambda: (told := self._set_status("configured"))[0]["state"] == "refused" and told, 30, "set 'absent' refused")
+        self.assertEqual((told[0]["name"], told[0]["wanted"], told[1], told[2]), ("next", "absent", {"next"}, links))
+        self.assertIn("No such file", told[0]["error"])
+        self.assertIn("'next'", told[0]["error"])
+
     def test_logs_by_kubectl_and_by_our_own_command(self):
         self.node.apply(busybox_pod("talks", "echo hello from $HOSTNAME; " + SLEEP))
         self.node.wait_ready("talks")

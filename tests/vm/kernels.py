@@ -20,7 +20,7 @@ import xml.etree.ElementTree as xml
 import rungs
 from machine import CACHE, PATH, ROOT, Image, Job, Missing, Modules, boot, find_kernels, require_tools, unpack
 
-BINARIES = ("bpf_kernel_test", "bpf_contract_kernel_test", "cgroup_contract_test")
+BINARIES = ("bpf_kernel_test", "bpf_contract_kernel_test", "cgroup_contract_test", "bpf_crash_test")
 CONTROLLERS = {"cpu", "cpuset", "io", "memory", "pids"}
 
 
@@ -42,6 +42,8 @@ def make_image(kernel, build, folder, jobs):
         image.put(program)
     for binary in ("pintled", "pintlectl", *BINARIES):
         image.put(build / binary, to=f"/usr/bin/{binary}")
+    for program_set in (build / "ebpf/sets").glob("*/pintle_cgroup.bpf.o"):
+        image.put(program_set)
     image.put(ROOT / "deploy/systemd/pintled.service")  # read by a test, at its place in the sources
     for script in (ROOT / "tests/vm/guest").iterdir():
         image.write(f"/vm/{script.name}", script.read_text(), 0o755)

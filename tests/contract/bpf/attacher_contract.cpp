@@ -152,4 +152,49 @@ void check_attacher(AttacherSubject& subject) {
   check_nothing(subject.attacher());
 }
 
+void check_program_sets(AttacherSubject& subject) {
+  using Attempt = model::ProgramSetStatus::Attempt;
+  auto& attacher = subject.attacher();
+  CHECK(attacher.program_set().name == "builtin");
+  CHECK(attacher.program_set().attempt == Attempt::kNone);
+  const auto cgroup = subject.make_cgroup(kUid);
+  const auto first = attacher.attach(kPod, cgroup, {.hooks = kAll});
+  REQUIRE(first);
+  const auto all_of = [&](const std::string& set) {
+    const auto now = attacher.inspect(kUid);
+    REQUIRE(now);
+    CHECK(now->effective());
+    CHECK(link_ids(*now) == link_ids(*first));
+    return std::ranges::all_of(now->hooks, [&](const auto& hook) { return hook.program_set == set; });
+  };
+  CHECK(all_of("builtin"));
+
+  REQUIRE(attacher.use_program_set("next"));
+  CHECK(all_of("next"));
+  CHECK(attacher.program_set().name == "next");
+  CHECK(attacher.program_set().switched == 1);
+  CHECK(attacher.use_program_set("next"));  // idempotent
+  CHECK(attacher.program_set().switched == 1);
+
+  for (const auto* bad : {"blind", "absent"}) {
+    const auto tried = attacher.use_program_set(bad);
+    REQUIRE_FALSE(tried);
+    CHECK(all_of("next"));
+    const auto status = attacher.program_set();
+    CHECK(status.name == "next");
+    CHECK(status.wanted == bad);
+    CHECK(status.attempt != Attempt::kNone);
+    CHECK(status.error == tried.error().message());
+    CHECK_FALSE(attacher.use_program_set(bad));
+    CHECK(attacher.program_set() == status);  // told once
+  }
+  CHECK(attacher.use_program_set("absent").error().code == Code::kNotFound);
+  REQUIRE(attacher.use_program_set("next"));  // what is in force is wanted again: nothing is amiss
+  CHECK(attacher.program_set().attempt == Attempt::kNone);
+  CHECK(attacher.program_set().wanted.empty());
+  REQUIRE(attacher.use_program_set("builtin"));
+  CHECK(all_of("builtin"));
+  REQUIRE(attacher.detach(kUid));
+}
+
 }  // namespace pintle::contract

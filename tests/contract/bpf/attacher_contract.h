@@ -20,5 +20,7 @@ class AttacherSubject {
 };
 
 void check_attacher(AttacherSubject& subject);
+// REQUIRES: the subject has the sets 'builtin' (in force at first), 'next' (good) and 'blind' (no good), and no set 'absent'.
+void check_program_sets(AttacherSubject& subject);
 
 }  // namespace pintle::contract

@@ -14,6 +14,7 @@ namespace {
 class FakeSubject final : public contract::AttacherSubject {
  public:
   ports::ProgramAttacher& attacher() override { return fake_; }
+  fakes::FakeProgramAttacher& fake() { return fake_; }
   void restart() override { fake_.restart(); }
   ports::PodCgroup make_cgroup(const PodUid&) override { return {nullptr, CgroupId(id_), "/fake", "/fake"}; }
   uint32_t load_pod_program(const std::string&) override { return 41; }
@@ -50,6 +51,13 @@ const ports::PodCgroup kCgroup{nullptr, CgroupId(3), "/fake", "/fake"};
 TEST_CASE("the fake keeps the attacher's contract") {
   FakeSubject subject;
   contract::check_attacher(subject);
+}
+
+TEST_CASE("the fake keeps the contract of program sets") {
+  FakeSubject subject;
+  subject.fake().sets = {{"builtin", "1"}, {"next", "2"}, {"blind", "3"}};
+  subject.fake().refuses_sets = {"blind"};
+  contract::check_program_sets(subject);
 }
 
 TEST_CASE("the fake keeps the policy tables' contract") {

@@ -15,7 +15,10 @@ namespace {
 
 class KernelSubject final : public contract::AttacherSubject {
  public:
-  KernelSubject() : node_("contract"), pod_("kubepods/podcontract") { node_.start(); }
+  KernelSubject() : node_("contract"), pod_("kubepods/podcontract") {
+    node_.options.sets_folder = kernel_test::sets_folder();
+    node_.start();
+  }
   ports::ProgramAttacher& attacher() override { return *node_; }
   void restart() override { node_.start(); }
   ports::PodCgroup make_cgroup(const PodUid&) override { return pod_.handle(); }
@@ -70,4 +73,10 @@ TEST_CASE("the attacher on this kernel keeps the contract") {
   kernel_test::require_kernel();
   KernelSubject subject;
   contract::check_attacher(subject);
+}
+
+TEST_CASE("the attacher on this kernel keeps the contract of program sets") {
+  kernel_test::require_kernel();
+  KernelSubject subject;
+  contract::check_program_sets(subject);
 }

@@ -42,6 +42,9 @@ class FakeAgentView : public ports::AgentView {
   void add_check(ports::DoctorCheck check) {
     with_lock([&] { checks_.push_back(std::move(check)); });
   }
+  void set_program_set(model::ProgramSetStatus set) {
+    with_lock([&] { program_set_ = std::move(set); });
+  }
   void set_events_lost(uint64_t lost) {
     with_lock([&] { events_lost_ = lost; });
   }
@@ -88,6 +91,10 @@ class FakeAgentView : public ports::AgentView {
   [[nodiscard]] ports::PolicyView* policies() override { return policies_; }
   [[nodiscard]] ports::ProgramInventory* inventory() override { return inventory_; }
   [[nodiscard]] ports::PodProgramView* pod_programs() override { return pod_programs_; }
+  [[nodiscard]] model::ProgramSetStatus program_set() override {
+    const std::scoped_lock lock(mu_);
+    return program_set_;
+  }
   [[nodiscard]] std::vector<ports::DoctorCheck> doctor(std::stop_token stop) override;
 
  private:
@@ -117,6 +124,7 @@ class FakeAgentView : public ports::AgentView {
   std::map<int, std::function<void(const model::ProgramEvent&)>> ebpf_observers_;
   int next_observer_ = 1;
   uint64_t events_lost_ = 0;
+  model::ProgramSetStatus program_set_;
   ports::PolicyView* policies_ = nullptr;
   ports::ProgramInventory* inventory_ = nullptr;
   ports::PodProgramView* pod_programs_ = nullptr;

@@ -17,14 +17,17 @@ namespace pintle::fakes {
 
 class FakeProgramAttacher final : public ports::ProgramAttacher {
  public:
-  FaultPlan faults;               // attach, detach, list_pinned
-  std::set<model::Hook> refused;  // hooks that no pod gets until they are taken out again
+  FaultPlan faults;                                              // attach, detach, list_pinned
+  std::map<std::string, std::string> sets = {{"builtin", "1"}};  // name -> version: those that can be loaded
+  std::set<std::string> refuses_sets, rolls_back_sets;           // of them: fail their check before, or after pods have them
+  std::set<model::Hook> refused;                                 // hooks that no pod gets until they are taken out again
 
   // A new agent: links found from now on count as adopted.
   void restart() { this_run_.clear(); }
   // The pod's cgroup went away under its links.
   void kill_links(const PodUid& uid) {
     if (const auto found = pods_.find(uid); found != pods_.end()) found->second.dead = true;
+    if (suspicion_) suspicion_(uid);
   }
   void emit(const model::ProgramEvent& event) {
     if (observer_) observer_(event);
@@ -48,7 +51,7 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     held.plan = plan;
     std::erase_if(held.links, [&](const auto& link) { return std::ranges::find(plan.hooks, link.first) == plan.hooks.end(); });
     for (const auto hook : plan.hooks) {
-      model::HookStatus status{.hook = hook, .program_tag = "0011223344556677", .program_id = 7};
+      model::HookStatus status{.hook = hook, .program_tag = "0011223344556677", .program_id = 7, .program_set = set_.name};
       if (refused.contains(hook) && !held.links.contains(hook)) {
         status.state = model::HookState::kRefused;
         status.sys_errno = EPERM;
@@ -87,6 +90,7 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     const auto found = pods_.find(uid);
     if (found == pods_.end()) return fail(Code::kNotFound, "nothing is attached for pod '" + uid.value() + "'");
     model::AttachReport report = found->second.report;
+    for (auto& hook : report.hooks) hook.program_set = set_.name;
     if (found->second.dead)
       for (auto& hook : report.hooks) hook.state = model::HookState::kDead;
     if (found->second.dead)
@@ -98,10 +102,41 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     return model::PodCounters{};
   }
   std::vector<model::FeatureProbe> features() override { return {{.name = "fake", .available = true}}; }
+  Status use_program_set(const std::string& name) override {
+    if (auto error = faults.next("use_program_set", name)) return std::unexpected(*error);
+    using Attempt = model::ProgramSetStatus::Attempt;
+    const auto found = sets.find(name);
+    const bool known = found != sets.end();
+    if (known && set_.name == name && set_.version == found->second) {
+      (void)fail_set(Attempt::kNone, {}, {}, {});
+      return {};
+    }
+    if (!known) return fail_set(Attempt::kRefused, name, {}, "there is none");
+    if (set_.wanted == name && set_.wanted_version == found->second) return fail(Code::kInvalid, set_.error);
+    if (refuses_sets.contains(name)) return fail_set(Attempt::kRefused, name, found->second, "its check failed");
+    if (rolls_back_sets.contains(name)) {
+      ++set_.rolled_back;
+      return fail_set(Attempt::kRolledBack, name, found->second, "its check failed");
+    }
+    (void)fail_set(Attempt::kNone, {}, {}, {});
+    set_.name = name, set_.version = found->second;
+    ++set_.switched;
+    return {};
+  }
+  model::ProgramSetStatus program_set() override { return set_; }
+  void on_suspicion(std::function<void(const PodUid&)> observer) override { suspicion_ = std::move(observer); }
   void on_event(std::function<void(const model::ProgramEvent&)> observer) override { observer_ = std::move(observer); }
   uint64_t events_lost() override { return 0; }
 
  private:
+  std::unexpected<Error> fail_set(model::ProgramSetStatus::Attempt attempt, const std::string& name, const std::string& version,
+                                  const std::string& why) {
+    set_.attempt = attempt;
+    set_.wanted = name;
+    set_.wanted_version = version;
+    set_.error = why.empty() ? "" : "program set '" + name + "': " + why;
+    return fail(version.empty() ? Code::kNotFound : Code::kInvalid, set_.error);
+  }
   struct Held {
     CgroupId cgroup;
     std::string path;
@@ -136,6 +171,8 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
   std::set<LinkId> this_run_;
   uint32_t last_link_ = 100;
   std::function<void(const model::ProgramEvent&)> observer_;
+  std::function<void(const PodUid&)> suspicion_;
+  model::ProgramSetStatus set_{.name = "builtin", .version = "1"};
 };
 
 }  // namespace pintle::fakes

@@ -82,7 +82,7 @@ TEST_CASE("every field of Pintle's own") {
   listen: "[::1]:0"
   logLevel: debug
   nodeLabels: {rack: a}
-  ebpf: {policy: required, bpffs: /run/bpf}
+  ebpf: {policy: required, bpffs: /run/bpf, programSet: next-1, setsFolder: /srv/sets}
 crashLoopBackOff: {maxContainerRestartPeriod: 30s}
 serializeImagePulls: false
 maxParallelImagePulls: 4
@@ -98,6 +98,8 @@ podPidsLimit: 1000
   CHECK(config->pintle.node_name == "n-1.example");
   CHECK(config->pintle.control_socket == "/run/p/pintle.sock");
   CHECK(config->pintle.ebpf.policy == model::EbpfPolicy::kRequired);
+  CHECK(config->pintle.ebpf.program_set == "next-1");
+  CHECK(config->pintle.ebpf.sets_folder == "/srv/sets");
   CHECK(config->pintle.node_labels.at("rack") == "a");
   CHECK(config->log_level == LogLevel::kDebug);
   CHECK(config->max_container_restart_period == 30s);
@@ -132,6 +134,10 @@ TEST_CASE("mistakes name file, line, field and fix") {
       {"pintle:\n  ebpf:\n    trace: [connect, dns]\n",
        "p.yaml:5: pintle.ebpf.trace[1]: 'dns' is not one of connect, sendmsg, bind, accept, tcp"},
       {"pintle:\n  ebpf:\n    sysctlWrites: never\n", "p.yaml:5: pintle.ebpf.sysctlWrites: 'never' is not one of allow, audit, deny"},
+      {"pintle:\n  ebpf:\n    setsFolder: sets\n", "p.yaml:5: pintle.ebpf.setsFolder: 'sets' is not an absolute path"},
+      {"pintle:\n  ebpf:\n    programSet: a/b\n",
+       "p.yaml:5: pintle.ebpf.programSet: program set 'a/b': a name is letters, digits, '-', '_' and '.', begins and ends with a letter or "
+       "digit, and has at most 63 of them"},
       {"pintle: {cgroupMount: cgroup}\n", "p.yaml:3: pintle.cgroupMount: 'cgroup' is not an absolute path"},
       {"pintle: {mode: nod}\n", "p.yaml:3: pintle.mode: 'nod' is not one of standalone, node, companion (did you mean 'node'?)"},
       {"pintle: {mode: node}\n", "p.yaml:1: pintle.kubeconfig: is required in mode 'node'; name the file that reaches the API"},

@@ -126,6 +126,37 @@ TEST_CASE("ebpf status -w prints all, then what changed") {
   CHECK(std::count(ran.out.begin(), ran.out.end(), '\n') == 6);  // headers, four hooks, and one again
 }
 
+TEST_CASE("ebpf status and progs: the program set in force, each hook's, and why the one wanted is not") {
+  CtlFixture f;
+  auto record = test::running_pod();
+  for (auto& hook : record.programs->hooks) hook.program_set = "builtin";
+  f.agent.put(record);
+  fakes::FakeProgramInventory inventory;
+  f.agent.set_inventory(&inventory);
+  inventory.set_run_statistics(true);
+  f.agent.set_program_set({.name = "builtin",
+                           .version = "0.1.0",
+                           .since = test::kNow,
+                           .attempt = model::ProgramSetStatus::Attempt::kRolledBack,
+                           .wanted = "next",
+                           .wanted_version = "2",
+                           .error = "it counted 0"});
+  const auto status = f.ctl({"ebpf", "status", "-o", "wide"});
+  CHECK(status.code == 0);  // every hook is in force, if of another set than wanted
+  CHECK(status.err == "note: program set 'builtin' (version 0.1.0) is in force\nnote: program set 'next' was rolled back: it counted 0\n");
+  CHECK(has(status.out, "   builtin   "));
+  CHECK(has(f.ctl({"ebpf", "progs"}).err, "program set 'next' was rolled back: it counted 0"));
+  const auto told = json(f.ctl({"ebpf", "status", "-o", "json"}));
+  CHECK(told.at("programSet").at("name") == "builtin");
+  CHECK(told.at("programSet").at("state") == "rolled back");
+  CHECK(told.at("programSet").at("wanted") == "next");
+  CHECK(told.at("programSet").at("wantedVersion") == "2");
+  CHECK(told.at("pods").at(0).at("hooks").at(0).at("programSet") == "builtin");
+  f.agent.set_program_set({.name = "next", .version = "2"});
+  CHECK(f.ctl({"ebpf", "status"}).err == "note: program set 'next' (version 2) is in force\n");
+  CHECK(json(f.ctl({"ebpf", "progs", "-o", "json"})).at("programSet").at("name") == "next");
+}
+
 TEST_CASE("ebpf explain: in words, with order, neighbours, cause, fix and what comes next") {
   CtlFixture f;
   f.agent.put(neighboured_pod());
@@ -374,6 +405,7 @@ TEST_CASE("ebpf progs, maps, cost and dump") {
                                       .jited_bytes = 600,
                                       .memlock_bytes = 4096,
                                       .verified_insns = 123,
+                                      .set = "mine",
                                       .links = 3,
                                       .run_count = 10,
                                       .run_ns = 500});
@@ -388,9 +420,9 @@ TEST_CASE("ebpf progs, maps, cost and dump") {
   CHECK(progs.code == 0);
   CHECK(progs.err.empty());
   CHECK(progs.out ==
-        "ID   NAME     TYPE         TAG                LINKS   INSNS   XLATED   JITED   MEMORY    RUNS   MEAN    LOADED\n"
-        "7    egress   cgroup_skb   0123456789abcdef   3       123     800 B    600 B   4.0 KiB   10     50 ns   60m\n"
-        "8    egress   cgroup_skb   0123ffff           0       0       0 B      0 B     4.0 KiB   0      -       <unknown>\n");
+        "ID   NAME     TYPE         TAG                SET    LINKS   INSNS   XLATED   JITED   MEMORY    RUNS   MEAN    LOADED\n"
+        "7    egress   cgroup_skb   0123456789abcdef   mine   3       123     800 B    600 B   4.0 KiB   10     50 ns   60m\n"
+        "8    egress   cgroup_skb   0123ffff           -      0       0       0 B      0 B     4.0 KiB   0      -       <unknown>\n");
   CHECK(f.ctl({"ebpf", "maps"}).out ==
         "ID   NAME   TYPE   KEY   VALUE   ENTRIES   MAX   FILL   MEMORY\n"
         "3    rows   hash   8 B   4 B     95        100   95%    2.0 KiB\n");

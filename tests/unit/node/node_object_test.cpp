@@ -196,3 +196,29 @@ TEST_CASE("changes are told as events") {
   CHECK(events[0].message == "Node rignode has been rebooted, boot id: boot-2");
   CHECK(events[0].type == model::EventType::kWarning);
 }
+
+TEST_CASE("the program set in force is a condition, and none where there is no eBPF") {
+  using Attempt = model::ProgramSetStatus::Attempt;
+  auto facts = healthy();
+  CHECK(find_condition(status_of(settings(), machine(), facts, {}, kNow), kProgramSetCondition) == nullptr);
+  struct Row {
+    Attempt attempt;
+    ConditionStatus status;
+    const char *reason, *message;
+  };
+  for (const auto& row : {Row{Attempt::kNone, ConditionStatus::kTrue, "InForce", "program set 'builtin' (version 1) is in force"},
+                          Row{Attempt::kRefused, ConditionStatus::kFalse, "Refused",
+                              "'next' is wanted: no good; program set 'builtin' (version 1) is in force"},
+                          Row{Attempt::kRolledBack, ConditionStatus::kFalse, "RolledBack",
+                              "'next' is wanted: no good; program set 'builtin' (version 1) is in force"}}) {
+    facts.program_set = {.name = "builtin", .version = "1", .attempt = row.attempt, .wanted = "next", .error = "no good"};
+    const auto status = status_of(settings(), machine(), facts, {}, kNow);
+    const auto* condition = find_condition(status, kProgramSetCondition);
+    REQUIRE(condition != nullptr);
+    CHECK(condition->status == row.status);
+    CHECK(condition->reason == row.reason);
+    CHECK(condition->message == row.message);
+    CHECK(is_ready(status));
+    CHECK(events_of("rignode", nullptr, status, kNow).size() == 4);  // told of by whoever switches
+  }
+}

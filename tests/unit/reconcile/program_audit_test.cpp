@@ -15,6 +15,7 @@ namespace {
 
 struct Rig {
   fakes::FakeProgramAttacher attacher;
+  SystemClock clock;
   std::vector<model::AttachReport> told;
   std::vector<std::string> died;
   std::binary_semaphore heard{0};
@@ -44,7 +45,7 @@ TEST_CASE("G16: hooks that were in force and are not any more are told, pod by p
   rig.attach("lost");
   rig.attacher.refused = {model::Hook::kEgress};
   rig.attach("refused");
-  ProgramAudit audit(rig.attacher, rig.options());
+  ProgramAudit audit(rig.attacher, rig.clock, rig.options());
   audit.look();
   CHECK(rig.died.empty());
   rig.attacher.kill_links(PodUid("dead"));
@@ -66,9 +67,25 @@ TEST_CASE("The audit looks by itself, and ends when told to") {
   Rig rig;
   rig.attach("dead");
   rig.attacher.kill_links(PodUid("dead"));
-  ProgramAudit audit(rig.attacher, rig.options(std::chrono::milliseconds(1)));
+  ProgramAudit audit(rig.attacher, rig.clock, rig.options(std::chrono::milliseconds(1)));
   audit.start();
   rig.heard.acquire();
   audit.stop();
+  CHECK(rig.died[0].starts_with("dead: "));
+}
+
+TEST_CASE("G16: a suspected pod is looked at at once, the others are not") {
+  Rig rig;
+  rig.attach("dead");
+  rig.attach("other");
+  ProgramAudit audit(rig.attacher, rig.clock, rig.options());
+  rig.attacher.on_suspicion([&](const PodUid& uid) { audit.suspect(uid); });
+  audit.start();
+  audit.suspect(PodUid("other"));    // in force: nothing is told
+  audit.suspect(PodUid("unknown"));  // ended meanwhile
+  rig.attacher.kill_links(PodUid("dead"));
+  rig.heard.acquire();
+  audit.stop();
+  REQUIRE(rig.died.size() == 1);
   CHECK(rig.died[0].starts_with("dead: "));
 }

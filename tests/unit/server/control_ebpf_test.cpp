@@ -189,4 +189,20 @@ TEST_CASE("policy and programs are told as they are") {
   REQUIRE(f.stub->ListPrograms(&three, {}, &programs).ok());
   CHECK(programs.programs(0).run_time() == 50);
   CHECK(programs.programs(0).links() == 3);
+  CHECK(programs.program_set().name().empty());
+  f.agent.set_program_set({.name = "builtin",
+                           .version = "1",
+                           .attempt = model::ProgramSetStatus::Attempt::kRefused,
+                           .wanted = "next",
+                           .wanted_version = "2",
+                           .error = "no good"});
+  v1::EbpfStatusReply status;
+  grpc::ClientContext four;
+  REQUIRE(f.stub->EbpfStatus(&four, {}, &status).ok());
+  CHECK(status.program_set().name() == "builtin");
+  CHECK(status.program_set().version() == "1");
+  CHECK(status.program_set().state() == "refused");
+  CHECK(status.program_set().wanted() == "next");
+  CHECK(status.program_set().wanted_version() == "2");
+  CHECK(status.program_set().error() == "no good");
 }

@@ -146,6 +146,12 @@ TEST_CASE("the agent's own cost") {
   f.inventory.set_rings({{"bulk", 4096, 128, 77, 5}});
   f.inventory.set_run_statistics(true);
   f.policies.put({.namespace_ = "a", .name = "b", .enforcement = model::Enforcement::kAudit, .problem = "full"}, "10.0.0.1");
+  f.agent.set_program_set({.name = "builtin",
+                           .version = "1",
+                           .attempt = model::ProgramSetStatus::Attempt::kRolledBack,
+                           .wanted = "next",
+                           .switched = 4,
+                           .rolled_back = 1});
   const auto page = f.page({.event_log = [] { return telemetry::EventLogCounts{8, 9}; }});
   for (const char* line : {R"(pintle_build_info{version="1.2",mode="node",node="n1"} 1)",
                            "process_start_time_seconds 1700000000",
@@ -155,6 +161,10 @@ TEST_CASE("the agent's own cost") {
                            R"(pintle_component_up{component="ebpf"} 0)",
                            R"(pintle_ebpf_feature_available{feature="tp_btf"} 1)",
                            "pintle_ebpf_events_lost_total 3",
+                           R"(pintle_ebpf_program_set_info{set="builtin",state="in force"} 1)",
+                           R"(pintle_ebpf_program_set_info{set="next",state="rolled back"} 1)",
+                           R"(pintle_ebpf_program_set_switches_total{outcome="in force"} 4)",
+                           R"(pintle_ebpf_program_set_switches_total{outcome="rolled back"} 1)",
                            "pintle_ebpf_programs 2",
                            "pintle_ebpf_links 2",
                            "pintle_ebpf_memory_bytes 150",

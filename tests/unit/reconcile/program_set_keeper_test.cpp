@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "reconcile/program_set_keeper.h"
+
+#include <semaphore>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "fakes/bpf/fake_program_attacher.h"
+
+using namespace pintle;
+using namespace pintle::reconcile;
+using Attempt = model::ProgramSetStatus::Attempt;
+
+namespace {
+
+struct Rig {
+  fakes::FakeProgramAttacher attacher;
+  std::optional<std::string> label;
+  std::optional<Error> unreadable;
+  std::vector<model::ProgramSetStatus> told;
+  std::binary_semaphore heard{0};
+  Rig() {
+    attacher.sets = {{"builtin", "1"}, {"next", "2"}, {"bad", "3"}};
+    attacher.rolls_back_sets = {"bad"};
+  }
+  ProgramSetKeeperOptions options(const std::string& configured = "builtin") {
+    return {.configured = configured,
+            .label = [this](const std::stop_token&) -> Result<std::optional<std::string>> {
+              if (unreadable) return std::unexpected(*unreadable);
+              return label;
+            },
+            .told =
+                [this](const model::ProgramSetStatus& set) {
+                  told.push_back(set);
+                  heard.release();
+                },
+            .period = std::chrono::milliseconds(1)};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the label goes over the configuration, and back when it is taken away") {
+  Rig rig;
+  ProgramSetKeeper keeper(rig.attacher, rig.options());
+  keeper.look();
+  CHECK(rig.told.empty());  // as it was
+  rig.label = "next";
+  keeper.look();
+  keeper.look();
+  REQUIRE(rig.told.size() == 1);
+  CHECK(rig.told[0].name == "next");
+  rig.label.reset();
+  keeper.look();
+  REQUIRE(rig.told.size() == 2);
+  CHECK(rig.told[1].name == "builtin");
+}
+
+TEST_CASE("the configuration alone decides where no label counts") {
+  Rig rig;
+  auto options = rig.options("next");
+  options.label = nullptr;
+  ProgramSetKeeper keeper(rig.attacher, options);
+  keeper.look();
+  REQUIRE(rig.told.size() == 1);
+  CHECK(rig.told[0].name == "next");
+}
+
+TEST_CASE("a node that can't be read changes nothing") {
+  Rig rig;
+  ProgramSetKeeper keeper(rig.attacher, rig.options("next"));
+  rig.unreadable = Error{Code::kUnavailable, 0, "no answer"};
+  keeper.look();
+  CHECK(rig.attacher.program_set().name == "builtin");
+  CHECK(rig.attacher.faults.count("use_program_set") == 0);
+  rig.unreadable.reset();
+  keeper.look();
+  CHECK(rig.attacher.program_set().name == "next");
+}
+
+TEST_CASE("what failed is told once, and again when something changes") {
+  Rig rig;
+  ProgramSetKeeper keeper(rig.attacher, rig.options());
+  rig.label = "bad";
+  for (int i = 0; i < 3; ++i) keeper.look();
+  REQUIRE(rig.told.size() == 1);
+  CHECK(rig.told[0].attempt == Attempt::kRolledBack);
+  CHECK(rig.told[0].name == "builtin");
+  CHECK(rig.told[0].wanted == "bad");
+  rig.attacher.sets["bad"] = "4";  // another file
+  keeper.look();
+  REQUIRE(rig.told.size() == 2);
+  CHECK(rig.told[1].wanted_version == "4");
+  rig.label = "absent";
+  keeper.look();
+  REQUIRE(rig.told.size() == 3);
+  CHECK(rig.told[2].attempt == Attempt::kRefused);
+  rig.label.reset();
+  keeper.look();
+  REQUIRE(rig.told.size() == 4);
+  CHECK(rig.told[3].attempt == Attempt::kNone);
+}
+
+TEST_CASE("what a start could not have is told at the first look, even without an API") {
+  Rig rig;
+  CHECK_FALSE(rig.attacher.use_program_set("bad"));
+  ProgramSetKeeper keeper(rig.attacher, rig.options("bad"));
+  rig.unreadable = Error{Code::kUnavailable, 0, "no answer"};
+  keeper.look();
+  keeper.look();
+  REQUIRE(rig.told.size() == 1);
+  CHECK(rig.told[0].wanted == "bad");
+  rig.unreadable.reset();
+  keeper.look();
+  CHECK(rig.told.size() == 1);
+}
+
+TEST_CASE("the keeper looks by itself, and ends when told to") {
+  Rig rig;
+  rig.label = "next";
+  ProgramSetKeeper keeper(rig.attacher, rig.options());
+  keeper.start();
+  rig.heard.acquire();
+  keeper.stop();
+  CHECK(rig.told[0].name == "next");
+}
