@@ -2,7 +2,7 @@
 // Copyright The Pintle Authors
 //
 // Where the pins lie under a bpffs. The schema folder changes with any layout of a map's value or a ring's record:
-//   <bpffs>/<folder>/v2/prog/<program>   map/<map>   link/<exec|exit|oom>   pods/<uid>/<hook>   pods/tmp_<uid>/ while being made
+//   <bpffs>/<folder>/v3/prog/<program>   map/<map>   link/<exec|exit|oom>   pods/<uid>/<hook>   pods/tmp_<uid>/ while being made
 // bpffs refuses names with a dot (EPERM), so uids are checked before they become paths. Plain values.
 #pragma once
 
@@ -13,11 +13,11 @@
 
 namespace pintle::bpf {
 
-inline constexpr std::string_view kSchema = "v2";
+inline constexpr std::string_view kSchema = "v3";
 inline constexpr std::string_view kPendingPrefix = "tmp_";
 
 struct PinLayout {
-  std::string root;  // "<bpffs>/<folder>/v2"
+  std::string root;  // "<bpffs>/<folder>/v3"
 
   [[nodiscard]] std::string program(std::string_view name) const { return root + "/prog/" + std::string(name); }
   [[nodiscard]] std::string map(std::string_view name) const { return root + "/map/" + std::string(name); }
