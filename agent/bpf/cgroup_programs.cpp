@@ -37,7 +37,6 @@ std::map<std::string, MapShape> shapes_of(const MapSizes& sizes) {
       {"policy_state", hash(sizeof(uint32_t), sizeof(pintle_policy_state), sizes.policy_sets)},
       {"policy_addresses", hash(sizeof(pintle_address_key), sizeof(uint32_t), sizes.policy_rows)},
       {"policy_prefixes", trie(sizeof(pintle_prefix_key))},
-      {"policy_classes", hash(sizeof(pintle_class_key), sizeof(pintle_class_row), sizes.policy_rows)},
       {"policy_ports", trie(sizeof(pintle_port_key))},
       {"policy_flows", {BPF_MAP_TYPE_LRU_HASH, sizeof(pintle_flow_key), sizeof(pintle_flow), sizes.policy_flows, 0}},
       {"policy_sockets", {BPF_MAP_TYPE_SK_STORAGE, sizeof(int), sizeof(pintle_socket_state), 0, BPF_F_NO_PREALLOC}},

@@ -2,7 +2,7 @@
 // Copyright The Pintle Authors
 //
 // Where the pins lie under a bpffs. The schema folder changes with any layout of a map's value or a ring's record:
-//   <bpffs>/<folder>/v2/prog/<program>   map/<map>   link/<exec|exit|oom|rmdir>   pods/<uid>/<hook>   pods/tmp_<uid>/ while being made
+//   <bpffs>/<folder>/v3/prog/<program>   map/<map>   link/<exec|exit|oom|rmdir>   pods/<uid>/<hook>   pods/tmp_<uid>/ while being made
 // and of operators' programs (bpf/pod_programs.h) operators/<name>/prog_<digest>   operators/<name>/map_<map>   pods/<uid>/op_<name>
 // prog/set is the record of what is there (bpf/program_set.h); next/ and prev/ are there while another set takes its place, and
 // pods/<uid>/<hook>_new while a link takes the place of one that could not be updated.
@@ -16,12 +16,12 @@
 
 namespace pintle::bpf {
 
-inline constexpr std::string_view kSchema = "v2";
+inline constexpr std::string_view kSchema = "v3";
 inline constexpr std::string_view kPendingPrefix = "tmp_";
 inline constexpr std::string_view kOperatorPrefix = "op_";
 
 struct PinLayout {
-  std::string root;  // "<bpffs>/<folder>/v2"
+  std::string root;  // "<bpffs>/<folder>/v3"
 
   // The set in force; while another takes its place also the one to come, then the one that was (bpf/set_plan.h).
   [[nodiscard]] std::string set() const { return root + "/prog"; }

@@ -16,7 +16,7 @@ struct MapSizes {
   uint32_t urgent_ring_bytes = PINTLE_URGENT_RING_BYTES;
   uint32_t bulk_ring_bytes = PINTLE_BULK_RING_BYTES;
   uint32_t policy_sets = PINTLE_POLICY_SETS;
-  uint32_t policy_rows = PINTLE_POLICY_ROWS;    // of each of the four tables
+  uint32_t policy_rows = PINTLE_POLICY_ROWS;    // of each of the three tables
   uint32_t policy_flows = PINTLE_POLICY_FLOWS;  // datagram flows remembered on the node
 };
 

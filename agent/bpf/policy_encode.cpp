@@ -28,24 +28,15 @@ void add_port_blocks(const model::PortRange& range, uint32_t set, uint32_t numbe
   }
 }
 
+// No range, no row: refused.
 void add_class(const std::vector<model::PortRange>& ranges, uint32_t set, uint32_t number, PolicyMapRows& out) {
-  if (ranges.empty()) return;  // no row: refused
-  pintle_class_row row{};
   if (std::ranges::any_of(ranges, [](const auto& range) { return range.protocol == 0; })) {
-    row.flags = PINTLE_CLASS_ANY;
-  } else {
-    for (const auto& range : ranges) {
-      if (range.first > range.last) continue;
-      if (row.count < PINTLE_CLASS_RANGES) {
-        row.ranges[row.count++] = {range.first, range.last, range.protocol, 0};
-      } else {
-        row.flags = PINTLE_CLASS_MORE;
-        add_port_blocks(range, set, number, out);
-      }
-    }
+    out.ports.push_back({PINTLE_CLASS_BITS, set, number, 0, 0, 0});  // every protocol, also those without ports
+    out.port_values.push_back(1);
+    return;
   }
-  out.classes.push_back({set, number});
-  out.class_rows.push_back(row);
+  for (const auto& range : ranges)
+    if (range.first <= range.last) add_port_blocks(range, set, number, out);
 }
 
 Status add_direction(const model::PolicyDirection& direction, pintle_direction which, uint32_t epoch, PolicyMapRows& out) {

@@ -18,8 +18,6 @@ struct PolicyMapRows {
   std::vector<uint32_t> address_classes;
   std::vector<pintle_prefix_key> prefixes;
   std::vector<uint32_t> prefix_classes;
-  std::vector<pintle_class_key> classes;
-  std::vector<pintle_class_row> class_rows;
   std::vector<pintle_port_key> ports;
   std::vector<uint32_t> port_values;
 };

@@ -57,8 +57,7 @@ void sort_rows(int fd, const std::map<uint32_t, uint32_t>& policy_of_epoch, std:
 }  // namespace
 
 PolicyTableMaps::PolicyTableMaps(const CgroupPrograms& programs, const MapSizes& sizes)
-    : maps_{programs.map("policy_state"), programs.map("policy_addresses"), programs.map("policy_prefixes"), programs.map("policy_classes"),
-            programs.map("policy_ports")},
+    : maps_{programs.map("policy_state"), programs.map("policy_addresses"), programs.map("policy_prefixes"), programs.map("policy_ports")},
       max_rows_(sizes.policy_rows),
       max_sets_(sizes.policy_sets) {
   const MutexLock lock(mu_);
@@ -79,7 +78,6 @@ void PolicyTableMaps::read_back() {
   }
   sort_rows(maps_.addresses, policy_of_epoch, sets_, &Held::addresses);
   sort_rows(maps_.prefixes, policy_of_epoch, sets_, &Held::prefixes);
-  sort_rows(maps_.classes, policy_of_epoch, sets_, &Held::classes);
   sort_rows(maps_.ports, policy_of_epoch, sets_, &Held::ports);
 }
 
@@ -99,14 +97,13 @@ Result<uint32_t> PolicyTableMaps::next_epoch() {
 
 // Old and new rows are there at once for a moment, so both must fit.
 Status PolicyTableMaps::check_room(uint32_t id, const PolicyMapRows& rows) const {
-  size_t addresses = rows.addresses.size(), prefixes = rows.prefixes.size(), classes = rows.classes.size(), ports = rows.ports.size();
+  size_t addresses = rows.addresses.size(), prefixes = rows.prefixes.size(), ports = rows.ports.size();
   for (const auto& [other, held] : sets_) {
     addresses += held.addresses.size();
     prefixes += held.prefixes.size();
-    classes += held.classes.size();
     ports += held.ports.size();
   }
-  const size_t most = std::max({addresses, prefixes, classes, ports});
+  const size_t most = std::max({addresses, prefixes, ports});
   if (most > max_rows_)
     return fail(Code::kUnavailable,
                 fmt::format("replace policy {}: policy rows {}/{}: the set before stays in force", id, most, max_rows_));
@@ -116,7 +113,6 @@ Status PolicyTableMaps::check_room(uint32_t id, const PolicyMapRows& rows) const
 }
 
 Status PolicyTableMaps::insert(const PolicyMapRows& rows) const {
-  PINTLE_TRY(insert_rows(maps_.classes, "class", rows.classes, rows.class_rows));
   PINTLE_TRY(insert_rows(maps_.ports, "port", rows.ports, rows.port_values));
   PINTLE_TRY(insert_rows(maps_.addresses, "address", rows.addresses, rows.address_classes));
   return insert_rows(maps_.prefixes, "prefix", rows.prefixes, rows.prefix_classes);
@@ -125,7 +121,6 @@ Status PolicyTableMaps::insert(const PolicyMapRows& rows) const {
 void PolicyTableMaps::remove(const Held& held) const {
   delete_rows(maps_.addresses, held.addresses);
   delete_rows(maps_.prefixes, held.prefixes);
-  delete_rows(maps_.classes, held.classes);
   delete_rows(maps_.ports, held.ports);
 }
 
@@ -138,7 +133,7 @@ Status PolicyTableMaps::replace(uint32_t id, const model::PolicyRows& rows) {
   PINTLE_TRY(check_room(id, encoded));
   auto put = insert(encoded);
   if (put) put = store_state(id, {epoch, encoded.flags});
-  Held held{epoch, std::move(encoded.addresses), std::move(encoded.prefixes), std::move(encoded.classes), std::move(encoded.ports)};
+  Held held{epoch, std::move(encoded.addresses), std::move(encoded.prefixes), std::move(encoded.ports)};
   if (!put) {
     remove(held);
     return std::unexpected(with_context(std::move(put).error(), fmt::format("replace policy {}: the set before stays in force", id)));

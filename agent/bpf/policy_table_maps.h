@@ -32,11 +32,10 @@ class PolicyTableMaps final : public ports::PolicyTables {
     uint32_t epoch = 0;
     std::vector<pintle_address_key> addresses;
     std::vector<pintle_prefix_key> prefixes;
-    std::vector<pintle_class_key> classes;
     std::vector<pintle_port_key> ports;
   };
   struct Maps {
-    int state, addresses, prefixes, classes, ports;
+    int state, addresses, prefixes, ports;
   };
   void read_back() PINTLE_REQUIRES(mu_);
   [[nodiscard]] Result<uint32_t> next_epoch() PINTLE_REQUIRES(mu_);

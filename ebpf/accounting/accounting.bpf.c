@@ -13,10 +13,9 @@
 
 SEC("cgroup_skb/ingress")
 int accounting_ingress(struct __sk_buff* skb) {
-  const __u32 number = pod_slot_number();
-  struct pintle_pod_slot* slot = pod_slot(number);
+  struct pintle_pod_slot* slot = pod_slot(pod_slot_number());
   if (!slot) return 1;
-  if (slot->control.flags & PINTLE_ISOLATED && !policy_packet(skb, slot, number, PINTLE_INGRESS)) {
+  if (slot->control.flags & PINTLE_ISOLATED && !policy_packet(skb, PINTLE_INGRESS)) {
     __sync_fetch_and_add(&slot->rx_drops, 1);
     return 0;
   }
@@ -29,10 +28,9 @@ int accounting_ingress(struct __sk_buff* skb) {
 
 SEC("cgroup_skb/egress")
 int accounting_egress(struct __sk_buff* skb) {
-  const __u32 number = pod_slot_number();
-  struct pintle_pod_slot* slot = pod_slot(number);
+  struct pintle_pod_slot* slot = pod_slot(pod_slot_number());
   if (!slot) return 1;
-  if (slot->control.flags & PINTLE_ISOLATED && !policy_packet(skb, slot, number, PINTLE_EGRESS)) {
+  if (slot->control.flags & PINTLE_ISOLATED && !policy_packet(skb, PINTLE_EGRESS)) {
     __sync_fetch_and_add(&slot->tx_drops, 1);
     return 0;
   }

@@ -6,27 +6,21 @@
  */
 #include "policy/call.h"
 
-SEC("cgroup/connect4")
-int connect_connect4(struct bpf_sock_addr* ctx) {
+static __always_inline int connect_call(struct bpf_sock_addr* ctx, __u64 high, __u64 low) {
   const __u32 number = pod_slot_number();
   struct pintle_pod_slot* slot = pod_slot(number);
   if (!slot) return 1;
   __sync_fetch_and_add(&slot->connects, 1);
-  struct policy_question question = {.port = bpf_ntohs(ctx->user_port), .protocol = ctx->protocol};
-  address_of_v4(&question, ctx->user_ip4);
-  return decide_call(ctx, slot, number, PINTLE_EVENT_CONNECT, PINTLE_TRACE_CONNECT, &question);
+  const __u32 what = CALL_WHAT(bpf_ntohs(ctx->user_port), ctx->protocol, PINTLE_EVENT_CONNECT);
+  return decide_call(ctx, slot, number, PINTLE_TRACE_CONNECT, high, low, what);
 }
+
+SEC("cgroup/connect4")
+int connect_connect4(struct bpf_sock_addr* ctx) { return connect_call(ctx, 0, v4_low(ctx->user_ip4)); }
 
 SEC("cgroup/connect6")
 int connect_connect6(struct bpf_sock_addr* ctx) {
-  const __u32 number = pod_slot_number();
-  struct pintle_pod_slot* slot = pod_slot(number);
-  if (!slot) return 1;
-  __sync_fetch_and_add(&slot->connects, 1);
-  struct policy_question question = {.remote = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]},
-                                     .port = bpf_ntohs(ctx->user_port),
-                                     .protocol = ctx->protocol};
-  return decide_call(ctx, slot, number, PINTLE_EVENT_CONNECT, PINTLE_TRACE_CONNECT, &question);
+  return connect_call(ctx, PINTLE_TWO_WORDS(ctx->user_ip6[0], ctx->user_ip6[1]), PINTLE_TWO_WORDS(ctx->user_ip6[2], ctx->user_ip6[3]));
 }
 
 char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";

@@ -39,6 +39,7 @@ int device_access(struct bpf_cgroup_dev_ctx* ctx) {
   struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_DEVICE, PINTLE_DENIED, PINTLE_RING_URGENT, sizeof(*event));
   if (!event) return 0;
   event_set_process(event);
+  event->exit_code = 0;
   event->device.type = key.type;
   event->device.access = access;
   event->device.major = ctx->major;

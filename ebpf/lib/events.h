@@ -5,22 +5,31 @@
  * what was told and what was lost add up to what happened.
  *
  * The urgent ring wakes its reader whenever that had caught up. The bulk ring has two ways, by slot 0's `reader_batching`: at rest
- * every record wakes the reader, which then sets the word and looks at the ring by time; from there on only a quarter full ring wakes.
- * Before it rests again the reader clears the word and looks once more (bpf/event_pump.h). So an idle reader is never woken,
- * and a busy one seldom; a forced wake-up costs the producer some microseconds.
+ * every record wakes the reader, which then sets the word and looks at the ring by time; from there on only the record wakes that fills
+ * another quarter of the ring. Before it rests again the reader clears the word and looks once more (bpf/event_pump.h). So an idle reader
+ * is never woken, and a busy one seldom; a forced wake-up costs the producer some microseconds.
+ *
+ * What is in a global function (__weak, numbers only: pointers would need Linux 5.12) the verifier walks once for a program, and not once
+ * for each way to each call. Loading is nearly all the verifier's time, so what has many callers or many ways through it is one.
  */
 #pragma once
 
 #include "lib/maps.h"
 
+/* After the record was reserved. Two producers at once may both miss the mark, as may a longer record: then time tells. */
 static __always_inline __u64 bulk_wakeup(void) {
   const struct pintle_pod_slot* nobody = pod_slot(0);
   if (!nobody || !*(const volatile __u64*)&nobody->reader_batching) return BPF_RB_FORCE_WAKEUP;
   const __u64 unread = bpf_ringbuf_query(&bulk_events, BPF_RB_AVAIL_DATA);
-  return unread >= bpf_ringbuf_query(&bulk_events, BPF_RB_RING_SIZE) / 4 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+  const __u64 quarter = bpf_ringbuf_query(&bulk_events, BPF_RB_RING_SIZE) / 4; /* a power of two */
+  const __u64 before = unread - (sizeof(struct pintle_event) + BPF_RINGBUF_HDR_SZ);
+  return (unread ^ before) >= quarter ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
-/* NULL: no room, and counted. Kind, verdict, number and time are set; the rest is zero. `size` is a constant. */
+/*
+ * NULL: no room, and counted. Kind, verdict, number and time are set; all the rest is the caller's to set, since what was told last lies
+ * there. `size` is a constant.
+ */
 static __always_inline void* event_reserve(struct pintle_pod_slot* slot, __u32 number, __u8 kind, __u8 verdict, enum pintle_ring ring,
                                            __u64 size) {
   const __u64 sequence = __sync_fetch_and_add(&slot->sequence[ring], 1);
@@ -30,7 +39,6 @@ static __always_inline void* event_reserve(struct pintle_pod_slot* slot, __u32 n
     __sync_fetch_and_add(&slot->lost[ring], 1);
     return 0;
   }
-  __builtin_memset(event, 0, sizeof(*event));
   event->boot_ns = bpf_ktime_get_boot_ns();
   event->sequence = sequence;
   event->slot = number;
@@ -50,13 +58,19 @@ static __always_inline void event_set_process(struct pintle_event* event) {
   bpf_get_current_comm(event->comm, sizeof(event->comm));
 }
 
-static __always_inline void event_set_address(struct pintle_event* event, const __u32 address[4]) {
-  __u32* out = (__u32*)event->addr;
-  out[0] = address[0];
-  out[1] = address[1];
-  out[2] = address[2];
-  out[3] = address[3];
+/* No process does it: whose cgroup it is, and what the names' place holds instead. */
+static __always_inline void event_set_socket(struct pintle_event* event, __u64 cgroup_id, __u16 local_port) {
+  event->cgroup_id = cgroup_id;
+  event->tgid = 0;
+  __builtin_memset(event->comm, 0, sizeof(event->comm));
+  event->local_port = local_port;
 }
 
-/* Refusals are urgent, what audit let through is not. */
-static __always_inline enum pintle_ring ring_of(__u8 verdict) { return verdict == PINTLE_DENIED ? PINTLE_RING_URGENT : PINTLE_RING_BULK; }
+static __always_inline void event_set_address(struct pintle_event* event, __u64 high, __u64 low) {
+  __u64* out = (__u64*)event->addr;
+  out[0] = high;
+  out[1] = low;
+}
+
+/* Refusals are urgent, what audit let through is not. Without a jump: each would be two ways through all that follows. */
+static __always_inline enum pintle_ring ring_of(__u8 verdict) { return (verdict & PINTLE_DENIED) ^ 1; }

@@ -60,20 +60,26 @@ struct {
   __type(value, struct pintle_lifecycle_config);
 } lifecycle_config SEC(".maps");
 
+#define NO_POD 0xffffffffU /* and none above it */
+
+/* The slot of the pod at one level above the current process; 0: none there. Global, so that it is walked once (lib/events.h). */
+__weak __u32 current_slot_at(__u32 mask, __u32 level) {
+  if (!(mask >> level & 1)) return 0;
+  const __u64 id = bpf_get_current_ancestor_cgroup_id(level);
+  if (!id) return NO_POD; /* the process lives above this level */
+  const __u32* slot = bpf_map_lookup_elem(&lifecycle_pods, &id);
+  return slot ? *slot : 0;
+}
+
 /* The slot of the pod whose cgroup is the current one or above it; 0: no pod of ours. */
 static __always_inline __u32 current_pod_slot(void) {
   const __u32 zero = 0;
   const struct pintle_lifecycle_config* config = bpf_map_lookup_elem(&lifecycle_config, &zero);
   if (!config) return 0;
   const __u32 mask = config->level_mask;
-#pragma unroll
   for (int level = 1; level <= PINTLE_MAX_LEVEL; ++level) {
-    if (!(mask & (1u << level))) continue;
-    const __u64 id = bpf_get_current_ancestor_cgroup_id(level);
-    if (!id) /* the process lives above this level */
-      return 0;
-    const __u32* slot = bpf_map_lookup_elem(&lifecycle_pods, &id);
-    if (slot) return *slot;
+    const __u32 slot = current_slot_at(mask, level);
+    if (slot) return slot == NO_POD ? 0 : slot;
   }
   return 0;
 }
@@ -88,6 +94,8 @@ int BPF_PROG(lifecycle_exec) {
   struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_EXEC, PINTLE_ALLOWED, PINTLE_RING_BULK, sizeof(*event));
   if (!event) return 0;
   event_set_process(event);
+  event->exit_code = 0;
+  event_set_address(event, 0, 0);
   event_submit(event, PINTLE_RING_BULK);
   return 0;
 }
@@ -104,6 +112,7 @@ int BPF_PROG(lifecycle_exit, struct task_struct* task) {
   struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_EXIT, PINTLE_ALLOWED, PINTLE_RING_URGENT, sizeof(*event));
   if (!event) return 0;
   event_set_process(event);
+  event_set_address(event, 0, 0);
   /* As wait4(2) decides it. */
   if (BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT)
     event->exit_code = BPF_CORE_READ(task, signal, group_exit_code);
@@ -111,6 +120,16 @@ int BPF_PROG(lifecycle_exit, struct task_struct* task) {
     event->exit_code = BPF_CORE_READ(task, group_leader, exit_code);
   event_submit(event, PINTLE_RING_URGENT);
   return 0;
+}
+
+/* As above, of any cgroup. An address, as a number: global functions take no pointers. */
+__weak __u32 slot_at(__u64 cgroup, __u32 mask, __u32 level) {
+  if (!(mask >> level & 1)) return 0;
+  struct cgroup* above = 0;
+  bpf_core_read(&above, sizeof(above), &((struct cgroup*)cgroup)->ancestors[level]);
+  const __u64 id = BPF_CORE_READ(above, kn, id);
+  const __u32* slot = bpf_map_lookup_elem(&lifecycle_pods, &id);
+  return slot ? *slot : 0;
 }
 
 /* The slot of the pod that a task of anybody's is in; `cgroup_id` is set to that of its own cgroup. 0: no pod of ours. */
@@ -124,12 +143,8 @@ static __always_inline __u32 task_pod_slot(struct task_struct* task, __u64* cgro
   const int own_level = BPF_CORE_READ(cgroup, level);
   for (int level = 1; level <= PINTLE_MAX_LEVEL; ++level) {
     if (level > own_level) return 0;
-    if (!(mask & (1u << level))) continue;
-    struct cgroup* above = 0;
-    bpf_core_read(&above, sizeof(above), &cgroup->ancestors[level]);
-    const __u64 id = BPF_CORE_READ(above, kn, id);
-    const __u32* slot = bpf_map_lookup_elem(&lifecycle_pods, &id);
-    if (slot) return *slot;
+    const __u32 slot = slot_at((__u64)cgroup, mask, level);
+    if (slot) return slot;
   }
   return 0;
 }

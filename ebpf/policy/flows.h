@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "policy/decide.h"
 
 struct {
@@ -30,6 +32,12 @@ static __always_inline int is_current(__u64 word, __u32 epoch, __u32 slot_flags)
   return word & PINTLE_SOCKET_DECIDED && (word & ~0xffULL) == socket_word(epoch, slot_flags, 0);
 }
 
+/* The counter of a verdict that is no permission. */
+static __always_inline __u64* refusals(struct pintle_pod_slot* slot, __u32 verdict) {
+  _Static_assert(offsetof(struct pintle_pod_slot, would_deny) == offsetof(struct pintle_pod_slot, denied) + sizeof(__u64), "side by side");
+  return &slot->denied + (verdict >> 1 & 1);
+}
+
 static __always_inline __u8 network_verdict(__u32 slot_flags) {
-  return slot_flags & PINTLE_AUDIT_NETWORK ? PINTLE_WOULD_DENY : PINTLE_DENIED;
+  return PINTLE_DENIED + (slot_flags & PINTLE_AUDIT_NETWORK) / PINTLE_AUDIT_NETWORK; /* or PINTLE_WOULD_DENY */
 }

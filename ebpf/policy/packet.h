@@ -14,6 +14,7 @@
 #pragma once
 
 #include "lib/events.h"
+#include "lib/pod_slot.h"
 #include "policy/flows.h"
 
 #define PINTLE_ETH_IPV4 0x0800
@@ -26,6 +27,7 @@
 #define PINTLE_PROTO_ROUTING 43
 #define PINTLE_PROTO_FRAGMENT 44
 #define PINTLE_PROTO_ICMPV6 58
+#define PINTLE_PROTO_NONE 59
 #define PINTLE_PROTO_DSTOPTS 60
 #define PINTLE_PROTO_SCTP 132
 #define PINTLE_PROTO_UDPLITE 136
@@ -33,94 +35,93 @@
 #define PINTLE_TCP_ACK 0x10
 #define PINTLE_TCP_STATE_LISTEN 10
 
+#define PINTLE_IPV4_BYTES 20
+#define PINTLE_IPV6_BYTES 40
+
+/*
+ * What a packet is, as numbers, for the global functions below (lib/events.h): the remote address, `ports` (local << 16 | remote, in host
+ * order), and `what`: the protocol, the direction << 8, and flags.
+ */
+#define PACKET_PROTOCOL(what) ((__u8)(what))
+#define PACKET_EGRESS 0x100 /* the direction */
+#define PACKET_SYN 0x200    /* the first of a connection */
+#define PACKET_TOLD 0x400   /* it is refused for the first time */
+#define PACKET_DIRECTION(what) ((what) >> 8 & 1)
+#define PACKET_PORT_OF(direction, ports) ((__u16)((ports) >> (((direction) ^ 1) << 4))) /* that policy is asked about */
+
 enum packet_kind { PACKET_BAD, PACKET_PASS, PACKET_ASK };
 
 struct packet {
-  struct policy_question question; /* remote and protocol */
-  __u32 local[4];
-  __u16 remote_port, local_port;
-  __u8 tcp_flags;
-  __u8 newly_decided;
+  __u64 high, low; /* remote */
+  __u32 header;    /* the protocol's own */
 };
 
-static __always_inline int has_ports(__u8 protocol) {
-  return protocol == PINTLE_PROTO_TCP || protocol == PINTLE_PROTO_UDP || protocol == PINTLE_PROTO_SCTP || protocol == PINTLE_PROTO_DCCP ||
-         protocol == PINTLE_PROTO_UDPLITE;
-}
-
-/* Neighbour discovery and multicast listeners: without them there is no IPv6 at all. */
-static __always_inline int is_neighbour_discovery(__u8 type) { return (type >= 130 && type <= 137) || type == 143; }
-
-static __always_inline enum packet_kind parse_ports(struct __sk_buff* skb, __u32 at, __u8 direction, struct packet* packet) {
-  const __u8 protocol = packet->question.protocol;
-  __u16 ports[2] = {};
-  const int missing = bpf_skb_load_bytes(skb, at, ports, sizeof(ports)) != 0;
-  if (protocol == PINTLE_PROTO_ICMPV6 && !missing && is_neighbour_discovery(*(const __u8*)ports)) return PACKET_PASS;
-  if (!has_ports(protocol)) return PACKET_ASK;
-  if (missing || (protocol == PINTLE_PROTO_TCP && bpf_skb_load_bytes(skb, at + 13, &packet->tcp_flags, 1))) return PACKET_BAD;
-  packet->remote_port = bpf_ntohs(ports[direction == PINTLE_INGRESS ? 0 : 1]);
-  packet->local_port = bpf_ntohs(ports[direction == PINTLE_INGRESS ? 1 : 0]);
-  return PACKET_ASK;
-}
-
-static __always_inline enum packet_kind parse_v4(struct __sk_buff* skb, __u8 direction, struct packet* packet) {
+static __always_inline enum packet_kind parse_v4(struct __sk_buff* skb, __u32 direction, struct packet* packet) {
   __u32 head[5];
   if (bpf_skb_load_bytes(skb, 0, head, sizeof(head))) return PACKET_BAD;
   if (head[1] & bpf_htonl(0x1fff)) return PACKET_PASS; /* a later fragment */
   if (head[3] == head[4]) return PACKET_PASS;
-  packet->question.remote[2] = bpf_htonl(0xffff);
-  packet->question.remote[3] = direction == PINTLE_INGRESS ? head[3] : head[4];
-  packet->local[2] = bpf_htonl(0xffff);
-  packet->local[3] = direction == PINTLE_INGRESS ? head[4] : head[3];
-  packet->question.protocol = ((__u8*)head)[9];
-  return parse_ports(skb, (((__u8*)head)[0] & 15) * 4, direction, packet);
+  packet->high = 0;
+  packet->low = v4_low(direction == PINTLE_INGRESS ? head[3] : head[4]);
+  packet->header = (((__u8*)head)[0] & 15) << 10 | ((__u8*)head)[9];
+  return PACKET_ASK;
 }
 
-static __always_inline enum packet_kind parse_v6(struct __sk_buff* skb, __u8 direction, struct packet* packet) {
-  __u32 head[10];
+/* A header: where it begins << 8 | what it is; or one of these, which no extension follows. */
+#define HEADER_PASS (1 << 24 | PINTLE_PROTO_NONE) /* a later fragment */
+#define HEADER_BAD (1 << 25 | PINTLE_PROTO_NONE)
+
+/* The header after this one, if it is an extension of IPv6; else itself. */
+__weak int past_extension(struct __sk_buff* skb, __u32 header) {
+  const __u64 extensions =
+      1ULL << PINTLE_PROTO_HOPOPTS | 1ULL << PINTLE_PROTO_ROUTING | 1ULL << PINTLE_PROTO_DSTOPTS | 1ULL << PINTLE_PROTO_FRAGMENT;
+  const __u32 at = header >> 8, what = header & 0xff;
+  if (!(extensions >> (what & 63) & is_zero(what >> 6))) return header;
+  __u8 extension[4];
+  if (bpf_skb_load_bytes(skb, at, extension, sizeof(extension))) return HEADER_BAD;
+  if (what != PINTLE_PROTO_FRAGMENT) return (at + (extension[1] + 1) * 8) << 8 | extension[0];
+  if (extension[2] | (extension[3] & 0xf8)) return HEADER_PASS;
+  return (at + 8) << 8 | extension[0];
+}
+
+static __always_inline enum packet_kind parse_v6(struct __sk_buff* skb, __u32 direction, struct packet* packet) {
+  __u64 head[5]; /* [1]: the source, [3]: the destination */
   if (bpf_skb_load_bytes(skb, 0, head, sizeof(head))) return PACKET_BAD;
-  if (head[2] == head[6] && head[3] == head[7] && head[4] == head[8] && head[5] == head[9]) return PACKET_PASS;
-  __builtin_memcpy(packet->question.remote, direction == PINTLE_INGRESS ? &head[2] : &head[6], 16);
-  __builtin_memcpy(packet->local, direction == PINTLE_INGRESS ? &head[6] : &head[2], 16);
-  __u8 next = ((__u8*)head)[6];
-  __u32 at = sizeof(head);
-  for (int headers = 0; headers < 4; ++headers) {
-    if (next != PINTLE_PROTO_HOPOPTS && next != PINTLE_PROTO_ROUTING && next != PINTLE_PROTO_DSTOPTS && next != PINTLE_PROTO_FRAGMENT)
-      break;
-    __u8 extension[4];
-    if (bpf_skb_load_bytes(skb, at, extension, sizeof(extension))) return PACKET_BAD;
-    if (next == PINTLE_PROTO_FRAGMENT && (extension[2] | (extension[3] & 0xf8))) return PACKET_PASS;
-    at += next == PINTLE_PROTO_FRAGMENT ? 8 : (extension[1] + 1) * 8;
-    next = extension[0];
-  }
-  packet->question.protocol = next;
-  return parse_ports(skb, at, direction, packet);
+  if (!((head[1] ^ head[3]) | (head[2] ^ head[4]))) return PACKET_PASS;
+  packet->high = direction == PINTLE_INGRESS ? head[1] : head[3];
+  packet->low = direction == PINTLE_INGRESS ? head[2] : head[4];
+  packet->header = PINTLE_IPV6_BYTES << 8 | ((__u8*)head)[6];
+#pragma unroll
+  for (int extensions = 0; extensions < 4; ++extensions) packet->header = past_extension(skb, packet->header);
+  return packet->header == HEADER_PASS ? PACKET_PASS : packet->header == HEADER_BAD ? PACKET_BAD : PACKET_ASK;
 }
 
-/* Asks the rows for a flow that was opened in this direction; what is not isolated is allowed. */
-static __always_inline int opened_allowed(struct packet* packet, __u32 flags, __u8 direction) {
-  if (!(flags & (direction == PINTLE_INGRESS ? PINTLE_ISOLATE_INGRESS : PINTLE_ISOLATE_EGRESS))) return 1;
-  packet->question.direction = direction;
-  packet->question.port = direction == PINTLE_INGRESS ? packet->local_port : packet->remote_port;
-  return policy_allows(&packet->question);
+/* Asks the rows for a flow that was opened in that direction; what is not isolated is allowed. `control`: the slot's word. */
+__weak __u64 opened_answer(__u64 high, __u64 low, __u32 ports, __u32 protocol_and_direction, __u64 control) {
+  const __u32 policy = PINTLE_FIRST_WORD(control), flags = PINTLE_SECOND_WORD(control), direction = protocol_and_direction >> 8;
+  if (!(flags >> direction & PINTLE_ISOLATE_INGRESS)) return policy_word(policy) << 32 | POLICY_ALLOWED; /* the epoch */
+  return policy_answer(high, low, policy, PACKET_PORT_OF(direction, ports) | (protocol_and_direction & 0xff) << 16 | direction << 24);
 }
 
 /*
  * Of a connection that is older than the pod's isolation nobody noted who opened it. The pod accepted it if something listens at its own
  * end; asked for with a port that no peer uses, so that the connection itself is not found.
  */
-static __always_inline int something_listens(struct __sk_buff* skb, const struct packet* packet) {
+static __always_inline int something_listens(struct __sk_buff* skb, __u64 high, __u64 low, __u32 direction, __u16 local_port) {
   struct bpf_sock_tuple tuple = {};
   __u32 size;
-  if (packet->local[0] == 0 && packet->local[1] == 0 && packet->local[2] == bpf_htonl(0xffff)) {
-    tuple.ipv4.saddr = packet->question.remote[3];
-    tuple.ipv4.daddr = packet->local[3];
-    tuple.ipv4.dport = bpf_htons(packet->local_port);
+  if (skb->protocol == bpf_htons(PINTLE_ETH_IPV4)) {
+    if (bpf_skb_load_bytes(skb, direction == PINTLE_INGRESS ? 16 : 12, &tuple.ipv4.daddr, 4)) return 0;
+    tuple.ipv4.saddr = PINTLE_SECOND_WORD(low);
+    tuple.ipv4.dport = bpf_htons(local_port);
     size = sizeof(tuple.ipv4);
   } else {
-    __builtin_memcpy(tuple.ipv6.saddr, packet->question.remote, 16);
-    __builtin_memcpy(tuple.ipv6.daddr, packet->local, 16);
-    tuple.ipv6.dport = bpf_htons(packet->local_port);
+    if (bpf_skb_load_bytes(skb, direction == PINTLE_INGRESS ? 24 : 8, &tuple.ipv6.daddr, 16)) return 0;
+    tuple.ipv6.saddr[0] = PINTLE_FIRST_WORD(high);
+    tuple.ipv6.saddr[1] = PINTLE_SECOND_WORD(high);
+    tuple.ipv6.saddr[2] = PINTLE_FIRST_WORD(low);
+    tuple.ipv6.saddr[3] = PINTLE_SECOND_WORD(low);
+    tuple.ipv6.dport = bpf_htons(local_port);
     size = sizeof(tuple.ipv6);
   }
   struct bpf_sock* sk = bpf_sk_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
@@ -130,96 +131,143 @@ static __always_inline int something_listens(struct __sk_buff* skb, const struct
   return listens;
 }
 
-static __always_inline int is_opening(const struct packet* packet, __u8 direction) {
-  return direction == PINTLE_EGRESS && (packet->tcp_flags & (PINTLE_TCP_SYN | PINTLE_TCP_ACK)) == PINTLE_TCP_SYN;
-}
+/* What is to become of it. */
+#define PACKET_ALLOWED 1
+#define PACKET_DECIDED_NOW 2 /* to be told */
 
-static __always_inline int tcp_allowed(struct __sk_buff* skb, __u32 flags, __u8 direction, struct packet* packet) {
+__weak int tcp_allowed(struct __sk_buff* skb, __u64 high, __u64 low, __u32 ports, __u32 what) {
+  struct pintle_pod_slot* slot = pod_slot(pod_slot_number());
   struct bpf_sock* sk = skb->sk;
   if (sk) sk = bpf_sk_fullsock(sk);
-  if (!sk) return 1;
-  packet->newly_decided = 1;
+  if (!sk || !slot) return PACKET_ALLOWED;
+  const __u64 control = *(__u64*)&slot->control;
+  const __u32 policy = PINTLE_FIRST_WORD(control), flags = PINTLE_SECOND_WORD(control);
   /* The listener's: a SYN, or the last step of a handshake. There is no socket yet for the verdict to lie with. */
-  if (sk->state == PINTLE_TCP_STATE_LISTEN) return direction == PINTLE_INGRESS ? opened_allowed(packet, flags, PINTLE_INGRESS) : 1;
-  struct pintle_socket_state* state = bpf_sk_storage_get(&policy_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-  if (!state) return 0; /* no memory: refused, as the pod's promise goes */
-  const __u64 word = state->word;
-  packet->question.epoch = (__u32)policy_word(packet->question.policy);
-  if (is_current(word, packet->question.epoch, flags)) {
-    packet->newly_decided = 0;
-    return (word & PINTLE_SOCKET_ALLOWED) != 0;
+  if (sk->state == PINTLE_TCP_STATE_LISTEN) {
+    if (what & PACKET_EGRESS) return PACKET_ALLOWED;
+    return (opened_answer(high, low, ports, PINTLE_PROTO_TCP | PINTLE_INGRESS << 8, control) & POLICY_ALLOWED) | PACKET_DECIDED_NOW;
   }
+  struct pintle_socket_state* state = bpf_sk_storage_get(&policy_sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  if (!state) return PACKET_DECIDED_NOW; /* no memory: refused, as the pod's promise goes */
+  const __u64 word = state->word;
+  if (is_current(word, (__u32)policy_word(policy), flags)) return (word & PINTLE_SOCKET_ALLOWED) != 0;
   __u64 known = word & (PINTLE_SOCKET_KNOWN | PINTLE_SOCKET_OPENED);
   if (!(known & PINTLE_SOCKET_KNOWN)) {
     known = PINTLE_SOCKET_KNOWN;
-    if (is_opening(packet, direction) || !something_listens(skb, packet)) known |= PINTLE_SOCKET_OPENED;
+    if ((what & (PACKET_SYN | PACKET_EGRESS)) == (PACKET_SYN | PACKET_EGRESS) ||
+        !something_listens(skb, high, low, PACKET_DIRECTION(what), ports >> 16))
+      known |= PINTLE_SOCKET_OPENED;
   }
-  const int allowed = opened_allowed(packet, flags, known & PINTLE_SOCKET_OPENED ? PINTLE_EGRESS : PINTLE_INGRESS);
-  state->word = socket_word(packet->question.epoch, flags, known | PINTLE_SOCKET_DECIDED | (allowed ? PINTLE_SOCKET_ALLOWED : 0));
-  return allowed;
+  const __u64 answer =
+      opened_answer(high, low, ports, PINTLE_PROTO_TCP | (known & PINTLE_SOCKET_OPENED) / PINTLE_SOCKET_OPENED << 8, control);
+  const __u64 allowed = (answer & POLICY_ALLOWED) * PINTLE_SOCKET_ALLOWED;
+  state->word = socket_word(POLICY_EPOCH(answer), flags, known | PINTLE_SOCKET_DECIDED | allowed);
+  return (answer & POLICY_ALLOWED) | PACKET_DECIDED_NOW;
 }
 
-static __always_inline int datagram_allowed(__u32 number, __u32 flags, __u8 direction, struct packet* packet) {
+__weak int datagram_allowed(struct __sk_buff* skb, __u64 high, __u64 low, __u32 ports, __u32 what) {
+  const __u32 number = pod_slot_number();
+  struct pintle_pod_slot* slot = pod_slot(number);
+  if (!slot) return PACKET_ALLOWED;
+  const __u64 control = *(__u64*)&slot->control;
+  const __u32 policy = PINTLE_FIRST_WORD(control), flags = PINTLE_SECOND_WORD(control), direction = PACKET_DIRECTION(what);
   struct pintle_flow_key key = {
-      .slot = number, .remote_port = packet->remote_port, .local_port = packet->local_port, .protocol = packet->question.protocol};
-  __builtin_memcpy(key.remote, packet->question.remote, sizeof(key.remote));
+      .slot = number,
+      .remote = {PINTLE_FIRST_WORD(high), PINTLE_SECOND_WORD(high), PINTLE_FIRST_WORD(low), PINTLE_SECOND_WORD(low)},
+      .remote_port = (__u16)ports,
+      .local_port = ports >> 16,
+      .protocol = PACKET_PROTOCOL(what)};
   const __u32 isolation = (flags & PINTLE_NETWORK_FLAGS) << 8;
-  const __u32 begun_here = direction == PINTLE_INGRESS ? PINTLE_FLOW_FROM_PEER : PINTLE_FLOW_FROM_POD;
-  const __u32 begun_there = direction == PINTLE_INGRESS ? PINTLE_FLOW_FROM_POD : PINTLE_FLOW_FROM_PEER;
-  const __u32 refused_here = direction == PINTLE_INGRESS ? PINTLE_FLOW_REFUSED_IN : PINTLE_FLOW_REFUSED_OUT;
-  packet->question.epoch = (__u32)policy_word(packet->question.policy);
-  const struct pintle_flow* known = bpf_map_lookup_elem(&policy_flows, &key);
-  const __u32 known_flags = known ? known->flags : 0;
-  packet->newly_decided = 1;
-  if (known && known->epoch == packet->question.epoch && (known_flags & ~0xffU) == isolation) {
-    packet->newly_decided = 0;
-    if (known_flags & (begun_here | begun_there)) return 1;
+  /* By direction: FROM_PEER or FROM_POD, FROM_POD or FROM_PEER, REFUSED_IN or REFUSED_OUT. */
+  const __u32 begun_here = PINTLE_FLOW_FROM_PEER << direction, begun_there = PINTLE_FLOW_FROM_POD >> direction;
+  const __u32 refused_here = PINTLE_FLOW_REFUSED_IN << direction;
+  const __u64* known = (const __u64*)bpf_map_lookup_elem(&policy_flows, &key);
+  const __u64 word = known ? *known : 0;
+  const __u32 known_flags = PINTLE_SECOND_WORD(word);
+  const __u32 other_epoch = PINTLE_FIRST_WORD(word) ^ (__u32)policy_word(policy);
+  if (!(other_epoch | ((known_flags & ~0xffU) ^ isolation))) { /* as it was then; of an unknown flow the isolation is not */
+    if (known_flags & (PINTLE_FLOW_FROM_PEER | PINTLE_FLOW_FROM_POD)) return PACKET_ALLOWED;
     if (known_flags & refused_here) return 0;
-    packet->newly_decided = 1;
   }
-  struct pintle_flow flow = {.flags = isolation | begun_here};
-  int allowed = opened_allowed(packet, flags, direction);
-  if (!allowed && known_flags & begun_there) { /* a reply; but of rows that are no longer in force */
-    allowed = opened_allowed(packet, flags, direction == PINTLE_INGRESS ? PINTLE_EGRESS : PINTLE_INGRESS);
-    flow.flags = isolation | begun_there;
+  struct pintle_flow flow = {.flags = begun_here};
+  const __u32 question = PACKET_PROTOCOL(what) | direction << 8;
+  __u64 answer = opened_answer(high, low, ports, question, control);
+  if (!(answer & POLICY_ALLOWED) && known_flags & begun_there) { /* a reply; but of rows that are no longer in force */
+    answer = opened_answer(high, low, ports, question ^ 1 << 8, control);
+    flow.flags = begun_there;
   }
-  if (!allowed) flow.flags = isolation | refused_here;
-  flow.epoch = packet->question.epoch;
+  if (!(answer & POLICY_ALLOWED)) flow.flags = refused_here;
+  flow.flags |= isolation;
+  flow.epoch = POLICY_EPOCH(answer);
   bpf_map_update_elem(&policy_flows, &key, &flow, BPF_ANY);
-  return allowed;
+  return (answer & POLICY_ALLOWED) | PACKET_DECIDED_NOW;
 }
 
-static __always_inline void tell_packet(struct __sk_buff* skb, struct pintle_pod_slot* slot, __u32 number, __u8 verdict, __u8 direction,
-                                        const struct packet* packet) {
+/* A packet that is not allowed: counted and told. 1: it passes all the same, as the pod is only audited. */
+__weak int packet_refused(struct __sk_buff* skb, __u64 high, __u64 low, __u32 ports, __u32 what) {
+  const __u32 number = pod_slot_number();
+  struct pintle_pod_slot* slot = pod_slot(number);
+  if (!slot) return 0;
+  const __u8 verdict = network_verdict(slot->control.flags);
+  if (verdict == PINTLE_WOULD_DENY) __sync_fetch_and_add(&slot->would_deny, 1);
+  if (!(what & PACKET_TOLD)) return verdict != PINTLE_DENIED;
   const enum pintle_ring ring = ring_of(verdict);
   struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_PACKET, verdict, ring, sizeof(*event));
-  if (!event) return;
-  event->cgroup_id = bpf_skb_cgroup_id(skb);
-  event->socket.port = bpf_htons(packet->remote_port);
-  event->socket.protocol = packet->question.protocol;
-  event->socket.direction = direction;
-  event->local_port = packet->local_port;
-  event_set_address(event, packet->question.remote);
+  if (!event) return verdict != PINTLE_DENIED;
+  event_set_socket(event, bpf_skb_cgroup_id(skb), ports >> 16);
+  event->socket.port = bpf_htons((__u16)ports);
+  event->socket.protocol = PACKET_PROTOCOL(what);
+  event->socket.direction = PACKET_DIRECTION(what);
+  event_set_address(event, high, low);
   event_submit(event, ring);
+  return verdict != PINTLE_DENIED;
+}
+
+/* TCP, UDP, DCCP, SCTP and UDP-Lite. */
+static __always_inline __u64 has_ports(__u32 protocol) {
+  const __u64 low = 1ULL << PINTLE_PROTO_TCP | 1ULL << PINTLE_PROTO_UDP | 1ULL << PINTLE_PROTO_DCCP;
+  const __u64 high = 1ULL << (PINTLE_PROTO_SCTP - 128) | 1ULL << (PINTLE_PROTO_UDPLITE - 128);
+  const __u64 set = (low & -is_zero(protocol >> 6)) | (high & -is_zero((protocol >> 6) ^ 2));
+  return set >> (protocol & 63) & 1;
+}
+
+/* Neighbour discovery and multicast listeners: without them there is no IPv6 at all. */
+static __always_inline __u64 is_neighbour_discovery(__u32 protocol, __u32 type) {
+  const __u64 of_nodes = ((__u64)(type - 130) - 8) >> 63; /* 130 to 137 */
+  return is_zero(protocol ^ PINTLE_PROTO_ICMPV6) & (of_nodes | is_zero(type ^ 143));
+}
+
+/* 1: let it pass. */
+__weak int ask_packet(struct __sk_buff* skb, __u64 high, __u64 low, __u32 header, __u32 direction) {
+  const __u32 at = header >> 8, protocol = header & 0xff;
+  __u32 head = 0; /* also when there is less */
+  const __u64 missing = bpf_skb_load_bytes(skb, at, &head, sizeof(head));
+  if (is_loopback(high, low) | is_neighbour_discovery(protocol, *(__u8*)&head)) return 1;
+  const __u64 asked_ports = -has_ports(protocol);
+  const __u32 source = bpf_ntohl(head) >> 16 & asked_ports, destination = bpf_ntohl(head) & 0xffff & asked_ports;
+  const __u32 swap = direction << 4; /* local << 16 | remote */
+  const __u32 ports = destination << (16 - swap) | source << swap;
+  __u32 what = protocol | direction << 8, result = PACKET_DECIDED_NOW;
+  if (protocol == PINTLE_PROTO_TCP) {
+    __u8 flags = 0;
+    if (bpf_skb_load_bytes(skb, at + 13, &flags, 1) == 0) {
+      if ((flags & (PINTLE_TCP_SYN | PINTLE_TCP_ACK)) == PINTLE_TCP_SYN) what |= PACKET_SYN;
+      result = tcp_allowed(skb, high, low, ports, what);
+    }
+  } else if (!(missing & asked_ports)) {
+    result = datagram_allowed(skb, high, low, ports, what);
+  }
+  if (result & PACKET_ALLOWED) return 1;
+  return packet_refused(skb, high, low, ports, what | (result & PACKET_DECIDED_NOW) * (PACKET_TOLD / PACKET_DECIDED_NOW));
 }
 
 /* 1: let it pass. REQUIRES: the slot is isolated in some direction. */
-static __always_inline int policy_packet(struct __sk_buff* skb, struct pintle_pod_slot* slot, __u32 number, __u8 direction) {
-  const __u32 flags = slot->control.flags;
-  struct packet packet = {.question = {.policy = slot->control.policy}};
+static __always_inline int policy_packet(struct __sk_buff* skb, __u32 direction) {
+  struct packet packet = {};
   const enum packet_kind kind = skb->protocol == bpf_htons(PINTLE_ETH_IPV4)   ? parse_v4(skb, direction, &packet)
                                 : skb->protocol == bpf_htons(PINTLE_ETH_IPV6) ? parse_v6(skb, direction, &packet)
                                                                               : PACKET_PASS;
-  if (kind == PACKET_PASS || is_loopback(packet.question.remote)) return 1;
-  if (kind == PACKET_ASK) {
-    const int allowed = packet.question.protocol == PINTLE_PROTO_TCP ? tcp_allowed(skb, flags, direction, &packet)
-                                                                     : datagram_allowed(number, flags, direction, &packet);
-    if (allowed) return 1;
-  } else {
-    packet.newly_decided = 1;
-  }
-  const __u8 verdict = network_verdict(flags);
-  if (verdict == PINTLE_WOULD_DENY) __sync_fetch_and_add(&slot->would_deny, 1);
-  if (packet.newly_decided) tell_packet(skb, slot, number, verdict, direction, &packet);
-  return verdict != PINTLE_DENIED;
+  if (kind == PACKET_PASS) return 1;
+  if (kind == PACKET_ASK) return ask_packet(skb, packet.high, packet.low, packet.header, direction);
+  return is_loopback(packet.high, packet.low) || packet_refused(skb, packet.high, packet.low, 0, direction << 8 | PACKET_TOLD);
 }

@@ -13,7 +13,6 @@
 #define PINTLE_POLICY_SETS 1024
 #define PINTLE_POLICY_ROWS 16384
 #define PINTLE_POLICY_FLOWS 8192
-#define PINTLE_CLASS_RANGES 8
 
 // By the policy's id. Row 0 holds the last epoch given out, and is no policy.
 struct pintle_policy_state {
@@ -39,35 +38,17 @@ struct pintle_prefix_key {  // a length and an address key
 };
 #define PINTLE_SET_BITS 32
 
-struct pintle_class_key {
-  __u32 set;
-  __u32 number;
-};
-struct pintle_port_range {
-  __u16 first, last;
-  __u8 protocol;
-  __u8 reserved;
-};
-enum pintle_class_flags {
-  PINTLE_CLASS_ANY = 1,   // every protocol, also those without ports
-  PINTLE_CLASS_MORE = 2,  // more ranges than fit here: they are in policy_ports
-};
-struct pintle_class_row {
-  __u8 count;
-  __u8 flags;
-  __u16 reserved;
-  struct pintle_port_range ranges[PINTLE_CLASS_RANGES];
-};
-
-// A range is cut into blocks of a power of two, as prefixes are.
+// What a class of peers may use. A range is cut into blocks of a power of two, as prefixes are; a class of which every protocol is open has
+// one row that ends before it. One map and one look-up: whatever the programs do here the verifier walks in each of six of them.
 struct pintle_port_key {
-  __u32 length;  // 80 + bits of the port that count
+  __u32 length;  // 80 + bits of the port that count, or 64
   __u32 set;
   __u32 number;  // the class's
   __u8 protocol;
   __u8 reserved;
   __u16 port;  // network order
 };
+#define PINTLE_CLASS_BITS 64
 #define PINTLE_PORT_BITS 80
 
 // Datagram flows that one direction let pass, so that their replies pass the other.

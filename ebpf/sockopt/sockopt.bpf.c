@@ -28,6 +28,8 @@ int sockopt_set(struct bpf_sockopt* ctx) {
   struct pintle_event* event = event_reserve(slot, number, PINTLE_EVENT_SOCKOPT, PINTLE_DENIED, PINTLE_RING_URGENT, sizeof(*event));
   if (!event) return 0;
   event_set_process(event);
+  event->exit_code = 0;
+  event_set_address(event, 0, 0);
   event->sockopt.level = key.level;
   event->sockopt.name = key.name;
   event_submit(event, PINTLE_RING_URGENT);

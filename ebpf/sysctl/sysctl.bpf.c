@@ -11,6 +11,8 @@ static __always_inline void tell_sysctl(struct bpf_sysctl* ctx, struct pintle_po
   struct pintle_sysctl_event* event = event_reserve(slot, number, PINTLE_EVENT_SYSCTL, verdict, ring, sizeof(*event));
   if (!event) return;
   event_set_process(&event->event);
+  event->event.exit_code = 0;
+  event_set_address(&event->event, 0, 0);
   if (bpf_sysctl_get_name(ctx, event->name, sizeof(event->name), 0) == -22) event->name[0] = 0; /* E2BIG leaves it cut */
   event_submit(event, ring);
 }
@@ -22,15 +24,14 @@ int sysctl_write(struct bpf_sysctl* ctx) {
   struct pintle_pod_slot* slot = pod_slot(number);
   if (!slot) return 1;
   const __u32 flags = slot->control.flags;
-  if (flags & PINTLE_DENY_SYSCTL) {
+  if (!(flags & (PINTLE_DENY_SYSCTL | PINTLE_AUDIT_SYSCTL))) return 1;
+  const __u8 verdict = PINTLE_WOULD_DENY - (flags & PINTLE_DENY_SYSCTL) / PINTLE_DENY_SYSCTL; /* or PINTLE_DENIED */
+  tell_sysctl(ctx, slot, number, verdict);
+  if (verdict == PINTLE_DENIED) {
     __sync_fetch_and_add(&slot->sysctl_denied, 1);
-    tell_sysctl(ctx, slot, number, PINTLE_DENIED);
     return 0;
   }
-  if (flags & PINTLE_AUDIT_SYSCTL) {
-    __sync_fetch_and_add(&slot->would_deny, 1);
-    tell_sysctl(ctx, slot, number, PINTLE_WOULD_DENY);
-  }
+  __sync_fetch_and_add(&slot->would_deny, 1);
   return 1;
 }
 

@@ -280,7 +280,7 @@ TEST_CASE("a cgroup made anew is bare: its links are told dead and replaced") {
 TEST_CASE("what a crash left half made is swept away") {
   Node node("t_crash");
   const auto mask = ::umask(077);  // as the attacher makes its folders
-  std::filesystem::create_directories(node.options.bpffs + "/t_crash/v2/pods/tmp_half");
+  std::filesystem::create_directories(node.options.bpffs + "/t_crash/v3/pods/tmp_half");
   (void)::umask(mask);
   auto& attacher = node.start();
   CHECK(attacher.list_pinned()->empty());

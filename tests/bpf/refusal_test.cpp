@@ -148,7 +148,7 @@ TEST_CASE("a bpffs of its own is mounted where there is none, and found again") 
   for (int run = 0; run < 2; ++run) {
     const auto attacher = bpf::LibbpfAttacher::create(options, clock);
     REQUIRE(!attacher->unsupported());
-    CHECK(attacher->layout().root == "/mnt/own/bpf/pintle/v2");
+    CHECK(attacher->layout().root == "/mnt/own/bpf/pintle/v3");
     const auto report = attacher->attach(kPod, pod.handle(), kEveryHook);
     REQUIRE(report->effective());
     CHECK(report->hooks[0].state == (run == 0 ? model::HookState::kAttached : model::HookState::kAdopted));
