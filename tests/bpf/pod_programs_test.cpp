@@ -18,9 +18,11 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include "bpf/inventory.h"
 #include "bpf/kernel_object.h"
 #include "bpf/link.h"
 #include "bpf/pin.h"
+#include "bpf/uninstall.h"
 #include "codec/pod_program.h"
 #include "kernel_fixture.h"
 
@@ -122,6 +124,29 @@ TEST_CASE("an operator's program decides for the pods that have it, beside Pintl
   CHECK(only(told).neighbours.empty());
   for (const auto& hook : told->hooks) CHECK(hook.neighbours.empty());
   CHECK(attacher.inspect(PodUid("plain"))->programs.empty());
+  const SystemClock clock;
+  bpf::PinInventory inventory({.layout = attacher.layout(), .held = {}, .ring_counts = {}}, clock);
+  const auto known = inventory.programs();
+  REQUIRE(known);
+  const auto listed = std::ranges::find(*known, "deny_port", &ports::LoadedProgram::name);
+  REQUIRE(listed != known->end());
+  CHECK(listed->id == loaded->program_id);
+  CHECK(listed->links == 1);
+  const auto maps = inventory.maps();
+  CHECK(std::ranges::count(*maps, "calls", &ports::LoadedMap::name) == 1);
+}
+
+TEST_CASE("uninstalling takes programs of operators along") {
+  Node node("t_op_uninstall");
+  const PodDir pod("kubepods/poduninstall");
+  const auto loaded = node.start().pod_programs()->load(deny_port(), object_bytes("connect_v1.bpf.o"));
+  REQUIRE(node->attach(kPod, pod.handle(), plan_with(deny_port(), loaded))->effective());
+  node.stop();
+  CHECK(!may_connect(pod, 7001));
+  REQUIRE(bpf::remove_pins(node.options));
+  CHECK(!bpf::has_pins(node.options));
+  CHECK(goes_away(loaded->program_id));
+  CHECK(may_connect(pod, 7001));
 }
 
 TEST_CASE("the example of the documentation does what it says") {
