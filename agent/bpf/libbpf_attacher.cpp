@@ -350,7 +350,7 @@ Result<model::AttachReport> LibbpfAttacher::inspect(const PodUid& uid) {
   }
   const auto counters = slots_->counters(uid);
   const auto above = also_ours;
-  for (const auto id : pod_programs_->program_ids()) also_ours.push_back(id);
+  for (const auto id : pod_programs_->program_ids(uid)) also_ours.push_back(id);
   model::AttachReport report{uid, record.cgroup_id, record.cgroup_path, {}};
   for (const auto hook : model::kAllHooks) {
     const auto refused = std::ranges::find(record.refused, hook, &HookStatus::hook);

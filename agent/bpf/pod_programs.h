@@ -41,7 +41,8 @@ class PodPrograms final : public ports::PodProgramLoader {
   [[nodiscard]] std::vector<model::PodProgramStatus> inspect(const PodUid& uid, const Clock& clock, std::vector<uint32_t> also_ours);
   // Its pins have gone.
   void forget(const PodUid& uid);
-  [[nodiscard]] std::vector<uint32_t> program_ids();
+  // Of all that are loaded, and of what the pod's links hold, which may be of an earlier run.
+  [[nodiscard]] std::vector<uint32_t> program_ids(const PodUid& uid);
 
  private:
   struct Loaded {
@@ -78,7 +79,7 @@ class PodPrograms final : public ports::PodProgramLoader {
   [[nodiscard]] Status drop_others(Pod& pod, const model::ProgramPlan& plan) PINTLE_REQUIRES(mu_);
   void look(model::PodProgramStatus& row, const std::string& folder, const Record& record, const Clock& clock,
             const std::vector<uint32_t>& ours) const PINTLE_REQUIRES(mu_);
-  [[nodiscard]] std::vector<uint32_t> ids() const PINTLE_REQUIRES(mu_);
+  [[nodiscard]] std::vector<uint32_t> ids(const std::string& folder) const PINTLE_REQUIRES(mu_);
 
   const PinLayout layout_;
   const CgroupPrograms& own_;

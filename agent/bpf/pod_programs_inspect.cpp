@@ -18,18 +18,24 @@ namespace pintle::bpf {
 using model::HookState;
 using model::PodProgramStatus;
 
-std::vector<uint32_t> PodPrograms::ids() const {
+std::vector<uint32_t> PodPrograms::ids(const std::string& folder) const {
   std::vector<uint32_t> out;
   for (const auto& [name, loaded] : loaded_) {
     out.push_back(loaded.info.id);
     for (const auto& [id, fd] : loaded.replaced) out.push_back(id);
   }
+  for (const auto& pin : list_pins(folder).value_or(std::vector<std::string>())) {
+    if (!pin.starts_with(kOperatorPrefix)) continue;
+    const auto link = BpfLink::open(folder + "/" + pin);
+    if (!link) continue;
+    if (const auto info = link->info()) out.push_back(info->program_id);
+  }
   return out;
 }
 
-std::vector<uint32_t> PodPrograms::program_ids() {
+std::vector<uint32_t> PodPrograms::program_ids(const PodUid& uid) {
   const MutexLock lock(mu_);
-  return ids();
+  return ids(layout_.pod(uid));
 }
 
 std::vector<PodProgramStatus> PodPrograms::inspect(const PodUid& uid, const Clock& clock, std::vector<uint32_t> also_ours) {
@@ -49,7 +55,7 @@ std::vector<PodProgramStatus> PodPrograms::inspect(const PodUid& uid, const Cloc
     rows.push_back(std::move(row));
   }
   for (const auto hook : model::kAllHooks) also_ours.push_back(own_.program(hook).info.id);
-  const auto loaded = ids();
+  const auto loaded = ids(folder);
   also_ours.insert(also_ours.end(), loaded.begin(), loaded.end());
   for (auto& row : rows)
     if (row.state != HookState::kRefused) look(row, folder, record, clock, also_ours);

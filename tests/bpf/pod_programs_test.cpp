@@ -6,18 +6,23 @@
 #include <cerrno>
 #include <filesystem>
 
+#include <linux/capability.h>
 #include <poll.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include "bpf/inventory.h"
 #include "bpf/kernel_object.h"
 #include "bpf/link.h"
 #include "bpf/pin.h"
+#include "bpf/uninstall.h"
 #include "codec/pod_program.h"
 #include "kernel_fixture.h"
 
@@ -119,6 +124,29 @@ TEST_CASE("an operator's program decides for the pods that have it, beside Pintl
   CHECK(only(told).neighbours.empty());
   for (const auto& hook : told->hooks) CHECK(hook.neighbours.empty());
   CHECK(attacher.inspect(PodUid("plain"))->programs.empty());
+  const SystemClock clock;
+  bpf::PinInventory inventory({.layout = attacher.layout(), .held = {}, .ring_counts = {}}, clock);
+  const auto known = inventory.programs();
+  REQUIRE(known);
+  const auto listed = std::ranges::find(*known, "deny_port", &ports::LoadedProgram::name);
+  REQUIRE(listed != known->end());
+  CHECK(listed->id == loaded->program_id);
+  CHECK(listed->links == 1);
+  const auto maps = inventory.maps();
+  CHECK(std::ranges::count(*maps, "calls", &ports::LoadedMap::name) == 1);
+}
+
+TEST_CASE("uninstalling takes programs of operators along") {
+  Node node("t_op_uninstall");
+  const PodDir pod("kubepods/poduninstall");
+  const auto loaded = node.start().pod_programs()->load(deny_port(), object_bytes("connect_v1.bpf.o"));
+  REQUIRE(node->attach(kPod, pod.handle(), plan_with(deny_port(), loaded))->effective());
+  node.stop();
+  CHECK(!may_connect(pod, 7001));
+  REQUIRE(bpf::remove_pins(node.options));
+  CHECK(!bpf::has_pins(node.options));
+  CHECK(goes_away(loaded->program_id));
+  CHECK(may_connect(pod, 7001));
 }
 
 TEST_CASE("the example of the documentation does what it says") {
@@ -250,6 +278,14 @@ TEST_CASE("a restart adopts programs and links as they are") {
   unknown.all_programs_known = false;
   REQUIRE(node->attach(kPod, handle, unknown));
   CHECK(only(node->inspect(kPod.uid)).link_id == link);
+  // Not declared in a version that loads: it is still no stranger.
+  auto refused = kEveryHook;
+  refused.programs.push_back({"deny-port", ProgramHook::kConnect4, ProgramOrder::kAny, true, 0, "the newest is refused"});
+  REQUIRE(node->attach(kPod, handle, refused)->effective());
+  const auto kept = node->inspect(kPod.uid);
+  CHECK(only(kept).link_id == link);
+  CHECK(only(kept).error == "the newest is refused");
+  for (const auto& hook : kept->hooks) CHECK(hook.neighbours.empty());
   const auto again = node->pod_programs()->load(deny_port(), bytes);
   CHECK(again->adopted);
   CHECK(again->program_id == first->program_id);
@@ -368,6 +404,59 @@ TEST_CASE("a program that was never loaded is a refused row, and its pod's own h
   CHECK(report->hooks_effective());
   CHECK(!report->required_effective());
   CHECK(only(attacher.inspect(kPod.uid)).state == HookState::kRefused);
+}
+
+namespace {
+
+// What a DaemonSet's container has.
+bool keep_three_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2]{};
+  for (const int number : {CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN}) data[number / 32].effective |= 1U << (number % 32);
+  for (auto& word : data) word.permitted = word.effective;
+  return ::syscall(SYS_capset, &header, data) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("three capabilities are enough to load, attach, replace, adopt and remove") {
+  require_kernel();
+  const PodDir pod("kubepods/podthree");
+  const auto handle = pod.handle();
+  const auto v1 = object_bytes("connect_v1.bpf.o"), v2 = object_bytes("connect_v2.bpf.o");
+  const int status = run_inside(cgroup_home(), [&] {
+    if (!keep_three_capabilities()) return 2;
+    const SystemClock clock;
+    const bpf::LibbpfAttacher::Options options{.bpffs = "/mnt/bpf", .own_bpffs = "", .folder = "t_op_three"};
+    const auto plan = [](const ports::LoadedPodProgram& loaded) {
+      model::ProgramPlan out = kEveryHook;
+      out.programs.push_back({"deny-port", ProgramHook::kConnect4, ProgramOrder::kBefore, true, loaded.program_id, {}});
+      return out;
+    };
+    LinkId link;
+    {
+      const auto attacher = bpf::LibbpfAttacher::create(options, clock);
+      if (attacher->unsupported()) return 3;
+      const auto first = attacher->pod_programs()->load(deny_port(), v1);
+      if (!first) return 4;
+      const auto report = attacher->attach(kPod, handle, plan(*first));
+      if (!report || !report->effective()) return 5;
+      link = report->programs[0].link_id;
+    }
+    const auto attacher = bpf::LibbpfAttacher::create(options, clock);
+    const auto second = attacher->pod_programs()->load(deny_port(), v2);
+    if (!second) return 6;
+    const auto report = attacher->attach(kPod, handle, plan(*second));
+    if (!report || !report->effective() || report->programs[0].link_id != link) return 7;
+    const auto told = attacher->inspect(kPod.uid);
+    if (!told || told->programs[0].position != 1 || !told->programs[0].neighbours.empty()) return 8;
+    if (!attacher->pod_programs()->unload("deny-port") || !attacher->detach(kPod.uid)) return 9;
+    return attacher->pod_programs()->list_loaded()->empty() ? 0 : 10;
+  });
+  std::error_code error;
+  std::filesystem::remove_all("/mnt/bpf/t_op_three", error);
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(WIFEXITED(status));
 }
 
 TEST_CASE("without the kernel's BTF an object that needs it is refused, and says so") {

@@ -164,7 +164,7 @@ class Site:
     def _write_config(self):
         config = {"apiVersion": "pintle.dev/v1", "kind": "PintleConfiguration", "cgroupRoot": self.cgroup_root,
                   "pintle": {"mode": "companion", "nodeName": NODE, "kubeconfig": str(self.kubeconfig), "rootDir": str(self.dir / "root"),
-                             "runDir": str(self.dir / "run"), "ebpf": {"bpffs": str(self.bpffs)}, "metrics": {"listen": ""}}}
+                             "runDir": str(self.dir / "run"), "ebpf": {"bpffs": str(self.bpffs), "programsFolder": "", "programsNamespace": "kube-system"}, "metrics": {"listen": ""}}}
         (self.dir / "pintled.yaml").write_text(json.dumps(config))
 
     def start_daemon(self):

@@ -196,7 +196,7 @@ class HelmChart(unittest.TestCase):
 
     def test_values_are_checked(self):
         run(self.helm, "lint", "--strict", CHART)
-        for wrong in ("config.ebpf.policy=maybe", "metrics.port=0", "nothing=1", "config.mode=node"):
+        for wrong in ("config.ebpf.policy=maybe", "metrics.port=0", "nothing=1", "programs.configMaps=maybe", "config.mode=node"):
             with self.subTest(wrong):
                 done = run(self.helm, "template", "pintle", CHART, "--set", wrong, check=False)
                 self.assertNotEqual(done.returncode, 0, done.stdout)

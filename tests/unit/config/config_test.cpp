@@ -83,6 +83,7 @@ TEST_CASE("every field of Pintle's own") {
   logLevel: debug
   nodeLabels: {rack: a}
   ebpf: {policy: required, bpffs: /run/bpf, programSet: next-1, setsFolder: /srv/sets}
+  ebpf: {policy: required, bpffs: /run/bpf, programsFolder: /srv/programs, programsNamespace: ops}
 crashLoopBackOff: {maxContainerRestartPeriod: 30s}
 serializeImagePulls: false
 maxParallelImagePulls: 4
@@ -100,6 +101,8 @@ podPidsLimit: 1000
   CHECK(config->pintle.ebpf.policy == model::EbpfPolicy::kRequired);
   CHECK(config->pintle.ebpf.program_set == "next-1");
   CHECK(config->pintle.ebpf.sets_folder == "/srv/sets");
+  CHECK(config->pintle.ebpf.programs_folder == "/srv/programs");
+  CHECK(config->pintle.ebpf.programs_namespace == "ops");
   CHECK(config->pintle.node_labels.at("rack") == "a");
   CHECK(config->log_level == LogLevel::kDebug);
   CHECK(config->max_container_restart_period == 30s);
@@ -128,6 +131,9 @@ TEST_CASE("mistakes name file, line, field and fix") {
       {"pintle:\n  ebpf:\n    policy: on\n",
        "p.yaml:5: pintle.ebpf.policy: expected a string (required, best-effort, off), found the boolean on (quote it: \"on\")"},
       {"pintle:\n  ebpf:\n    policy: off\n", ""},
+      {"pintle:\n  ebpf:\n    programsFolder: programs\n", "p.yaml:5: pintle.ebpf.programsFolder: 'programs' is not an absolute path; \"\" reads no folder"},
+      {"pintle:\n  ebpf:\n    programsFolder: \"\"\n", ""},
+      {"pintle:\n  ebpf:\n    programsNamespace: Ops\n", "p.yaml:5: pintle.ebpf.programsNamespace: 'Ops' is not the name of a namespace; \"\" reads no ConfigMaps"},
       {"pintle:\n  ebpf:\n    networkPolicy: on\n",
        "p.yaml:5: pintle.ebpf.networkPolicy: expected a string, found the boolean on (quote it: \"on\")"},
       {"pintle:\n  ebpf:\n    networkPolicy: strict\n", "p.yaml:5: pintle.ebpf.networkPolicy: 'strict' is not one of enforce, audit, off"},

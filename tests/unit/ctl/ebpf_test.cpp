@@ -495,8 +495,8 @@ TEST_CASE("ebpf programs: where they come from and what became of them; exit cod
   const auto ran = f.ctl({"ebpf", "programs"});
   CHECK(ran.code == 0);
   CHECK(ran.out ==
-        "NAME   HOOK       STATE    PODS   SELECTOR   POLICY     ORDER   AGE   SOURCE                              ERROR\n"
-        "deny   connect4   Loaded   3      app=web    required   any     2h    /etc/pintle/programs.d/deny.yaml   -\n");
+        "NAME   HOOK       STATE    PODS   SELECTOR   POLICY     ORDER   AGE    SOURCE                             ERROR\n"
+        "deny   connect4   Loaded   3      app=web    required   any     120m   /etc/pintle/programs.d/deny.yaml   -\n");
   view.programs.push_back(declared_program("late", State::kOutdated, "the verifier refused: R1 invalid mem access"));
   const auto bad = f.ctl({"ebpf", "programs", "-o", "json"});
   CHECK(bad.code == 1);

@@ -52,7 +52,7 @@ TEST_CASE("exit codes: what the words alone decide") {
                          {{"ebpf", "status", "node/x"}, 2},
                          {{"ebpf", "status", "-w", "--interval", "never"}, 2},
                          {{"ebpf", "explain"}, 2},
-                         {{"ebpf", "explain", "web", "nonsense"}, 2},
+                         {{"ebpf", "explain", "web", "no_such_hook"}, 2},
                          {{"ebpf", "top", "-n", "0"}, 2},
                          {{"ebpf", "top", "-n", "soon"}, 2},
                          {{"ebpf", "top", "--sort", "nonsense"}, 2},

@@ -127,6 +127,41 @@ TEST_CASE("a pod's figures, by direction and protocol, without its containers") 
   CHECK(page.find("uid-default-web") == std::string::npos);
 }
 
+namespace {
+
+class DeclaredPrograms final : public ports::PodProgramView {
+ public:
+  std::vector<ports::PodProgramRecord> list_programs() override {
+    std::vector<ports::PodProgramRecord> out(2);
+    out[0].program.name = "deny";
+    out[0].state = ports::PodProgramRecord::State::kLoaded;
+    out[0].pods = 3;
+    out[1].program.name = "late";
+    out[1].state = ports::PodProgramRecord::State::kOutdated;
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("operators' programs: how many there are, for how many pods, and how they are attached") {
+  Fixture f;
+  DeclaredPrograms programs;
+  f.agent.set_pod_programs(&programs);
+  auto record = test::running_pod();
+  record.programs->programs.resize(2);
+  record.programs->programs[0].state = model::HookState::kAdopted;
+  record.programs->programs[1].state = model::HookState::kRefused;
+  f.agent.put(record);
+  const auto page = f.page();
+  CHECK(has(page, R"(pintle_pod_programs{state="Loaded"} 1)"));
+  CHECK(has(page, R"(pintle_pod_programs{state="Outdated"} 1)"));
+  CHECK(has(page, R"(pintle_pod_programs{state="Refused"} 0)"));
+  CHECK(has(page, R"(pintle_pod_program_pods{pod_program="deny"} 3)"));
+  CHECK(has(page, R"(pintle_pod_program_attachments{state="Adopted"} 1)"));
+  CHECK(has(page, R"(pintle_pod_program_attachments{state="Refused"} 1)"));
+}
+
 TEST_CASE("the agent's own cost") {
   Fixture f;
   ports::AgentStatus status{.version = "1.2", .mode = "node", .node_name = "n1"};

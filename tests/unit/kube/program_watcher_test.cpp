@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include <catch2/catch_test_macros.hpp>
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "fakes/kube/fake_api_server.h"
+#include "kube/program_watcher.h"
+
+using namespace pintle;
+using namespace pintle::kube;
+using fakes::ApiFault;
+using fakes::FakeApiServer;
+using fakes::Json;
+
+namespace {
+
+const SystemClock kClock;
+
+class Recorder final : public ports::PodProgramSink {
+ public:
+  struct Seen {
+    std::map<std::string, ports::PodProgramFile> files;
+    std::set<std::string> synced;
+    std::string trouble;
+  };
+  void put(ports::PodProgramFile file) override {
+    change([&] { seen_.files.insert_or_assign(file.origin, std::move(file)); });
+  }
+  void gone(const std::string& origin) override {
+    change([&] { seen_.files.erase(origin); });
+  }
+  void synced(const std::string& source) override {
+    change([&] { seen_.synced.insert(source); });
+  }
+  void trouble(const std::string&, const std::string& error) override {
+    change([&] { seen_.trouble = error; });
+  }
+  bool wait(const std::function<bool(const Seen&)>& done) {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return done(seen_); });
+  }
+
+ private:
+  void change(const std::function<void()>& act) {
+    const std::lock_guard lock(mu_);
+    act();
+    changed_.notify_all();
+  }
+  std::mutex mu_;
+  std::condition_variable changed_;
+  Seen seen_;
+};
+
+constexpr const char* kDocument =
+    "apiVersion: pintle.dev/v1alpha1\nkind: PodProgram\nmetadata: {name: deny}\nspec: {object: deny.o, program: deny, hook: connect4}\n";
+
+Json config_map(const std::string& name, const std::string& document, const std::string& base64) {
+  Json map = {{"apiVersion", "v1"},
+              {"kind", "ConfigMap"},
+              {"metadata", {{"name", name}, {"namespace", "ops"}, {"labels", {{"pintle.dev/pod-program", "true"}}}}},
+              {"data", {{"program.yaml", document}}}};
+  if (!base64.empty()) map["binaryData"] = {{"deny.o", base64}};
+  return map;
+}
+
+struct World {
+  FakeApiServer server;
+  Recorder seen;
+  ProgramWatcher watcher{
+      server.config(), kClock, {.namespace_ = "ops", .backoff = {std::chrono::milliseconds(5), std::chrono::milliseconds(20)}}, seen};
+};
+
+}  // namespace
+
+TEST_CASE("programs come from the labelled ConfigMaps of one namespace, with their objects") {
+  World w;
+  w.server.create("configmaps", "ops", config_map("deny", kDocument, "Ynl0ZXM="));
+  w.server.create("configmaps", "ops", config_map("bare", kDocument, ""));
+  REQUIRE(w.watcher.start());
+  REQUIRE(w.seen.wait([](const auto& seen) { return seen.synced.contains("configmaps") && seen.files.size() == 2; }));
+  w.server.wait_for([](const auto&, int watches) { return watches == 1; });
+  for (const auto& call : w.server.calls()) {
+    CHECK(call.path == "/api/v1/namespaces/ops/configmaps");
+    CHECK(call.query.find("pintle.dev") != std::string::npos);
+  }
+  REQUIRE(w.seen.wait([](const auto& seen) {
+    const auto& file = seen.files.at("configmap ops/deny");
+    return file.source == "configmaps" && file.errors.empty() && file.programs.size() == 1 && file.programs[0].object &&
+           **file.programs[0].object == "bytes";
+  }));
+  REQUIRE(w.seen.wait([](const auto& seen) {
+    const auto& object = seen.files.at("configmap ops/bare").programs.at(0).object;
+    return !object && object.error().message() == "configmap ops/bare has no object 'deny.o' in binaryData";
+  }));
+  w.server.patch("configmaps", "ops", "deny", {{"data", {{"program.yaml", "kind: [\n"}}}});
+  REQUIRE(w.seen.wait([](const auto& seen) {
+    const auto& errors = seen.files.at("configmap ops/deny").errors;
+    return errors.size() == 1 && errors[0].starts_with("configmap ops/deny: program.yaml:");
+  }));
+  w.server.remove("configmaps", "ops", "deny");
+  REQUIRE(w.seen.wait([](const auto& seen) { return seen.files.size() == 1; }));
+  w.watcher.stop();
+}
+
+TEST_CASE("what went while nobody watched is noticed by the next list") {
+  World w;
+  w.server.create("configmaps", "ops", config_map("one", kDocument, "Ynl0ZXM="));
+  w.server.create("configmaps", "ops", config_map("two", kDocument, "Ynl0ZXM="));
+  REQUIRE(w.watcher.start());
+  REQUIRE(w.seen.wait([](const auto& seen) { return seen.files.size() == 2; }));
+  w.server.wait_for([](const auto&, int watches) { return watches == 1; });
+  w.server.fail_next({.kind = ApiFault::Kind::kStatus, .method = "GET", .path_contains = "configmaps", .status = 500});
+  w.server.drop_watches();
+  w.server.remove("configmaps", "ops", "two");
+  w.server.expire_watches();
+  REQUIRE(w.seen.wait([](const auto& seen) { return seen.files.size() == 1 && seen.files.contains("configmap ops/one"); }));
+  w.watcher.stop();
+}
+
+TEST_CASE("a ConfigMap without a document says so, and a server that refuses is told") {
+  World w;
+  Json empty = config_map("empty", kDocument, "");
+  empty["data"] = {{"notes.txt", "nothing"}};
+  w.server.create("configmaps", "ops", empty);
+  w.server.fail_next({.kind = ApiFault::Kind::kStatus, .path_contains = "configmaps", .status = 403, .reason = "Forbidden"});
+  REQUIRE(w.watcher.start());
+  REQUIRE(w.seen.wait([](const auto& seen) { return seen.trouble.find("configmaps of namespace 'ops'") != std::string::npos; }));
+  REQUIRE(w.seen.wait([](const auto& seen) { return seen.files.size() == 1 && seen.trouble.empty(); }));
+  REQUIRE(w.seen.wait([](const auto& seen) {
+    return seen.files.at("configmap ops/empty").errors.at(0).find("no key of data ends in .yaml") != std::string::npos;
+  }));
+  w.watcher.stop();
+}
