@@ -3,6 +3,7 @@
 #include "bpf/object.h"
 
 #include <cerrno>
+#include <thread>
 
 #include <fcntl.h>
 
@@ -15,6 +16,7 @@
 namespace pintle::bpf {
 namespace {
 
+constexpr int kWorthTwoThreads = 8;
 constexpr size_t kLogBytes = 256 * 1024;  // untouched, and so no memory, unless the verifier refuses
 
 Result<UniqueFd> duplicate(int fd, const std::string& what) {
@@ -39,7 +41,7 @@ Result<BpfObject> BpfObject::open(std::span<const std::byte> elf, const std::str
   options.kernel_log_size = kLogBytes;
   bpf_object* object = bpf_object__open_mem(elf.data(), elf.size(), &options);
   if (object == nullptr) return fail_errno(errno, fmt::format("open BPF object '{}'", name));
-  return BpfObject(std::move(log), object, name);
+  return BpfObject(elf, std::move(log), object, name);
 }
 
 Status BpfObject::set_max_entries(const std::string& map, uint32_t entries) {
@@ -69,19 +71,69 @@ Result<BpfObject::ProgramKind> BpfObject::program_kind(const std::string& progra
   return ProgramKind{static_cast<uint32_t>(bpf_program__type(found)), static_cast<uint32_t>(bpf_program__expected_attach_type(found))};
 }
 
-Status BpfObject::load() {
+// Its maps, and the programs that are chosen.
+Status BpfObject::load_chosen() {
   const int err = bpf_object__load(object_.get());
   if (err == 0) return {};
   return std::unexpected(Error{Code::kUnsupported, -err, fmt::format("load BPF object '{}': {}", name_, explain_load(-err, log_.get()))});
 }
 
+Status BpfObject::take_out(Descriptors& maps, Descriptors& programs) const {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object_.get()) {
+    PINTLE_ASSIGN_OR_RETURN(maps[bpf_map__name(map)], duplicate(bpf_map__fd(map), fmt::format("map '{}'", bpf_map__name(map))));
+  }
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object_.get()) {
+    const std::string name = bpf_program__name(program);
+    if (!bpf_program__autoload(program)) continue;
+    PINTLE_ASSIGN_OR_RETURN(programs[name], duplicate(bpf_program__fd(program), fmt::format("program '{}'", name)));
+  }
+  return {};
+}
+
+// The same object once more, on the maps that there are, with every second program: they come in pairs that are alike.
+Result<BpfObject::Descriptors> BpfObject::load_half(int half) const {
+  PINTLE_ASSIGN_OR_RETURN(auto object, open(elf_, name_));
+  for (const auto& [name, fd] : maps_) PINTLE_TRY(object.reuse_map(name, fd.get()));
+  int index = 0;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object.object_.get()) bpf_program__set_autoload(program, index++ % 2 == half);
+  PINTLE_TRY(object.load_chosen());
+  Descriptors maps, programs;
+  PINTLE_TRY(object.take_out(maps, programs));
+  return programs;
+}
+
+Status BpfObject::load() {
+  int count = 0;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object_.get())++ count;
+  const bool shared = count >= kWorthTwoThreads;
+  if (shared) bpf_object__for_each_program(program, object_.get()) bpf_program__set_autoload(program, false);
+  PINTLE_TRY(load_chosen());
+  PINTLE_TRY(take_out(maps_, programs_));
+  object_.reset();  // what is left is descriptors, and the halves need the memory
+  if (!shared) return {};
+  Result<Descriptors> second;
+  std::jthread other([&] { second = load_half(1); });
+  auto first = load_half(0);
+  other.join();
+  for (auto* half : {&first, &second}) {
+    if (!*half) return std::unexpected(std::move(*half).error());
+    programs_.merge(**half);
+  }
+  return {};
+}
+
 Result<UniqueFd> BpfObject::map_fd(const std::string& map) const {
-  return duplicate(bpf_object__find_map_fd_by_name(object_.get(), map.c_str()), fmt::format("map '{}'", map));
+  const auto found = maps_.find(map);
+  return duplicate(found == maps_.end() ? -1 : found->second.get(), fmt::format("map '{}'", map));
 }
 
 Result<UniqueFd> BpfObject::program_fd(const std::string& program) const {
-  const bpf_program* found = bpf_object__find_program_by_name(object_.get(), program.c_str());
-  return duplicate(found == nullptr ? -1 : bpf_program__fd(found), fmt::format("program '{}'", program));
+  const auto found = programs_.find(program);
+  return duplicate(found == programs_.end() ? -1 : found->second.get(), fmt::format("program '{}'", program));
 }
 
 }  // namespace pintle::bpf
