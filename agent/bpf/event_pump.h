@@ -4,7 +4,7 @@
 // The thread that reads the rings. It blocks in one epoll_wait() and nothing else: idle costs no wake-up. Urgent records are handed on at
 // once. The bulk ring is at rest or read by time (`reader_batching`, see ebpf/lib/events.h):
 //   rest      the next record wakes us                                      -> batching
-//   batching  looked at every `bulk_batch`, or when a quarter of it is full; one interval without a record -> leaving
+//   batching  looked at every `bulk_batch`, or when another quarter of it has filled; one interval without a record -> leaving
 //   leaving   the word is cleared, and after one more interval all that was written before that is seen     -> rest, or batching again
 // Owned by the attacher; the handler runs on this thread.
 #pragma once
@@ -40,7 +40,7 @@ class EventPump {
   UniqueFd epoll_, stop_;
   std::unique_ptr<RingBuffer> urgent_, bulk_;
   uint64_t* word_ = nullptr;
-  int batch_ms_ = 5;
+  Duration batch_{};
   std::jthread thread_;
 };
 

@@ -16,8 +16,8 @@ uint64_t* batching_word(const CgroupPrograms& programs) { return reinterpret_cas
 }  // namespace
 
 EventReader::EventReader(const CgroupPrograms& programs, const PodSlots& slots, const Clock& clock, Duration bulk_batch)
-    : programs_(programs), slots_(slots), clock_(clock), bulk_batch_(bulk_batch) {
-  __atomic_store_n(batching_word(programs), 1, __ATOMIC_SEQ_CST);  // nobody reads yet: nobody is to be woken
+    : programs_(programs), slots_(slots), clock_(clock), bulk_batch_(bulk_batch), last_(programs.slot_count()) {
+  __atomic_store_n(batching_word(programs), PINTLE_READER_ABSENT, __ATOMIC_SEQ_CST);
 }
 
 void EventReader::observe(Observer observer) {
@@ -41,6 +41,18 @@ void EventReader::on_cgroup_gone(std::function<void(CgroupId)> observer) {
   cgroup_gone_ = std::move(observer);
 }
 
+uint64_t EventReader::whole_sequence(const pintle_event& event, CgroupId owner) {
+  const auto ring = ring_of(event);
+  if (event.slot >= last_.size()) return event.sequence;
+  auto& last = last_[event.slot][ring];
+  if (last.owner == owner) {
+    const auto ahead = static_cast<int32_t>(event.sequence - static_cast<uint32_t>(last.sequence));  // or behind: of another processor
+    return last.sequence += static_cast<uint64_t>(static_cast<int64_t>(ahead));
+  }
+  last = {owner, slots_.whole_sequence(event.slot, ring, event.sequence)};
+  return last.sequence;
+}
+
 void EventReader::deliver(std::span<const std::byte> record) {
   const auto& event = *reinterpret_cast<const pintle_event*>(record.data());
   if (event.kind == PINTLE_EVENT_CGROUP_GONE) {
@@ -54,7 +66,7 @@ void EventReader::deliver(std::span<const std::byte> record) {
   (void)::clock_gettime(CLOCK_BOOTTIME, &boot);  // ignoring: cannot fail for this clock
   const Duration since_boot = std::chrono::seconds(boot.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec);
   auto converted = to_model(record, owner.uid, clock_.now().time_since_epoch() - since_boot);
-  converted.sequence = slots_.whole_sequence(event.slot, ring_of(event), event.sequence);
+  converted.sequence = whole_sequence(event, owner.cgroup);
   if (converted.cgroup_id.empty()) converted.cgroup_id = owner.cgroup;
   const MutexLock lock(mu_);
   if (observer_) observer_(converted);

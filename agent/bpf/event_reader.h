@@ -5,9 +5,12 @@
 // while no agent ran waits in the rings until somebody listens. The callback must not call observe(). Thread rule: any.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/time.h"
@@ -28,6 +31,8 @@ class EventReader {
 
  private:
   void deliver(std::span<const std::byte> record);
+  // From the last one that was read, not from the slot: its cache line is the programs', who write there at each event.
+  [[nodiscard]] uint64_t whole_sequence(const pintle_event& event, CgroupId owner);
   const CgroupPrograms& programs_;
   const PodSlots& slots_;
   const Clock& clock_;
@@ -35,7 +40,12 @@ class EventReader {
   Mutex mu_;  // held while the callback runs
   Observer observer_ PINTLE_GUARDED_BY(mu_);
   std::function<void(CgroupId)> cgroup_gone_ PINTLE_GUARDED_BY(mu_);
-  std::unique_ptr<EventPump> pump_;  // last: its thread uses the rest
+  struct Last {
+    std::optional<CgroupId> owner;  // whose numbers they are
+    uint64_t sequence = 0;
+  };
+  std::vector<std::array<Last, 2>> last_;  // by slot and ring; the pump's thread alone
+  std::unique_ptr<EventPump> pump_;        // last: its thread uses the rest
 };
 
 }  // namespace pintle::bpf

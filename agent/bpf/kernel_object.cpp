@@ -43,11 +43,15 @@ Result<ProgramInfo> program_info(int fd) {
   return info;
 }
 
-Result<MappedMemory> MappedMemory::map(int map_fd, size_t bytes) {
+Result<MappedMemory> MappedMemory::map(int map_fd, size_t bytes) { return map(map_fd, bytes, PROT_READ | PROT_WRITE, 0); }
+
+Result<MappedMemory> MappedMemory::map_readonly(int map_fd, size_t bytes, size_t offset) { return map(map_fd, bytes, PROT_READ, offset); }
+
+Result<MappedMemory> MappedMemory::map(int map_fd, size_t bytes, int protection, size_t offset) {
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   const size_t rounded = (bytes + page - 1) / page * page;
-  void* data = ::mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
-  if (data == MAP_FAILED) return fail_errno(errno, "map the counters into memory");
+  void* data = ::mmap(nullptr, rounded, protection, MAP_SHARED, map_fd, static_cast<off_t>(offset));
+  if (data == MAP_FAILED) return fail_errno(errno, "map it into memory");
   MappedMemory memory;
   memory.data_ = data;
   memory.bytes_ = rounded;

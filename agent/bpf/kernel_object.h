@@ -39,6 +39,7 @@ class MappedMemory {
  public:
   MappedMemory() = default;
   [[nodiscard]] static Result<MappedMemory> map(int map_fd, size_t bytes);
+  [[nodiscard]] static Result<MappedMemory> map_readonly(int map_fd, size_t bytes, size_t offset);
   ~MappedMemory() { reset(); }
   MappedMemory(const MappedMemory&) = delete;
   MappedMemory& operator=(const MappedMemory&) = delete;
@@ -53,6 +54,7 @@ class MappedMemory {
   [[nodiscard]] void* data() const { return data_; }
 
  private:
+  [[nodiscard]] static Result<MappedMemory> map(int map_fd, size_t bytes, int protection, size_t offset);
   void reset();
   void swap(MappedMemory& other) noexcept {
     std::swap(data_, other.data_);

@@ -2,33 +2,52 @@
 // Copyright The Pintle Authors
 #include "bpf/ring_buffer.h"
 
-#include <cerrno>
+#include <unistd.h>
 
-#include <bpf/libbpf.h>
+#include <linux/bpf.h>
 
 namespace pintle::bpf {
 namespace {
 
-int on_record(void* context, void* data, size_t size) {
-  if (size >= sizeof(pintle_event)) (*static_cast<RingBuffer::Handler*>(context))({static_cast<const std::byte*>(data), size});
-  return 0;
-}
+uint64_t load(const void* position) { return __atomic_load_n(static_cast<const uint64_t*>(position), __ATOMIC_ACQUIRE); }
 
 }  // namespace
 
-void RingBuffer::Free::operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
-
 Result<RingBuffer> RingBuffer::open(int map_fd, Handler handler) {
-  auto held = std::make_unique<Handler>(std::move(handler));
-  ring_buffer* ring = ring_buffer__new(map_fd, on_record, held.get(), nullptr);
-  if (ring == nullptr) return fail_errno(errno, "open the event ring");
-  return RingBuffer(map_fd, std::move(held), ring);
+  PINTLE_ASSIGN_OR_RETURN(const auto info, map_info(map_fd));
+  if (info.shape.type != BPF_MAP_TYPE_RINGBUF) return fail(Code::kInvalid, "open the event ring: the map is none");
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const uint32_t bytes = info.shape.max_entries;
+  PINTLE_ASSIGN_OR_RETURN(auto position, MappedMemory::map(map_fd, page));
+  PINTLE_ASSIGN_OR_RETURN(auto records, MappedMemory::map_readonly(map_fd, page + 2UL * bytes, page));
+  return RingBuffer(map_fd, bytes, std::move(handler), std::move(position), std::move(records));
 }
 
-Result<int> RingBuffer::drain() {
-  const int count = ring_buffer__consume(ring_.get());
-  if (count < 0) return fail_errno(-count, "read the event ring");
-  return count;
+void RingBuffer::tell_position(uint64_t at) const { __atomic_store_n(static_cast<uint64_t*>(position_.data()), at, __ATOMIC_SEQ_CST); }
+
+// A program wakes us for a record that lies where we say that we are. So where we stop is told first, and then looked at once more.
+int RingBuffer::drain() {
+  const auto* programs = static_cast<const std::byte*>(records_.data());
+  const std::byte* first = programs + ::sysconf(_SC_PAGESIZE);
+  uint64_t told = load(position_.data()), at = told;
+  int count = 0;
+  for (;;) {
+    const auto* header = reinterpret_cast<const uint32_t*>(first + (at & (bytes_ - 1)));
+    const bool there = at < load(programs);
+    const uint32_t word = there ? __atomic_load_n(header, __ATOMIC_ACQUIRE) : BPF_RINGBUF_BUSY_BIT;
+    if ((word & BPF_RINGBUF_BUSY_BIT) != 0) {
+      if (told == at) return count;
+      tell_position(told = at);
+      continue;
+    }
+    const uint32_t length = word & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+    if ((word & BPF_RINGBUF_DISCARD_BIT) == 0 && length >= sizeof(pintle_event)) {
+      handler_({reinterpret_cast<const std::byte*>(header) + BPF_RINGBUF_HDR_SZ, length});
+      ++count;
+    }
+    at += (length + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;
+    if (at - told >= bytes_ / 16) tell_position(told = at);
+  }
 }
 
 }  // namespace pintle::bpf

@@ -3,17 +3,16 @@
 //
 // RingBuffer owns the reader's side of one ring: two mappings of its size. Poll fd() for EPOLLIN, then drain(). The position up to
 // which it was read lives in the map, so a new reader of a pinned ring goes on where the last one stopped.
+// Not libbpf's, which tells the programs its position after each record: every record of theirs then waits for that cache line.
 // Thread rule: one reader per ring.
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <span>
 
 #include "base/result.h"
+#include "bpf/kernel_object.h"
 #include "lib/event_abi.h"
-
-struct ring_buffer;
 
 namespace pintle::bpf {
 
@@ -24,18 +23,19 @@ class RingBuffer {
   [[nodiscard]] static Result<RingBuffer> open(int map_fd, Handler handler);
 
   [[nodiscard]] int fd() const { return map_fd_; }
-  // Records handed over.
-  [[nodiscard]] Result<int> drain();
+  [[nodiscard]] uint32_t bytes() const { return bytes_; }
+  // Records handed over: all that are there. When it returns, the next one wakes whoever polls.
+  int drain();
 
  private:
-  struct Free {
-    void operator()(ring_buffer* ring) const;
-  };
-  RingBuffer(int map_fd, std::unique_ptr<Handler> handler, ring_buffer* ring)
-      : map_fd_(map_fd), handler_(std::move(handler)), ring_(ring) {}
+  RingBuffer(int map_fd, uint32_t bytes, Handler handler, MappedMemory position, MappedMemory records)
+      : map_fd_(map_fd), bytes_(bytes), handler_(std::move(handler)), position_(std::move(position)), records_(std::move(records)) {}
+  void tell_position(uint64_t at) const;
   int map_fd_;
-  std::unique_ptr<Handler> handler_;  // libbpf keeps its address
-  std::unique_ptr<ring_buffer, Free> ring_;
+  uint32_t bytes_;
+  Handler handler_;
+  MappedMemory position_;  // a page, the reader's
+  MappedMemory records_;   // the programs' position, a page, and the records, twice
 };
 
 }  // namespace pintle::bpf

@@ -5,9 +5,9 @@
  * what was told and what was lost add up to what happened.
  *
  * The urgent ring wakes its reader whenever that had caught up. The bulk ring has two ways, by slot 0's `reader_batching`: at rest
- * every record wakes the reader, which then sets the word and looks at the ring by time; from there on only the record wakes that fills
- * another quarter of the ring. Before it rests again the reader clears the word and looks once more (bpf/event_pump.h). So an idle reader
- * is never woken, and a busy one seldom; a forced wake-up costs the producer some microseconds.
+ * (0) every record wakes the reader, which then sets the word to a quarter of the ring and looks at the ring by time; from there on only
+ * the record wakes that fills another quarter. Before it rests again the reader clears the word and looks once more (bpf/event_pump.h). So
+ * an idle reader is never woken, and a busy one seldom; a forced wake-up costs the producer some microseconds.
  *
  * What is in a global function (__weak, numbers only: pointers would need Linux 5.12) the verifier walks once for a program, and not once
  * for each way to each call. Loading is nearly all the verifier's time, so what has many callers or many ways through it is one.
@@ -16,14 +16,16 @@
 
 #include "lib/maps.h"
 
-/* After the record was reserved. Two producers at once may both miss the mark, as may a longer record: then time tells. */
+/*
+ * After the record was reserved. Two producers at once may both miss the mark, as may a longer record: then time tells. In arithmetic, as
+ * jumps are more ways for the verifier to walk: FORCE_WAKEUP is one more than NO_WAKEUP.
+ */
 static __always_inline __u64 bulk_wakeup(void) {
   const struct pintle_pod_slot* nobody = pod_slot(0);
-  if (!nobody || !*(const volatile __u64*)&nobody->reader_batching) return BPF_RB_FORCE_WAKEUP;
+  const __u64 mark = nobody ? *(const volatile __u64*)&nobody->reader_batching : 0;
   const __u64 unread = bpf_ringbuf_query(&bulk_events, BPF_RB_AVAIL_DATA);
-  const __u64 quarter = bpf_ringbuf_query(&bulk_events, BPF_RB_RING_SIZE) / 4; /* a power of two */
-  const __u64 before = unread - (sizeof(struct pintle_event) + BPF_RINGBUF_HDR_SZ);
-  return (unread ^ before) >= quarter ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+  const __u64 filled = unread ^ (unread - (sizeof(struct pintle_event) + BPF_RINGBUF_HDR_SZ)); /* at least the mark: it was passed */
+  return BPF_RB_NO_WAKEUP + ((mark - 1 - filled) >> 63);
 }
 
 /*
@@ -33,10 +35,11 @@ static __always_inline __u64 bulk_wakeup(void) {
 static __always_inline void* event_reserve(struct pintle_pod_slot* slot, __u32 number, __u8 kind, __u8 verdict, enum pintle_ring ring,
                                            __u64 size) {
   const __u64 sequence = __sync_fetch_and_add(&slot->sequence[ring], 1);
+  __u64* lost = &slot->lost[ring];
   struct pintle_event* event =
       ring == PINTLE_RING_URGENT ? bpf_ringbuf_reserve(&urgent_events, size, 0) : bpf_ringbuf_reserve(&bulk_events, size, 0);
   if (!event) {
-    __sync_fetch_and_add(&slot->lost[ring], 1);
+    __sync_fetch_and_add(lost, 1);
     return 0;
   }
   event->boot_ns = bpf_ktime_get_boot_ns();
@@ -48,7 +51,10 @@ static __always_inline void* event_reserve(struct pintle_pod_slot* slot, __u32 n
 }
 
 static __always_inline void event_submit(void* event, enum pintle_ring ring) {
-  bpf_ringbuf_submit(event, ring == PINTLE_RING_URGENT ? 0 : bulk_wakeup());
+  if (__builtin_constant_p(ring) && ring == PINTLE_RING_URGENT)
+    bpf_ringbuf_submit(event, 0);
+  else
+    bpf_ringbuf_submit(event, bulk_wakeup() * ring);
 }
 
 /* Who does it, where a process does. */

@@ -36,6 +36,8 @@ enum pintle_slot_flags {
 #define PINTLE_ISOLATED (PINTLE_ISOLATE_INGRESS | PINTLE_ISOLATE_EGRESS)
 #define PINTLE_NETWORK_FLAGS (PINTLE_ISOLATED | PINTLE_AUDIT_NETWORK)
 
+#define PINTLE_READER_ABSENT (1ULL << 62)  // nobody is to be woken
+
 struct pintle_traffic {
   __u64 rx_bytes, rx_packets, tx_bytes, tx_packets;
 };
@@ -59,7 +61,7 @@ struct pintle_pod_slot {
   __u64 lost[2];      // of them, those that found none
 
   struct pintle_control control;
-  __u64 reader_batching;  // slot 0 only: 1: the bulk ring is read by time (lib/events.h)
+  __u64 reader_batching;  // slot 0 only: at how many more bytes of the bulk ring its reader is woken (lib/events.h)
   __u64 tcp_retransmits, tcp_rtt_samples, tcp_rtt_sum_us;
   __u32 execs, exits, ooms;
   __u32 device_denied, sysctl_denied, sockopt_denied;

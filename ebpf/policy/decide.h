@@ -68,14 +68,16 @@ __weak __u64 policy_ask(__u64 high, __u64 low, __u32 policy, __u32 rest) {
   if (!epoch) return POLICY_SETTLED;
   const __u32 flags = (__u32)(word >> 32) >> direction, set = PINTLE_SET_OF(epoch, direction);
   const struct policy_key key = {.length = PINTLE_SET_BITS + 128, .set = set, .high = high, .low = low};
-  const __u32* number = 0;
-  if (flags & PINTLE_HAS_ADDRESSES) number = bpf_map_lookup_elem(&policy_addresses, &key.set);
-  if (!number && flags & PINTLE_HAS_PREFIXES) number = bpf_map_lookup_elem(&policy_prefixes, &key);
+  const __u32* found = 0;
+  if (flags & PINTLE_HAS_ADDRESSES) found = bpf_map_lookup_elem(&policy_addresses, &key.set);
+  if (!found && flags & PINTLE_HAS_PREFIXES) found = bpf_map_lookup_elem(&policy_prefixes, &key);
   __u64 answer = (__u64)epoch << 32;
-  if (number) {
+  if (found) {
+    __u32 number = *found;
+    asm volatile("" : "+r"(number)); /* from here on both ways are one */
     const struct pintle_port_key port = {
-        .length = PINTLE_PORT_BITS + 16, .set = set, .number = *number, .protocol = (__u8)(rest >> 16), .port = bpf_htons((__u16)rest)};
-    if (bpf_map_lookup_elem(&policy_ports, &port)) answer |= POLICY_ALLOWED;
+        .length = PINTLE_PORT_BITS + 16, .set = set, .number = number, .protocol = (__u8)(rest >> 16), .port = bpf_htons((__u16)rest)};
+    answer |= bpf_map_lookup_elem(&policy_ports, &port) ? POLICY_ALLOWED : 0;
   }
   if (policy_word(policy) == word) answer |= POLICY_SETTLED;
   return answer;

@@ -49,24 +49,6 @@
 #define PACKET_DIRECTION(what) ((what) >> 8 & 1)
 #define PACKET_PORT_OF(direction, ports) ((__u16)((ports) >> (((direction) ^ 1) << 4))) /* that policy is asked about */
 
-enum packet_kind { PACKET_BAD, PACKET_PASS, PACKET_ASK };
-
-struct packet {
-  __u64 high, low; /* remote */
-  __u32 header;    /* the protocol's own */
-};
-
-static __always_inline enum packet_kind parse_v4(struct __sk_buff* skb, __u32 direction, struct packet* packet) {
-  __u32 head[5];
-  if (bpf_skb_load_bytes(skb, 0, head, sizeof(head))) return PACKET_BAD;
-  if (head[1] & bpf_htonl(0x1fff)) return PACKET_PASS; /* a later fragment */
-  if (head[3] == head[4]) return PACKET_PASS;
-  packet->high = 0;
-  packet->low = v4_low(direction == PINTLE_INGRESS ? head[3] : head[4]);
-  packet->header = (((__u8*)head)[0] & 15) << 10 | ((__u8*)head)[9];
-  return PACKET_ASK;
-}
-
 /* A header: where it begins << 8 | what it is; or one of these, which no extension follows. */
 #define HEADER_PASS (1 << 24 | PINTLE_PROTO_NONE) /* a later fragment */
 #define HEADER_BAD (1 << 25 | PINTLE_PROTO_NONE)
@@ -84,18 +66,6 @@ __weak int past_extension(struct __sk_buff* skb, __u32 header) {
   return (at + 8) << 8 | extension[0];
 }
 
-static __always_inline enum packet_kind parse_v6(struct __sk_buff* skb, __u32 direction, struct packet* packet) {
-  __u64 head[5]; /* [1]: the source, [3]: the destination */
-  if (bpf_skb_load_bytes(skb, 0, head, sizeof(head))) return PACKET_BAD;
-  if (!((head[1] ^ head[3]) | (head[2] ^ head[4]))) return PACKET_PASS;
-  packet->high = direction == PINTLE_INGRESS ? head[1] : head[3];
-  packet->low = direction == PINTLE_INGRESS ? head[2] : head[4];
-  packet->header = PINTLE_IPV6_BYTES << 8 | ((__u8*)head)[6];
-#pragma unroll
-  for (int extensions = 0; extensions < 4; ++extensions) packet->header = past_extension(skb, packet->header);
-  return packet->header == HEADER_PASS ? PACKET_PASS : packet->header == HEADER_BAD ? PACKET_BAD : PACKET_ASK;
-}
-
 /* Asks the rows for a flow that was opened in that direction; what is not isolated is allowed. `control`: the slot's word. */
 __weak __u64 opened_answer(__u64 high, __u64 low, __u32 ports, __u32 protocol_and_direction, __u64 control) {
   const __u32 policy = PINTLE_FIRST_WORD(control), flags = PINTLE_SECOND_WORD(control), direction = protocol_and_direction >> 8;
@@ -107,16 +77,18 @@ __weak __u64 opened_answer(__u64 high, __u64 low, __u32 ports, __u32 protocol_an
  * Of a connection that is older than the pod's isolation nobody noted who opened it. The pod accepted it if something listens at its own
  * end; asked for with a port that no peer uses, so that the connection itself is not found.
  */
-static __always_inline int something_listens(struct __sk_buff* skb, __u64 high, __u64 low, __u32 direction, __u16 local_port) {
+__weak int something_listens(struct __sk_buff* skb, __u64 high, __u64 low, __u32 direction_and_port) {
+  const __u32 direction = direction_and_port >> 16;
+  const __u16 local_port = (__u16)direction_and_port;
   struct bpf_sock_tuple tuple = {};
   __u32 size;
   if (skb->protocol == bpf_htons(PINTLE_ETH_IPV4)) {
-    if (bpf_skb_load_bytes(skb, direction == PINTLE_INGRESS ? 16 : 12, &tuple.ipv4.daddr, 4)) return 0;
+    if (bpf_skb_load_bytes(skb, 16 - 4 * direction, &tuple.ipv4.daddr, 4)) return 0;
     tuple.ipv4.saddr = PINTLE_SECOND_WORD(low);
     tuple.ipv4.dport = bpf_htons(local_port);
     size = sizeof(tuple.ipv4);
   } else {
-    if (bpf_skb_load_bytes(skb, direction == PINTLE_INGRESS ? 24 : 8, &tuple.ipv6.daddr, 16)) return 0;
+    if (bpf_skb_load_bytes(skb, 24 - 16 * direction, &tuple.ipv6.daddr, 16)) return 0;
     tuple.ipv6.saddr[0] = PINTLE_FIRST_WORD(high);
     tuple.ipv6.saddr[1] = PINTLE_SECOND_WORD(high);
     tuple.ipv6.saddr[2] = PINTLE_FIRST_WORD(low);
@@ -155,7 +127,7 @@ __weak int tcp_allowed(struct __sk_buff* skb, __u64 high, __u64 low, __u32 ports
   if (!(known & PINTLE_SOCKET_KNOWN)) {
     known = PINTLE_SOCKET_KNOWN;
     if ((what & (PACKET_SYN | PACKET_EGRESS)) == (PACKET_SYN | PACKET_EGRESS) ||
-        !something_listens(skb, high, low, PACKET_DIRECTION(what), ports >> 16))
+        !something_listens(skb, high, low, PACKET_DIRECTION(what) << 16 | ports >> 16))
       known |= PINTLE_SOCKET_OPENED;
   }
   const __u64 answer =
@@ -189,16 +161,15 @@ __weak int datagram_allowed(struct __sk_buff* skb, __u64 high, __u64 low, __u32 
     if (known_flags & (PINTLE_FLOW_FROM_PEER | PINTLE_FLOW_FROM_POD)) return PACKET_ALLOWED;
     if (known_flags & refused_here) return 0;
   }
-  struct pintle_flow flow = {.flags = begun_here};
   const __u32 question = PACKET_PROTOCOL(what) | direction << 8;
+  __u32 begun = begun_here;
   __u64 answer = opened_answer(high, low, ports, question, control);
   if (!(answer & POLICY_ALLOWED) && known_flags & begun_there) { /* a reply; but of rows that are no longer in force */
     answer = opened_answer(high, low, ports, question ^ 1 << 8, control);
-    flow.flags = begun_there;
+    begun = begun_there;
   }
-  if (!(answer & POLICY_ALLOWED)) flow.flags = refused_here;
-  flow.flags |= isolation;
-  flow.epoch = POLICY_EPOCH(answer);
+  const __u32 allowed = -(__u32)(answer & POLICY_ALLOWED);
+  const struct pintle_flow flow = {.epoch = POLICY_EPOCH(answer), .flags = isolation | (begun & allowed) | (refused_here & ~allowed)};
   bpf_map_update_elem(&policy_flows, &key, &flow, BPF_ANY);
   return (answer & POLICY_ALLOWED) | PACKET_DECIDED_NOW;
 }
@@ -261,13 +232,33 @@ __weak int ask_packet(struct __sk_buff* skb, __u64 high, __u64 low, __u32 header
   return packet_refused(skb, high, low, ports, what | (result & PACKET_DECIDED_NOW) * (PACKET_TOLD / PACKET_DECIDED_NOW));
 }
 
+/* The first coming in, the second going out. */
+#define PACKET_EITHER(direction, first, second) ((first) ^ (((first) ^ (second)) & -(__typeof__(first))(direction)))
+
+static __always_inline int policy_v4(struct __sk_buff* skb, __u32 direction) {
+  __u32 head[5];
+  if (bpf_skb_load_bytes(skb, 0, head, sizeof(head))) return packet_refused(skb, 0, 0, 0, direction << 8 | PACKET_TOLD);
+  if (head[1] & bpf_htonl(0x1fff) || head[3] == head[4]) return 1; /* a later fragment; to itself */
+  const __u32 header = (((__u8*)head)[0] & 15) << 10 | ((__u8*)head)[9];
+  return ask_packet(skb, 0, v4_low(PACKET_EITHER(direction, head[3], head[4])), header, direction);
+}
+
+static __always_inline int policy_v6(struct __sk_buff* skb, __u32 direction) {
+  __u64 head[5]; /* [1]: the source, [3]: the destination */
+  if (bpf_skb_load_bytes(skb, 0, head, sizeof(head))) return packet_refused(skb, 0, 0, 0, direction << 8 | PACKET_TOLD);
+  if (head[1] == head[3] && head[2] == head[4]) return 1;
+  __u32 header = PINTLE_IPV6_BYTES << 8 | ((__u8*)head)[6];
+#pragma unroll
+  for (int extensions = 0; extensions < 4; ++extensions) header = past_extension(skb, header);
+  const __u64 high = PACKET_EITHER(direction, head[1], head[3]), low = PACKET_EITHER(direction, head[2], head[4]);
+  if (header == HEADER_PASS) return 1;
+  if (header != HEADER_BAD) return ask_packet(skb, high, low, header, direction);
+  return is_loopback(high, low) || packet_refused(skb, high, low, 0, direction << 8 | PACKET_TOLD);
+}
+
 /* 1: let it pass. REQUIRES: the slot is isolated in some direction. */
-static __always_inline int policy_packet(struct __sk_buff* skb, __u32 direction) {
-  struct packet packet = {};
-  const enum packet_kind kind = skb->protocol == bpf_htons(PINTLE_ETH_IPV4)   ? parse_v4(skb, direction, &packet)
-                                : skb->protocol == bpf_htons(PINTLE_ETH_IPV6) ? parse_v6(skb, direction, &packet)
-                                                                              : PACKET_PASS;
-  if (kind == PACKET_PASS) return 1;
-  if (kind == PACKET_ASK) return ask_packet(skb, packet.high, packet.low, packet.header, direction);
-  return is_loopback(packet.high, packet.low) || packet_refused(skb, packet.high, packet.low, 0, direction << 8 | PACKET_TOLD);
+__weak int policy_packet(struct __sk_buff* skb, __u32 direction) {
+  if (skb->protocol == bpf_htons(PINTLE_ETH_IPV4)) return policy_v4(skb, direction);
+  if (skb->protocol == bpf_htons(PINTLE_ETH_IPV6)) return policy_v6(skb, direction);
+  return 1;
 }
