@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <future>
+#include <map>
 
 #include <unistd.h>
 
@@ -64,12 +65,11 @@ std::vector<model::AttachReport> View::program_reports() {
   return reports;
 }
 
-void View::add_live_figures(ports::PodRecord& record) {
+void View::add_live_links(ports::PodRecord& record) {
   if (!record.programs) {  // not attached by this run; pinned by an earlier one?
     if (auto pinned = in_.attacher.inspect(record.pod->uid())) record.programs = *std::move(pinned);
     if (!record.programs) return;
   }
-  if (auto counters = in_.attacher.counters(record.programs->uid)) record.counters = *counters;
   // What the kernel says now: a link whose cgroup went away is dead, whatever was true when it was made.
   if (auto now = in_.attacher.inspect(record.programs->uid)) {
     for (auto& hook : now->hooks) {
@@ -126,7 +126,14 @@ ports::AgentStatus View::status() {
 
 std::vector<ports::PodRecord> View::list_pods() {
   auto records = snapshot();
-  for (auto& record : records) add_live_figures(record);
+  std::map<PodUid, ports::PodRecord*> of_programs;
+  for (auto& record : records) {
+    add_live_links(record);
+    if (record.programs) of_programs.emplace(record.programs->uid, &record);
+  }
+  in_.attacher.each_counters([&](const PodUid& uid, const model::PodCounters& counters) {
+    if (const auto it = of_programs.find(uid); it != of_programs.end()) it->second->counters = counters;
+  });
   return records;
 }
 

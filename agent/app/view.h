@@ -75,7 +75,7 @@ class View final : public ports::AgentView {
  private:
   [[nodiscard]] bool standalone() const { return in_.config.pintle.mode == config::Mode::kStandalone; }
   [[nodiscard]] std::vector<ports::PodRecord> snapshot();
-  void add_live_figures(ports::PodRecord& record);
+  void add_live_links(ports::PodRecord& record);
 
   const Inputs in_;
   const Time started_at_;

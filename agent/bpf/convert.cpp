@@ -115,11 +115,11 @@ model::PodCounters to_model(const pintle_pod_slot& slot) {
   out.tcp = traffic(slot.tcp);
   out.udp = traffic(slot.udp);
   out.other = traffic(slot.other);
-  for (const auto& part : {out.tcp, out.udp, out.other}) {
-    out.rx_bytes += part.rx_bytes;
-    out.rx_packets += part.rx_packets;
-    out.tx_bytes += part.tx_bytes;
-    out.tx_packets += part.tx_packets;
+  for (const auto* part : {&out.tcp, &out.udp, &out.other}) {
+    out.rx_bytes += part->rx_bytes;
+    out.rx_packets += part->rx_packets;
+    out.tx_bytes += part->tx_bytes;
+    out.tx_packets += part->tx_packets;
   }
   out.rx_drops = load_counter(slot.rx_drops);
   out.tx_drops = load_counter(slot.tx_drops);

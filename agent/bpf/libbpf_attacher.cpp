@@ -459,6 +459,10 @@ model::ProgramSetStatus LibbpfAttacher::program_set() {
   return status;
 }
 
+void LibbpfAttacher::each_counters(const CountersVisitor& visit) {
+  if (!unsupported_) slots_->each(visit);
+}
+
 std::vector<model::FeatureProbe> LibbpfAttacher::features() { return probe_features(outcome_); }
 
 void LibbpfAttacher::on_event(std::function<void(const model::ProgramEvent&)> observer) {

@@ -72,6 +72,7 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   [[nodiscard]] Result<model::PodCounters> counters(const PodUid& uid) override;
   [[nodiscard]] Status use_program_set(const std::string& name) override;
   [[nodiscard]] model::ProgramSetStatus program_set() override;
+  void each_counters(const CountersVisitor& visit) override;
   [[nodiscard]] std::vector<model::FeatureProbe> features() override;
   void on_event(std::function<void(const model::ProgramEvent&)> observer) override;
   void on_suspicion(std::function<void(const PodUid&)> observer) override;

@@ -94,10 +94,20 @@ Result<model::PodCounters> PodSlots::counters(const PodUid& uid) const {
   const MutexLock lock(mu_);
   const auto number = table_.find(uid);
   if (!number) return fail(Code::kNotFound, fmt::format("nothing counts for pod '{}'", uid.value()));
-  if (!not_moved_.contains(*number)) return to_model(programs_.slot(*number));
-  pintle_pod_slot sum = programs_.slot(*number);
-  add_counters(sum, *programs_.previous_slot(*number));
+  return read(*number);
+}
+
+model::PodCounters PodSlots::read(uint32_t number) const {
+  if (not_moved_.empty() || !not_moved_.contains(number)) return to_model(programs_.slot(number));
+  pintle_pod_slot sum = programs_.slot(number);
+  add_counters(sum, *programs_.previous_slot(number));
   return to_model(sum);
+}
+
+void PodSlots::each(const std::function<void(const PodUid&, const model::PodCounters&)>& visit) const {
+  const MutexLock lock(mu_);
+  for (uint32_t number = 1; number < programs_.slot_count(); ++number)
+    if (const PodUid* uid = table_.holder(number)) visit(*uid, read(number));
 }
 
 uint64_t PodSlots::events_lost() const {

@@ -37,6 +37,8 @@ class PodSlots {
   void moved_over(uint32_t number);
 
   [[nodiscard]] Result<model::PodCounters> counters(const PodUid& uid) const;
+  // Every pod's, by slot. The visitor runs under the lock: it must be brief, and not call back.
+  void each(const std::function<void(const PodUid&, const model::PodCounters&)>& visit) const;
   [[nodiscard]] uint64_t events_lost() const;  // all pods, past ones too
 
   struct Owner {
@@ -48,6 +50,7 @@ class PodSlots {
   [[nodiscard]] uint64_t whole_sequence(uint32_t number, pintle_ring ring, uint32_t low) const;
 
  private:
+  [[nodiscard]] model::PodCounters read(uint32_t number) const PINTLE_REQUIRES(mu_);
   const CgroupPrograms& programs_;
   mutable Mutex mu_;
   SlotTable table_ PINTLE_GUARDED_BY(mu_);

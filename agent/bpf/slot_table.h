@@ -49,6 +49,8 @@ class SlotTable {
   }
   // Present or last owner; empty: none yet.
   [[nodiscard]] PodUid owner(uint32_t slot) const { return slot < owners_.size() ? owners_[slot] : PodUid(); }
+  // Present owner; null: the slot is free.
+  [[nodiscard]] const PodUid* holder(uint32_t slot) const { return slot < taken_.size() && taken_[slot] ? &owners_[slot] : nullptr; }
 
  private:
   void take(const PodUid& uid, uint32_t slot) {

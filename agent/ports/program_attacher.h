@@ -38,6 +38,9 @@ class ProgramAttacher {
   // Reads each link back from the kernel: state kDead when the cgroup went away under it. kNotFound: nothing attached.
   [[nodiscard]] virtual Result<model::AttachReport> inspect(const PodUid& uid) = 0;
   [[nodiscard]] virtual Result<model::PodCounters> counters(const PodUid& uid) = 0;
+  // Of every pod that counts, in one walk without a system call. The visitor must not call back.
+  using CountersVisitor = std::function<void(const PodUid&, const model::PodCounters&)>;
+  virtual void each_counters(const CountersVisitor& visit) = 0;
   [[nodiscard]] virtual std::vector<model::FeatureProbe> features() = 0;
 
   // Puts the set of that name in force on all pods, those attached from now on too: checked on a cgroup of the attacher's own before any

@@ -3,6 +3,7 @@
 #include "attacher_contract.h"
 
 #include <algorithm>
+#include <map>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -25,7 +26,14 @@ bool all_are(const model::AttachReport& report, HookState state) {
   return std::ranges::all_of(report.hooks, [&](const auto& hook) { return hook.state == state; });
 }
 
+std::map<PodUid, model::PodCounters> all_counters(ports::ProgramAttacher& attacher) {
+  std::map<PodUid, model::PodCounters> all;
+  attacher.each_counters([&](const PodUid& uid, const model::PodCounters& counters) { all.emplace(uid, counters); });
+  return all;
+}
+
 void check_nothing(ports::ProgramAttacher& attacher) {
+  CHECK(all_counters(attacher).empty());
   CHECK(attacher.list_pinned()->empty());
   CHECK(attacher.inspect(kUid).error().code == Code::kNotFound);
   CHECK(attacher.counters(kUid).error().code == Code::kNotFound);
@@ -110,6 +118,7 @@ void check_attacher(AttacherSubject& subject) {
   }
   CHECK(*subject.attacher().list_pinned() == std::vector{kUid});
   CHECK(subject.attacher().counters(kUid) == model::PodCounters{});
+  CHECK(all_counters(subject.attacher()) == std::map<PodUid, model::PodCounters>{{kUid, {}}});
 
   // Idempotent, and told as what it is: this run's own.
   const auto again = subject.attacher().attach(kPod, cgroup, {.hooks = kAll});

@@ -101,6 +101,9 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
     if (!pods_.contains(uid)) return fail(Code::kNotFound, "nothing is attached for pod '" + uid.value() + "'");
     return model::PodCounters{};
   }
+  void each_counters(const CountersVisitor& visit) override {
+    for (const auto& [uid, held] : pods_) visit(uid, model::PodCounters{});
+  }
   std::vector<model::FeatureProbe> features() override { return {{.name = "fake", .available = true}}; }
   Status use_program_set(const std::string& name) override {
     if (auto error = faults.next("use_program_set", name)) return std::unexpected(*error);
