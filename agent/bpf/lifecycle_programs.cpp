@@ -137,17 +137,28 @@ Status LifecyclePrograms::add_pod(CgroupId cgroup, uint32_t slot, uint32_t level
   if (level == 0 || level > PINTLE_MAX_LEVEL)
     return fail(Code::kUnsupported,
                 fmt::format("the pod's cgroup lies {} levels deep; exec and exit are seen down to {}", level, PINTLE_MAX_LEVEL));
+  if ((config_.level_mask >> level & 1) == 0) {  // before the row: whose row is there is looked for at its level
+    config_.level_mask |= 1U << level;
+    if (auto written = write_config(); !written) {
+      config_.level_mask &= ~(1U << level);
+      return written;
+    }
+  }
   const uint64_t key = cgroup.value();
   if (bpf_map_update_elem(pods_.get(), &key, &slot, BPF_ANY) != 0) return fail_errno(errno, "add the pod to the lifecycle programs");
-  if ((config_.level_mask >> level & 1) != 0) return {};
-  config_.level_mask |= 1U << level;
-  return write_config();
+  return {};
 }
 
 Status LifecyclePrograms::remove_pod(CgroupId cgroup) {
   const uint64_t key = cgroup.value();
   if (bpf_map_delete_elem(pods_.get(), &key) != 0 && errno != ENOENT) return fail_errno(errno, "take the pod from the lifecycle programs");
   return {};
+}
+
+std::optional<uint32_t> LifecyclePrograms::find_pod(CgroupId cgroup) const {
+  const uint64_t key = cgroup.value();
+  uint32_t slot = 0;
+  return bpf_map_lookup_elem(pods_.get(), &key, &slot) == 0 ? std::optional(slot) : std::nullopt;
 }
 
 std::vector<CgroupId> LifecyclePrograms::list_pods() const {

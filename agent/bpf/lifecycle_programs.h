@@ -7,6 +7,7 @@
 // Never required: without it the runtime's own events tell of exits. Thread rule: the owner serializes.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "bpf/cgroup_programs.h"
@@ -25,6 +26,7 @@ class LifecyclePrograms {
   [[nodiscard]] Status add_pod(CgroupId cgroup, uint32_t slot, uint32_t level);
   // Absent is success.
   [[nodiscard]] Status remove_pod(CgroupId cgroup);
+  [[nodiscard]] std::optional<uint32_t> find_pod(CgroupId cgroup) const;  // its slot
   [[nodiscard]] std::vector<CgroupId> list_pods() const;
   [[nodiscard]] SharedMaps shared_maps() const { return {slots_.get(), urgent_.get(), bulk_.get()}; }
   // Pins what load() made, and drops the links of a build before. REQUIRES: the cgroup object has pinned the shared maps.
