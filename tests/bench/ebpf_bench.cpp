@@ -19,6 +19,8 @@
 namespace pintle::bench {
 namespace {
 
+constexpr auto kUntilFreed = std::chrono::milliseconds(100);
+
 double resident_peak_mb() {
   const auto status = read_file("/proc/self/status");
   const size_t at = status ? status->find("VmHWM:") : std::string::npos;
@@ -27,7 +29,8 @@ double resident_peak_mb() {
 
 }  // namespace
 
-// Everything the agent loads: the cgroup programs, the exec and exit programs, maps and rings, pinned. Anew each time.
+// Everything the agent loads: the cgroup programs, the exec and exit programs, maps and rings, pinned. Anew each time, and not before the
+// kernel is rid of the time before: a tracepoint that was just left is waited for (an RCU grace period) when it is attached to again.
 Result<Figures> ebpf_load_bench() {
   SystemClock clock;
   const auto options = own_options();
@@ -40,6 +43,7 @@ Result<Figures> ebpf_load_bench() {
     load_ms.push_back(watch.seconds() * 1000);
     if (round == 0) continue;
     PINTLE_TRY(bpf::remove_pins(options));
+    let_pass(kUntilFreed);
   }
   PINTLE_TRY(bpf::remove_pins(options));
   return Figures{{"ebpf.load10_ms", percentile(load_ms, 0.5)},
