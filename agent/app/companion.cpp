@@ -17,6 +17,7 @@ reconcile::PodPtr nameless_pod(const PodUid& uid) {
   auto pod = std::make_shared<model::Pod>();
   pod->metadata.uid = uid.value();
   pod->metadata.name = uid.value();
+  pod->metadata.namespace_.clear();  // none that a policy could mean
   pod->status.phase = model::Phase::kRunning;
   return pod;
 }
