@@ -37,6 +37,7 @@ class View final : public ports::AgentView {
     std::string kubeconfig, cgroup_layout;
     ports::PolicyView* policies = nullptr;
     ports::ProgramInventory* inventory = nullptr;
+    std::function<std::optional<ports::DoctorCheck>()> nri = {};  // nullopt: not in this mode
   };
   explicit View(Inputs inputs);
 
