@@ -16,6 +16,7 @@
 #include "app/event_ring.h"
 #include "app/kubelet_pods.h"
 #include "app/node_facts.h"
+#include "app/nri_side.h"
 #include "app/otlp_side.h"
 #include "app/pod_feed.h"
 #include "app/policy_side.h"
@@ -155,6 +156,7 @@ class Agent::Parts {
     view->set_component({"api", false, "the node's pods have not been read yet"});
     PINTLE_TRY(pod_programs->start());
     PINTLE_TRY(companion->start(config));
+    PINTLE_TRY(nri->start());
     PINTLE_TRY(start_sources([this, ready = false](sources::PodChanges changes) mutable {
       const bool first = changes.all_sources_ready && !std::exchange(ready, ready || changes.all_sources_ready);
       companion->note(changes);
@@ -193,6 +195,7 @@ class Agent::Parts {
     if (otlp) otlp->stop();  // spans that end later are dropped
     event_log.reset();
     for (const auto& source : sources) source->stop();
+    if (nri) nri->stop();
     if (companion) companion->stop();
     if (pod_programs) pod_programs->stop();
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
@@ -228,7 +231,8 @@ class Agent::Parts {
     metrics_page = std::make_unique<telemetry::MetricsPage>(
         *view, telemetry::MetricsOptions{.event_log = [this] { return event_log ? event_log->counts() : telemetry::EventLogCounts{}; },
                                          .streams_late = [this] { return late_of_streams(); },
-                                         .otlp = otlp_counts()});
+                                         .otlp = otlp_counts(),
+                                         .nri = nri_counts()});
     if (otlp) otlp->start(*view);
     if (config.pintle.metrics_listen.empty()) return {};
     auto server = telemetry::MetricsServer::start(
@@ -248,6 +252,11 @@ class Agent::Parts {
   [[nodiscard]] std::function<telemetry::OtlpCounts()> otlp_counts() {
     if (!otlp) return {};
     return [this] { return otlp->counts(); };
+  }
+
+  [[nodiscard]] std::function<ports::HookCounts()> nri_counts() {
+    if (!nri) return {};
+    return [this] { return nri->counts(); };
   }
 
   // --- building, in order of dependence ---
@@ -346,6 +355,13 @@ class Agent::Parts {
                                                                       }}));
     PINTLE_LOG(kInfo, "cgroup", "the node's cgroup2 tree is '{}'", companion->tree());
     build_view("v2 at " + companion->tree());
+    nri = std::make_unique<NriSide>(config, NriSide::Parts{.clock = clock,
+                                                           .loop = *loop,
+                                                           .policies = policies->engine(),
+                                                           .attacher = *attacher,
+                                                           .events = events,
+                                                           .companion = *companion,
+                                                           .told = [this](const auto& component) { view->set_component(component); }});
     sources.push_back(std::make_unique<KubeletPods>(
         std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name})));
     return {};
@@ -439,7 +455,8 @@ class Agent::Parts {
                                                .cgroup_layout = cgroup_layout,
                                                .policies = &policies->engine(),
                                                .inventory = inventory.get(),
-                                               .pod_programs = &pod_programs->registry()});
+                                               .pod_programs = &pod_programs->registry(),
+                                               .nri = [this] { return nri ? std::optional(nri->check()) : std::nullopt; }});
     audit = std::make_unique<reconcile::ProgramAudit>(
         *attacher, clock,
         reconcile::ProgramAuditOptions{.reports = [this] { return view->program_reports(); },
@@ -461,7 +478,8 @@ class Agent::Parts {
     otlp_page = std::make_unique<telemetry::MetricsPage>(
         *view, telemetry::MetricsOptions{.event_log = [this] { return event_log ? event_log->counts() : telemetry::EventLogCounts{}; },
                                          .streams_late = [this] { return late_of_streams(); },
-                                         .otlp = [this] { return otlp->counts(); }});
+                                         .otlp = [this] { return otlp->counts(); },
+                                         .nri = nri_counts()});
     PINTLE_ASSIGN_OR_RETURN(otlp,
                             make_otlp({.config = config,
                                        .clock = clock,
@@ -669,6 +687,7 @@ class Agent::Parts {
   std::unique_ptr<reconcile::MirrorKeeper> mirrors;
   std::unique_ptr<View> view;
   std::unique_ptr<reconcile::LoopThread> loop;
+  std::unique_ptr<NriSide> nri;  // beside a kubelet
   std::unique_ptr<reconcile::ProgramAudit> audit;
   std::unique_ptr<reconcile::ProgramSetKeeper> sets;
   std::unique_ptr<PodFeed> feed;

@@ -17,6 +17,7 @@ reconcile::PodPtr nameless_pod(const PodUid& uid) {
   auto pod = std::make_shared<model::Pod>();
   pod->metadata.uid = uid.value();
   pod->metadata.name = uid.value();
+  pod->metadata.namespace_.clear();  // none that a policy could mean
   pod->status.phase = model::Phase::kRunning;
   return pod;
 }
@@ -132,6 +133,30 @@ void Companion::note(const sources::PodChanges& changes) {
       nameless_.erase(pod->uid());
     }
   for (const auto& uid : changes.removed) told_by_api_.erase(uid);
+}
+
+// Under the lock, so that what the API tells of it comes after, in the loop and in the engine.
+void Companion::note(const ports::PodPtr& pod) {
+  const PodUid uid = pod->uid();
+  const MutexLock lock(mu_);
+  if (told_by_api_.contains(uid)) return;
+  nameless_.insert(uid);
+  parts_.policies.set_pod(*pod);
+  parts_.loop.post([pod](reconcile::PodLoop& pods, Time now) { pods.set_pod(pod, std::string(kCgroupSource), now); });
+}
+
+void Companion::withdraw(const PodUid& uid) {
+  const MutexLock lock(mu_);
+  if (told_by_api_.contains(uid) || has_cgroup(uid) || nameless_.erase(uid) == 0) return;
+  parts_.policies.remove_pod(uid);
+  parts_.loop.post([uid](reconcile::PodLoop& pods, Time now) { pods.remove_pod(uid, now); });
+}
+
+bool Companion::has_cgroup(const PodUid& uid) {
+  const auto found = watch_->find(uid);
+  if (found && *found) return true;
+  watch_->look_soon();
+  return false;
 }
 
 void Companion::release_leftovers() {

@@ -44,6 +44,12 @@ class Companion {
   void stop();
   // What the API tells, before it goes to the loop.
   void note(const sources::PodChanges& changes);
+  // What the runtime tells of a pod before one of its containers starts: its names and labels stand until the API's come.
+  void note(const ports::PodPtr& pod);
+  // It has no cgroup here: what note() put into the table goes, if the API does not know it.
+  void withdraw(const PodUid& uid);
+  // Whether its cgroup is known; if not, it is looked for soon.
+  [[nodiscard]] bool has_cgroup(const PodUid& uid);
   // Pods of an earlier run that nobody names any more and that have no process: their pins go. REQUIRES: the API's pods were told.
   void release_leftovers();
 

@@ -174,6 +174,7 @@ std::vector<Check> run_doctor(const DoctorInputs& inputs) {
          .fix = feature.available || feature.optional ? "" : "see the detail; `pintlectl ebpf status` names the hooks that are affected",
          .state = feature.available || feature.optional ? State::kOk : State::kWarning});
   if (inputs.runtime != nullptr) runtime(inputs, checks);
+  if (inputs.nri) checks.push_back(*inputs.nri);
   Check api{.name = "API",
             .detail = inputs.api_name,
             .why = "pods, their status and the node's lease go through it",

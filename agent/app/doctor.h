@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct DoctorInputs {
   bool programs_only = false;  // beside a kubelet: no volumes, no processes to end
   std::vector<model::FeatureProbe> features;
   ports::ContainerRuntime* runtime = nullptr;
-  std::function<Status()> api;  // one cheap request; empty: no API is configured
+  std::optional<ports::DoctorCheck> nri;  // beside a kubelet
+  std::function<Status()> api;            // one cheap request; empty: no API is configured
   std::string api_name;
 };
 

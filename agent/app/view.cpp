@@ -184,6 +184,7 @@ std::vector<ports::DoctorCheck> View::doctor(std::stop_token stop) {
                      .programs_only = in_.runtime == nullptr,
                      .features = in_.attacher.features(),
                      .runtime = in_.runtime,
+                     .nri = in_.nri ? in_.nri() : std::nullopt,
                      .api = [&]() -> Status {
                        PINTLE_TRY(in_.control_api.request({.method = "GET", .path = "/version"}, stop));
                        return {};

@@ -38,6 +38,7 @@ class View final : public ports::AgentView {
     ports::PolicyView* policies = nullptr;
     ports::ProgramInventory* inventory = nullptr;
     ports::PodProgramView* pod_programs = nullptr;
+    std::function<std::optional<ports::DoctorCheck>()> nri = {};  // nullopt: not in this mode
   };
   explicit View(Inputs inputs);
 

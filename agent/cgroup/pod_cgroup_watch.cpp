@@ -106,9 +106,13 @@ Status PodCgroupWatch::start() {
 void PodCgroupWatch::stop() {
   thread_.request_stop();
   if (!thread_.joinable()) return;
+  look_soon();
+  thread_.join();
+}
+
+void PodCgroupWatch::look_soon() {
   const uint64_t one = 1;
   (void)!::write(wake_.get(), &one, sizeof(one));  // ignoring: its only error is a counter that is full already
-  thread_.join();
 }
 
 void PodCgroupWatch::run(const std::stop_token& stop) {
@@ -118,10 +122,10 @@ void PodCgroupWatch::run(const std::stop_token& stop) {
     std::array<pollfd, 2> fds{pollfd{inotify_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
     const int ready = ::poll(fds.data(), fds.size(), period);
     if (stop.stop_requested()) return;
-    if (ready == 0)
-      look_all();
-    else if (ready > 0)
-      take_events();
+    uint64_t asked = 0;
+    const bool look_now = ready == 0 || ::read(wake_.get(), &asked, sizeof asked) == sizeof asked;
+    if (ready > 0) take_events();
+    if (look_now) look_all();
   }
 }
 

@@ -5,7 +5,8 @@
 // to them; a full look each 10 s audits. Reads only: nothing in the tree is made or removed. In the hybrid layout the v2 tree is looked
 // at, where the runtime makes a pod's directory together with its first container.
 // A directory that is there already at the first look and holds no process is a left-over until it does, and is not told.
-// Thread rule: one thread of its own between start() and stop(), which calls the outputs; find() and parents() from any thread.
+// Thread rule: one thread of its own between start() and stop(), which calls the outputs; find(), parents() and look_soon() from any
+// thread.
 #pragma once
 
 #include <functional>
@@ -49,6 +50,9 @@ class PodCgroupWatch final : public ports::PodCgroupFinder {
   // Looks once before it returns. kUnsupported: no inotify; kNotFound: no such tree.
   [[nodiscard]] Status start();
   void stop();  // idempotent
+
+  // A full look at once instead of with the next audit: inotify may have no watch left, or be late. Any thread.
+  void look_soon();
 
   [[nodiscard]] Result<std::optional<ports::FoundCgroup>> find(const PodUid& uid) override;
   [[nodiscard]] std::vector<std::string> parents();  // the kubepods directories there are

@@ -192,6 +192,22 @@ void read_event_file(const Cursor& cursor, std::string& out) {
     cursor.error(fmt::format("'{}' is neither an absolute path nor stdout", out));
 }
 
+void read_nri(const Cursor& cursor, NriOptions& out) {
+  Fields fields(cursor);
+  fields.with("mode", [&](const Cursor& at) {
+    using enum NriMode;
+    if (is_bare_off(at)) {
+      out.mode = kOff;
+      return;
+    }
+    read_enum(at, out.mode, {kAuto, kRequired, kOff});
+  });
+  fields("failClosed", out.fail_closed);
+  fields.with("socket", [&](const Cursor& at) { read_absolute(at, out.socket); });
+  fields.with("timeout",
+              [&](const Cursor& at) { read_duration(at, out.timeout, std::chrono::milliseconds{1}, std::chrono::milliseconds{1900}); });
+}
+
 void read_pintle(const Cursor& cursor, AgentConfig& config) {
   PintleOptions& out = config.pintle;
   Fields fields(cursor);
@@ -216,6 +232,7 @@ void read_pintle(const Cursor& cursor, AgentConfig& config) {
   });
   fields.with("cgroupMount", [&](const Cursor& at) { read_absolute(at, out.cgroup_mount); });
   fields.with("nodeNetwork", [&](const Cursor& at) { read_absolute(at, out.node_network); });
+  fields.with("companion", [&](const Cursor& at) { Fields(at).with("nri", [&](const Cursor& inner) { read_nri(inner, out.nri); }); });
   fields("nodeLabels", out.node_labels);
   fields.with("ebpf", [&](const Cursor& at) { read_ebpf(at, out.ebpf); });
   fields.with("metrics", [&](const Cursor& at) {
@@ -352,6 +369,15 @@ std::string_view to_string(Mode mode) {
   return "standalone";
 }
 std::string_view to_string(CgroupDriver driver) { return driver == CgroupDriver::kSystemd ? "systemd" : "cgroupfs"; }
+
+std::string_view to_string(NriMode mode) {
+  switch (mode) {
+    case NriMode::kAuto: return "auto";
+    case NriMode::kRequired: return "required";
+    case NriMode::kOff: return "off";
+  }
+  return "auto";
+}
 
 AgentConfig default_config() {
   AgentConfig config = initial_config();

@@ -58,6 +58,17 @@ struct EbpfOptions {
   [[nodiscard]] bool operator==(const EbpfOptions&) const = default;
 };
 
+// Companion: whether the runtime is asked to hold containers back until their pod's programs are in force (nri/plugin.h).
+enum class NriMode { kAuto, kRequired, kOff };  // kAuto: where the runtime offers it
+[[nodiscard]] std::string_view to_string(NriMode mode);
+struct NriOptions {
+  NriMode mode = NriMode::kAuto;
+  bool fail_closed = true;  // a container of a pod that requires its programs is refused when they are not in force in time
+  std::string socket = "/var/run/nri/nri.sock";
+  Duration timeout = std::chrono::milliseconds{500};  // for one container; runtimes drop a plugin after 2 s
+  bool operator==(const NriOptions&) const = default;
+};
+
 struct PintleOptions {
   Mode mode = Mode::kStandalone;
   std::string node_name;   // empty: the host's name (see load)
@@ -69,6 +80,7 @@ struct PintleOptions {
   std::string listen = "127.0.0.1:6443";  // standalone's API endpoint
   std::string cgroup_mount;               // companion: where the node's cgroup2 tree is mounted; empty: looked for
   std::string node_network;               // companion: a folder with the node's fib_trie and if_inet6; empty: its network is ours
+  NriOptions nri;                         // companion
   model::StringMap node_labels;
   EbpfOptions ebpf;
   std::string metrics_listen = "127.0.0.1:9810";  // GET /metrics; empty: off

@@ -97,6 +97,12 @@ void write_pintle(Node& node, const AgentConfig& config) {
   out.text("listen", options.listen);
   out.text_if_any("cgroupMount", options.cgroup_mount);
   out.text_if_any("nodeNetwork", options.node_network);
+  Writer companion(out.map("companion"));
+  Writer nri(companion.map("nri"));
+  nri.text("mode", to_string(options.nri.mode));
+  nri.boolean("failClosed", options.nri.fail_closed);
+  nri.text("socket", options.nri.socket);
+  nri.duration("timeout", options.nri.timeout);
   out.text("logLevel", level_name(config.log_level));
   if (!options.node_labels.empty()) {
     Writer labels(out.map("nodeLabels"));

@@ -79,9 +79,18 @@ PolicyEngine::Local& PolicyEngine::take(const model::Pod& pod) {
   const auto off = pod.metadata.annotations.find(std::string(model::kEbpfPolicyAnnotation));
   fresh.wants_programs = off == pod.metadata.annotations.end() || off->second != to_string(model::EbpfPolicy::kOff);
   const auto [at, is_new] = locals_.try_emplace(uid, std::move(fresh));
-  local_names_[{at->second.namespace_, at->second.name}] = uid;
-  if (is_new) return at->second;
+  if (is_new) {
+    local_names_[{at->second.namespace_, at->second.name}] = uid;
+    return at->second;
+  }
   Local& known = at->second;
+  // Beside a kubelet a pod may be known by its cgroup alone at first, without names.
+  if (known.namespace_ != fresh.namespace_ || known.name != fresh.name) {
+    forget_name(uid, known);
+    known.namespace_ = std::move(fresh.namespace_);
+    known.name = std::move(fresh.name);
+  }
+  local_names_[{known.namespace_, known.name}] = uid;
   known.labels = std::move(fresh.labels);
   known.annotations = std::move(fresh.annotations);
   known.ports = std::move(fresh.ports);
@@ -89,6 +98,11 @@ PolicyEngine::Local& PolicyEngine::take(const model::Pod& pod) {
   known.settings = std::move(fresh.settings);
   known.wants_programs = fresh.wants_programs;
   return known;
+}
+
+void PolicyEngine::forget_name(const PodUid& uid, const Local& local) {
+  const auto name = local_names_.find({local.namespace_, local.name});
+  if (name != local_names_.end() && name->second == uid) local_names_.erase(name);
 }
 
 void PolicyEngine::set_pod(const model::Pod& pod) {
@@ -156,8 +170,7 @@ void PolicyEngine::forget(const PodUid& uid) {
     if (found == locals_.end()) return;
     report(news, fmt::format("networkpolicy-rows:{}/{}", found->second.namespace_, found->second.name), "");
     leave_group(uid, found->second);
-    const auto name = local_names_.find({found->second.namespace_, found->second.name});
-    if (name != local_names_.end() && name->second == uid) local_names_.erase(name);
+    forget_name(uid, found->second);
     locals_.erase(found);
     tidy(news);
   }

@@ -109,6 +109,7 @@ class PolicyEngine final : public ports::ProgramPlanner, public ports::PolicyVie
   void tell(News news) PINTLE_EXCLUDES(mu_);
 
   Local& take(const model::Pod& pod) PINTLE_REQUIRES(mu_);
+  void forget_name(const PodUid& uid, const Local& local) PINTLE_REQUIRES(mu_);
   void regroup(const PodUid& uid, Local& local) PINTLE_REQUIRES(mu_);
   void leave_group(const PodUid& uid, Local& local) PINTLE_REQUIRES(mu_);
   bool recompile(Group& group) PINTLE_REQUIRES(mu_);  // whether anything came out differently

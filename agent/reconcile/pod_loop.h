@@ -38,6 +38,21 @@ struct PodLoopOutputs {
   ports::TraceSink* traces = nullptr;  // null: what is done is not traced, and costs nothing
 };
 
+// Where a pod's programs stand, for one who waits for them.
+struct ProgramStanding {
+  enum class State {
+    kOff,
+    kPending,  // something is under way, or waits for the pod's cgroup
+    kInForce,
+    kRefused,  // tried, and not every hook is in force
+    kNoPlan    // what they are to be is not known: the pod waits whatever its policy says
+  };
+  State state = State::kPending;
+  model::EbpfPolicy policy = model::EbpfPolicy::kBestEffort;
+  bool named = false;  // by its source; not only a cgroup that was found
+  std::string why;     // when not in force
+};
+
 class PodLoop {
  public:
   // REQUIRES: `outputs` outlive this.
@@ -70,6 +85,7 @@ class PodLoop {
   [[nodiscard]] std::optional<Time> next_wake() const;
   [[nodiscard]] std::vector<ports::PodRecord> snapshot() const;
   [[nodiscard]] std::optional<ports::PodRecord> find(const PodUid& uid) const;
+  [[nodiscard]] std::optional<ProgramStanding> program_standing(const PodUid& uid) const;
   [[nodiscard]] bool runtime_read() const { return listed_; }
   [[nodiscard]] size_t running_plans() const;
   [[nodiscard]] size_t size() const { return entries_.size(); }

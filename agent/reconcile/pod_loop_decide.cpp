@@ -48,6 +48,31 @@ ports::PodRecord make_record(const PodEntry& entry, const lifecycle::NodeFacts* 
   return record;
 }
 
+std::optional<ProgramStanding> PodLoop::program_standing(const PodUid& uid) const {
+  using State = ProgramStanding::State;
+  const auto found = entries_.find(uid);
+  if (found == entries_.end() || node_ == nullptr) return std::nullopt;
+  const PodEntry& entry = found->second;
+  const auto& memory = entry.memory;
+  ProgramStanding standing{.policy = lifecycle::ebpf_policy(*entry.desired, *node_),
+                           .named = !entry.desired->metadata.namespace_.empty(),
+                           .why = entry.explanation};
+  if (standing.policy == model::EbpfPolicy::kOff) {
+    standing.state = State::kOff;
+  } else if (entry.plan || memory.programs_check || !memory.cgroup_known || !memory.cgroup) {
+    standing.state = State::kPending;
+  } else if (lifecycle::programs_effective(memory)) {
+    standing.state = State::kInForce;
+  } else if (!memory.programs_plan_error.empty()) {
+    standing.state = State::kNoPlan;
+    standing.why = memory.programs_plan_error;
+  } else if (memory.programs_tried) {
+    standing.state = State::kRefused;
+    standing.why = memory.programs_error;
+  }
+  return standing;
+}
+
 ActionContext PodLoop::context_of(const PodEntry& entry) const {
   ActionContext context{entry.desired, node_, entry.observed, entry.memory.cgroup_parent, {}, {}};
   context.pod_ips = entry.desired->spec.host_network ? node_->host_ips : entry.memory.sandbox_ips;

@@ -113,6 +113,7 @@ void MetricsPage::write(MetricWriter& out) {
   render_pods(out);
   render_programs(out);
   render_policy(out);
+  render_nri(out);
   render_telemetry(out);
 }
 
@@ -342,6 +343,24 @@ void MetricsPage::render_policy(MetricWriter& out) {
     if (policies != nullptr) out.sample({{"enforcement", to_string(enforcement)}}, pods[enforcement]);
   out.family("pintle_policy_stale_pods", kGauge, "Pods whose rules in force are not those of the newest policies.");
   if (policies != nullptr) out.sample({}, stale);
+}
+
+void MetricsPage::render_nri(MetricWriter& out) {
+  if (!options_.nri) return;
+  const auto counts = options_.nri();
+  out.family("pintle_nri_connected", kGauge, "1 if the runtime asks before it makes a container (NRI), else 0.");
+  out.sample({}, uint64_t{counts.connected});
+  out.family("pintle_nri_connections_total", kCounter, "Registrations with the runtime.");
+  out.sample({}, counts.connections);
+  out.family("pintle_nri_lost_total", kCounter, "Registrations that the runtime ended: by a restart, or because an answer came too late.");
+  out.sample({}, counts.lost);
+  out.family("pintle_nri_request_seconds", kSummary, "Calls of the runtime and how long it waited for the answers.");
+  for (const auto call : ports::kHookCalls)
+    out.summary({{"call", to_string(call)}}, seconds(counts.of(call).took), counts.of(call).answered);
+  out.family("pintle_nri_refused_total", kCounter, "Containers refused because their pod's required programs were not in force in time.");
+  out.sample({}, counts.of(ports::HookCall::kCreateContainer).refused);
+  out.family("pintle_nri_late_total", kCounter, "Containers let through before their pod's programs were in force.");
+  out.sample({}, counts.late);
 }
 
 }  // namespace pintle::telemetry

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "ports/agent_view.h"
+#include "ports/runtime_hooks.h"
 #include "telemetry/exposition.h"
 #include "telemetry/otlp_counts.h"
 
@@ -26,6 +27,7 @@ struct MetricsOptions {
   std::function<EventLogCounts()> event_log;  // absent: none is kept
   std::function<uint64_t()> streams_late;     // events that readers of the control service got after a younger one
   std::function<OtlpCounts()> otlp;           // absent: nothing is exported, and no series tell of it
+  std::function<ports::HookCounts()> nri;     // absent: no runtime is asked to tell of pods
 };
 
 class MetricsPage {
@@ -41,6 +43,7 @@ class MetricsPage {
   void render_programs(MetricWriter& out);
   void render_policy(MetricWriter& out);
   void render_telemetry(MetricWriter& out);
+  void render_nri(MetricWriter& out);
 
   ports::AgentView& agent_;
   const MetricsOptions options_;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Pintle Authors
 """Mode companion beside a real kubelet, kube-apiserver and containerd: KUBEBUILDER_ASSETS names a folder that has a kubelet too.
+PINTLE_CONTAINERD names a folder with another containerd than the one that is installed; with 1.7 and newer the suite runs with NRI.
 
 The kubelet owns the pods; pintled finds their cgroups, attaches, counts, enforces and lets go again."""
 import hashlib
@@ -8,12 +9,14 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import unittest
 
 import results
@@ -25,6 +28,13 @@ ADDRESS = "192.0.2.1"
 SLEEP = "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done"
 # Counts down from its first instruction: says what was reachable, and when.
 SERVE = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
+
+
+def containerd_version():
+    """(1, 7) of "containerd github.com/containerd/containerd 1.7.24~ds1 …"; (0, 0) where it says otherwise."""
+    done = subprocess.run(["containerd", "--version"], capture_output=True, text=True)
+    found = re.search(r"\bv?(\d+)\.(\d+)\.\d", done.stdout)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def kubelet_program():
@@ -89,6 +99,8 @@ class Site:
             raise NotHere("KUBEBUILDER_ASSETS is not set")
         if not os.access(kubelet_program(), os.X_OK):
             raise NotHere("there is no kubelet in KUBEBUILDER_ASSETS")
+        if folder := os.environ.get("PINTLE_CONTAINERD"):
+            os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
         for tool in ("containerd", "ctr", "ip", "unshare", "bpftool"):
             if shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:
                 raise NotHere(f"{tool} is not installed")
@@ -96,6 +108,7 @@ class Site:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="pintle-kubelet-", dir="/run"))
         self.cgroup_root = f"/{self.dir.name}"
         self.kubelet = self.daemon = None
+        self.nri = containerd_version() >= (1, 7)
         self.manifests = self.dir / "manifests"
         self.manifests.mkdir()
         self.log = self.dir / "pintled.log"
@@ -118,7 +131,7 @@ class Site:
         # The node's address: kubelets look for it at the default route.
         for command in ("link add node0 type veth peer name node1", "link set node1 up", f"addr add {ADDRESS}/24 dev node0", "link set node0 up", "route add default dev node0"):
             _run("ip", *command.split())
-        _run(ROOT / "scripts" / "dev-containerd", "start", "--dir", self.dir / "containerd")
+        self.start_containerd()
         _run(ROOT / "scripts" / "dev-apiserver", "start", "--dir", self.dir / "api", "--authorization", "RBAC")
         self.kubeconfig = self.dir / "api" / "kubeconfig"
         # An agent's bpffs that a node without one gets from the init container; here in the test's own mount namespace.
@@ -127,8 +140,12 @@ class Site:
         _run("mount", "-t", "bpf", "bpf", self.bpffs)
         self._make_cgroups()
         self.start_kubelet()
-        self._write_config()
         self.start_daemon()
+        if self.nri:
+            self.wait_nri()
+
+    def start_containerd(self, *words):
+        _run(ROOT / "scripts" / "dev-containerd", "start", "--dir", self.dir / "containerd", *(["--nri"] if self.nri else []), *words)
 
     def _make_cgroups(self):
         for top in ("/sys/fs/cgroup", *map(str, pathlib.Path("/sys/fs/cgroup").iterdir())):
@@ -161,16 +178,28 @@ class Site:
         ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
         wait_until(lambda: self.kubectl("get", "node", NODE, "-o", ready, check=False).stdout == "True", 90, "the kubelet's node Ready")
 
-    def _write_config(self):
+    def _write_config(self, **nri):
+        nri = {"socket": f"{self.dir}/containerd/nri.sock", **nri}
         config = {"apiVersion": "pintle.dev/v1", "kind": "PintleConfiguration", "cgroupRoot": self.cgroup_root,
                   "pintle": {"mode": "companion", "nodeName": NODE, "kubeconfig": str(self.kubeconfig), "rootDir": str(self.dir / "root"),
-                             "runDir": str(self.dir / "run"), "ebpf": {"bpffs": str(self.bpffs), "programsFolder": "", "programsNamespace": "kube-system"}, "metrics": {"listen": ""}}}
+                             "runDir": str(self.dir / "run"), "metrics": {"listen": ""}, "companion": {"nri": nri},
+                             "ebpf": {"bpffs": str(self.bpffs), "programsFolder": "", "programsNamespace": "kube-system"}}}
         (self.dir / "pintled.yaml").write_text(json.dumps(config))
 
-    def start_daemon(self):
+    def start_daemon(self, **nri):
+        self._write_config(**nri)
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen([str(self.build / "pintled"), "--config", str(self.dir / "pintled.yaml")], stdout=log, stderr=log)
         self.ctl("status", "--wait", "--timeout", "30s")
+
+    def wait_nri(self):
+        """Until the runtime asks the agent."""
+        return wait_until(lambda: (row := self.nri_row()) and " tells of pods at " in row["detail"] and row, 30, "the runtime asks by NRI")
+
+    def nri_row(self):
+        done = self.ctl("doctor", "-o", "json", check=False)
+        checks = json.loads(done.stdout)["checks"] if done.stdout.startswith("{") else []
+        return next((check for check in checks if check["check"] == "NRI"), None)
 
     def kill_daemon(self, sig=signal.SIGKILL):
         self.daemon.send_signal(sig)
@@ -433,8 +462,11 @@ class BesideAKubelet(unittest.TestCase):
             spec = template["spec"]
             spec.update(nodeName=NODE, hostNetwork=True, restartPolicy="Always")
             for volume in spec["volumes"]:
-                if volume.get("hostPath", {}).get("path") == "/proc/1/net":
+                path = volume.get("hostPath", {}).get("path")
+                if path == "/proc/1/net":
                     volume["hostPath"]["path"] = f"/proc/{self.site.kubelet.pid}/net"
+                elif path == "/var/run/nri":
+                    volume["hostPath"]["path"] = f"{self.site.dir}/containerd"
             host, port = self.api_address()
             for container in spec["initContainers"] + spec["containers"]:
                 container.update(image=image, imagePullPolicy="Never")
@@ -473,6 +505,9 @@ class BesideAKubelet(unittest.TestCase):
             status = self.site.kubectl("exec", "-n", "pintle-system", "pintle", "--", "/usr/local/bin/pintlectl", "ebpf", "status", "guarded", "-o", "json")
             [row] = json.loads(status)["pods"]
             self.assertEqual((row["uid"], {hook["state"] for hook in row["hooks"]}), (uid, {"Attached"}))
+            told = self.site.kubectl("exec", "-n", "pintle-system", "pintle", "--", "/usr/local/bin/pintlectl", "doctor", "-o", "json", check=False).stdout
+            nri = next(check["detail"] for check in json.loads(told)["checks"] if check["check"] == "NRI")
+            self.assertIn(" tells of pods at " if self.site.nri else "No such file or directory", nri)
             pid = self.site.pid_of(container)
             words = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
             # BPF, PERFMON, NET_ADMIN at most: the daemon may give up what it has loaded with.
@@ -501,6 +536,111 @@ class BesideAKubelet(unittest.TestCase):
         finally:
             self.site.kubectl("delete", "pods", "--all", "-n", "pintle-system", "--grace-period=1", check=False)
             self.site.start_daemon()
+
+    def need_nri(self):
+        if not self.site.nri:
+            self.skipTest("this containerd has no NRI: PINTLE_CONTAINERD names a folder with 1.7 or newer")
+
+    def close_egress_of(self, group):
+        """Pods of the group may connect nowhere. In force for those that come as soon as the agent knows the policy."""
+        self.site.apply({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": group, "namespace": "default"},
+                         "spec": {"podSelector": {"matchLabels": {"group": group}}, "policyTypes": ["Egress"]}})
+        self.site.apply(self.connecting_pod(f"{group}-probe", group, "192.0.2.9", 0))
+        self.site.wait_ready(f"{group}-probe")
+        wait_until(lambda: "Egress" in self.site.ctl("ebpf", "policy", "show", f"{group}-probe", check=False).stdout.title(), 30, "the policy known")
+
+    def connecting_pod(self, name, group, address, tries):
+        """Connects from its first instruction on, and writes down what came of it; then it is ready."""
+        loop = f"for i in $(seq {tries}); do nc -w 1 {address} 8080 </dev/null >/dev/null 2>&1 && echo leaked; done; echo tried; touch /tmp/tried; {SLEEP}"
+        pod = busybox_pod(name, loop)
+        pod["metadata"]["labels"]["group"] = group
+        pod["spec"]["containers"][0]["readinessProbe"] = {"exec": {"command": ["cat", "/tmp/tried"]}, "periodSeconds": 1}
+        return pod
+
+    def leaks(self, name):
+        self.site.wait_ready(name)
+        text = self.site.logs(name)
+        self.assertIn(" tried\n", text)
+        return text.count(" leaked\n")
+
+    def start_starved(self, pod):
+        """Starts the pod while the agent gets no processor, from before its sandbox until half a second after it was made."""
+        def containers():
+            return set(self.site.ctr("containers", "list", "-q").stdout.split())
+        before = containers()
+        self.site.daemon.send_signal(signal.SIGSTOP)
+        try:
+            self.site.apply(pod)
+            wait_until(lambda: containers() - before, 30, "the sandbox made")
+            time.sleep(0.5)
+        finally:
+            self.site.daemon.send_signal(signal.SIGCONT)
+
+    def test_nri_not_one_connect_gets_past_a_policy(self):
+        self.need_nri()
+        self.site.apply(busybox_pod("server", SERVE))
+        address = self.site.wait_ready("server")["status"]["podIP"]
+        self.close_egress_of("shut")
+        self.site.apply(self.connecting_pod("open", "open", address, 3))
+        self.assertGreater(self.leaks("open"), 0, "the server can be reached by others")
+        names = [f"shut-{i}" for i in range(12)]
+        self.site.apply(*(self.connecting_pod(name, "shut", address, 5) for name in names))
+        self.assertEqual({name: self.leaks(name) for name in names}, dict.fromkeys(names, 0))
+        self.start_starved(self.connecting_pod("starved", "shut", address, 5))
+        self.assertEqual(self.leaks("starved"), 0, "held back while the agent had no processor")
+
+    def test_nri_without_it_the_race_is_there(self):
+        self.need_nri()
+        self.site.apply(busybox_pod("server", SERVE))
+        address = self.site.wait_ready("server")["status"]["podIP"]
+        self.close_egress_of("shut")
+        self.site.kill_daemon(signal.SIGTERM)
+        try:
+            self.site.start_daemon(mode="off")
+            self.assertIn("switched off", self.site.nri_row()["detail"])
+            pod = self.connecting_pod("starved", "shut", address, 5)
+            self.start_starved(pod)
+            self.site.daemon.send_signal(signal.SIGSTOP)
+            try:
+                self.assertGreater(self.leaks("starved"), 0)
+            finally:
+                self.site.daemon.send_signal(signal.SIGCONT)
+        finally:
+            self.site.kill_daemon(signal.SIGTERM)
+            self.site.start_daemon()
+            self.site.wait_nri()
+
+    def test_nri_refuses_what_requires_its_programs_and_has_none(self):
+        self.need_nri()
+        pod = busybox_pod("strict", SLEEP, annotations={"pintle.dev/ebpf": "required", "pintle.dev/network-policy": "strictly"})
+        self.site.apply(pod)
+
+        def refused():
+            waiting = self.site.pod("strict")["status"]["containerStatuses"][0]["state"].get("waiting", {})
+            return waiting.get("reason") == "CreateContainerError" and waiting
+        told = wait_until(refused, 60, "the container refused")
+        self.assertIn("eBPF programs of pod 'default/strict' are required and not in force", told["message"])
+        self.assertIn("strictly", told["message"])
+        self.site.kubectl("annotate", "pod", "strict", "pintle.dev/network-policy-")
+        self.site.wait_ready("strict")
+        self.effective("strict")
+
+    def test_nri_is_back_when_the_runtime_is(self):
+        self.need_nri()
+        self.site.apply(busybox_pod("stays", SLEEP))
+        self.site.wait_ready("stays")
+        links = {hook["hook"]: hook["linkId"] for hook in self.effective("stays")["hooks"]}
+        told = _run(ROOT / "scripts" / "dev-containerd", "status", "--dir", self.site.dir / "containerd")
+        pid = int(re.search(r"^PID=(\d+)$", told, re.M)[1])
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 20, "containerd's end")
+        wait_until(lambda: "no container waits for its programs" in self.site.ctl("status", check=False).stdout, 20, "told in the status")
+        self.site.start_containerd("--resume")
+        self.site.wait_nri()
+        self.assertEqual({hook["hook"]: hook["linkId"] for hook in self.effective("stays")["hooks"]}, links)
+        self.site.apply(busybox_pod("later", SLEEP))
+        self.site.wait_ready("later")
+        self.effective("later")
 
     def test_uninstall_leaves_nothing_and_ends_no_pod(self):
         self.site.apply(busybox_pod("survivor", SLEEP))

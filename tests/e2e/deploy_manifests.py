@@ -79,7 +79,7 @@ class Kustomizations(unittest.TestCase):
     def test_what_is_mounted_of_the_node_is_read_only_but_the_bpffs(self):
         spec = pod_spec(objects_of(rendered("base")))
         hosts = {volume["name"]: volume["hostPath"]["path"] for volume in spec["volumes"] if "hostPath" in volume}
-        self.assertEqual(hosts, {"cgroup": "/sys/fs/cgroup", "network": "/proc/1/net", "bpffs": "/sys/fs/bpf"})
+        self.assertEqual(hosts, {"cgroup": "/sys/fs/cgroup", "network": "/proc/1/net", "nri": "/var/run/nri", "bpffs": "/sys/fs/bpf"})
         [container] = spec["containers"]
         writable = [mount["name"] for mount in container["volumeMounts"] if mount["name"] in hosts and not mount.get("readOnly")]
         self.assertEqual(writable, ["bpffs"])

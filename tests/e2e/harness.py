@@ -98,6 +98,7 @@ def _run(*words):
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, words))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
 
 
 def cgroups_of(name):

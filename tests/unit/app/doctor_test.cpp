@@ -52,3 +52,15 @@ TEST_CASE("the doctor tells the effective set, and what it lacks of the working 
   CHECK(everything.state == State::kOk);
   CHECK(everything.detail.find("and 32 that are not needed") != std::string::npos);
 }
+
+TEST_CASE("the doctor has a row of NRI where the mode has") {
+  const auto rows_of = [](std::optional<ports::DoctorCheck> nri) {
+    auto checks = run_doctor({.root = "/nonexistent/", .nri = std::move(nri)});
+    std::erase_if(checks, [](const auto& check) { return check.name != "NRI"; });
+    return checks;
+  };
+  CHECK(rows_of(std::nullopt).empty());
+  const auto rows = rows_of(ports::DoctorCheck{.name = "NRI", .detail = "connect: No such file", .state = State::kWarning});
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].state == State::kWarning);
+}

@@ -145,6 +145,12 @@ TEST_CASE("mistakes name file, line, field and fix") {
        "p.yaml:5: pintle.ebpf.programSet: program set 'a/b': a name is letters, digits, '-', '_' and '.', begins and ends with a letter or "
        "digit, and has at most 63 of them"},
       {"pintle: {cgroupMount: cgroup}\n", "p.yaml:3: pintle.cgroupMount: 'cgroup' is not an absolute path"},
+      {"pintle: {companion: {nri: {mode: on}}}\n",
+       "p.yaml:3: pintle.companion.nri.mode: expected a string (auto, required, off), found the boolean on (quote it: \"on\")"},
+      {"pintle: {companion: {nri: {mode: off, failClosed: false, timeout: 1s}}}\n", ""},
+      {"pintle: {companion: {nri: {timeout: 2s}}}\n", "p.yaml:3: pintle.companion.nri.timeout: 2s is not within 1ms and 1.9s"},
+      {"pintle: {companion: {nri: {socket: nri.sock}}}\n", "p.yaml:3: pintle.companion.nri.socket: 'nri.sock' is not an absolute path"},
+      {"pintle: {companion: {nry: {}}}\n", "p.yaml:3: pintle.companion.nry: unknown field (did you mean 'nri'?)"},
       {"pintle: {mode: nod}\n", "p.yaml:3: pintle.mode: 'nod' is not one of standalone, node, companion (did you mean 'node'?)"},
       {"pintle: {mode: node}\n", "p.yaml:1: pintle.kubeconfig: is required in mode 'node'; name the file that reaches the API"},
       {"maxPods: \"110\"\n", "p.yaml:3: maxPods: expected a whole number, found the string \"110\" (remove the quotes)"},

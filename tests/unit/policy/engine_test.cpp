@@ -113,6 +113,30 @@ TEST_CASE("a new pod is held until policies are known, unless it says otherwise"
   CHECK(plan_of(rig, local_pod("web")) == model::default_program_plan());
 }
 
+TEST_CASE("a pod that was known by its cgroup alone comes under its namespace's policies when it gets its names") {
+  Rig rig;
+  rig.list_policies(kDenyWeb + "\n---\nmetadata: {name: deny-all, namespace: prod}\nspec: {podSelector: {}}");
+  rig.list_rest();
+  auto pod = local_pod("web");
+  pod.metadata.name = pod.metadata.uid;
+  pod.metadata.namespace_.clear();
+  CHECK(plan_of(rig, pod) == model::default_program_plan());
+  auto named = local_pod("web");
+  named.metadata.namespace_ = "prod";
+  rig.engine->set_pod(named);
+  CHECK(rig.take_changed() == std::vector<std::string>{"uid-web"});
+  CHECK(plan_of(rig, named).isolate_ingress);
+  CHECK(rig.engine->list_policies().at(0).namespace_ == "prod");
+  // Asked for with the pod itself, before its source has told the engine.
+  auto other = local_pod("other");
+  auto nameless = other;
+  nameless.metadata.name = nameless.metadata.uid;
+  nameless.metadata.namespace_.clear();
+  CHECK(plan_of(rig, nameless) == model::default_program_plan());
+  other.metadata.namespace_ = "prod";
+  CHECK(plan_of(rig, other).isolate_ingress);
+}
+
 TEST_CASE("with policies, a pod waits for what they can see too") {
   Rig rig;
   rig.list_policies(kDenyWeb);

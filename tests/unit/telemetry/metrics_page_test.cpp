@@ -261,7 +261,7 @@ TEST_CASE("a pod that is made again under its name is one series") {
 
 TEST_CASE("dashboard and alert rules name metrics that exist") {
   Fixture f;
-  const auto known = names_of(f.page());
+  const auto known = names_of(f.page({.nri = [] { return ports::HookCounts{}; }}));
   const std::regex name("\\b(pintle|process)_[a-z0-9_]+");
   for (const char* file : {"grafana/pintle.json", "prometheus/rules.yaml"}) {
     size_t found = 0;
@@ -272,6 +272,19 @@ TEST_CASE("dashboard and alert rules name metrics that exist") {
       }
     CHECK(found > 10);
   }
+}
+
+TEST_CASE("what the runtime asked is counted by call") {
+  Fixture f;
+  CHECK_FALSE(has(f.page(), "pintle_nri_connected"));
+  ports::HookCounts counts{.connected = true, .connections = 3, .lost = 2, .late = 1};
+  counts.of(ports::HookCall::kCreateContainer) = {.answered = 7, .refused = 4, .took = std::chrono::milliseconds(1500)};
+  const auto page = f.page({.nri = [&] { return counts; }});
+  for (const char* line :
+       {"pintle_nri_connected 1", "pintle_nri_connections_total 3", "pintle_nri_lost_total 2", "pintle_nri_late_total 1",
+        "pintle_nri_refused_total 4", R"(pintle_nri_request_seconds_sum{call="CreateContainer"} 1.5)",
+        R"(pintle_nri_request_seconds_count{call="CreateContainer"} 7)", R"(pintle_nri_request_seconds_count{call="RunPodSandbox"} 0)"})
+    CHECK(has(page, line));
 }
 
 TEST_CASE("OTLP has the page's figures, each once, under a name of its own") {

@@ -17,6 +17,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- dict "apiVersion" "pintle.dev/v1" "kind" "PintleConfiguration" "pintle" (mergeOverwrite (deepCopy .Values.config) $own) | toYaml -}}
 {{- end }}
 
+{{- define "pintle.nriMode" -}}
+{{ dig "companion" "nri" "mode" "auto" .Values.config }}
+{{- end }}
+
 {{- define "pintle.securityContext" -}}
 runAsUser: 0
 runAsGroup: 0
