@@ -175,16 +175,19 @@ bool in_initial_user_namespace() {
   return inside == 0 && outside == 0 && count == 4294967295;
 }
 
-Result<uint32_t> cgroup_level(const DirFd& cgroup) {
+Result<CgroupDepth> cgroup_depth(const DirFd& cgroup) {
+  constexpr ino_t kRoot = 1;  // of every hierarchy
   struct stat own{};
   if (::fstat(cgroup.get(), &own) != 0) return fail_errno(errno, "stat the cgroup");
-  uint32_t level = 0;
+  CgroupDepth depth;
   UniqueFd held;
-  for (int at = cgroup.get();; ++level) {
+  for (int at = cgroup.get();; ++depth.level) {
     UniqueFd parent(::openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat up{};
     if (!parent.valid() || ::fstat(parent.get(), &up) != 0) return fail_errno(errno, "walk up from the cgroup");
-    if (up.st_dev != own.st_dev || !is_cgroup2(parent.get())) return level;
+    depth.from_root = own.st_ino == kRoot;
+    if (up.st_dev != own.st_dev || !is_cgroup2(parent.get())) return depth;
+    own = up;
     held = std::move(parent);
     at = held.get();
   }

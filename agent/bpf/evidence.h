@@ -50,8 +50,12 @@ enum class TraceKind { kClassic, kBtf, kIterator };
 [[nodiscard]] bool in_initial_user_namespace();
 // "none", "integrity", "confidentiality"; empty: securityfs is not mounted here.
 [[nodiscard]] std::string lockdown_mode();
-// Levels between the hierarchy's root, as mounted here, and the cgroup: kubepods/pod… is 2. Programs count by it.
-[[nodiscard]] Result<uint32_t> cgroup_level(const DirFd& cgroup);
+// How deep a cgroup lies. What is mounted in a container, or on a node that is one itself (kind), begins somewhere in the hierarchy.
+struct CgroupDepth {
+  uint32_t level = 0;      // below the root as mounted here: kubepods/pod… is 2
+  bool from_root = false;  // that is the hierarchy's own, so that programs of the kernel count the same; else theirs is more
+};
+[[nodiscard]] Result<CgroupDepth> cgroup_depth(const DirFd& cgroup);
 // The folder above; invalid at the hierarchy's root or when it is gone.
 [[nodiscard]] UniqueFd parent_cgroup(int dir);
 

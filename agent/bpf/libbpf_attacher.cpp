@@ -215,8 +215,8 @@ Status LibbpfAttacher::watch_lifecycle(const ports::PodCgroup& cgroup, CgroupId 
   if (!lifecycle_) return {};
   if (!before.empty() && before != cgroup.id) PINTLE_TRY(lifecycle_->remove_pod(before));
   if (lifecycle_->find_pod(cgroup.id) == slot) return {};  // as an earlier run left it: its level is known too
-  PINTLE_ASSIGN_OR_RETURN(const auto level, cgroup_level(*cgroup.dir));
-  return lifecycle_->add_pod(cgroup.id, slot, level);
+  PINTLE_ASSIGN_OR_RETURN(const auto depth, cgroup_depth(*cgroup.dir));
+  return lifecycle_->add_pod(cgroup.id, slot, depth);
 }
 
 Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod, const ports::PodCgroup& cgroup,

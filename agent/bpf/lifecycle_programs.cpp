@@ -133,14 +133,17 @@ Status LifecyclePrograms::write_config() {
   return {};
 }
 
-Status LifecyclePrograms::add_pod(CgroupId cgroup, uint32_t slot, uint32_t level) {
-  if (level == 0 || level > PINTLE_MAX_LEVEL)
+Status LifecyclePrograms::add_pod(CgroupId cgroup, uint32_t slot, CgroupDepth depth) {
+  const uint32_t least = depth.from_root ? depth.level : depth.level + 1;
+  if (least == 0 || least > PINTLE_MAX_LEVEL)
     return fail(Code::kUnsupported,
-                fmt::format("the pod's cgroup lies {} levels deep; exec and exit are seen down to {}", level, PINTLE_MAX_LEVEL));
-  if ((config_.level_mask >> level & 1) == 0) {  // before the row: whose row is there is looked for at its level
-    config_.level_mask |= 1U << level;
+                fmt::format("the pod's cgroup lies {} levels deep; exec and exit are seen down to {}", least, PINTLE_MAX_LEVEL));
+  const uint32_t levels = depth.from_root ? 1U << least : (2U << PINTLE_MAX_LEVEL) - (1U << least);
+  if ((config_.level_mask & levels) != levels) {  // before the row: whose row is there is looked for at its level
+    const uint32_t before = config_.level_mask;
+    config_.level_mask |= levels;
     if (auto written = write_config(); !written) {
-      config_.level_mask &= ~(1U << level);
+      config_.level_mask = before;
       return written;
     }
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bpf/cgroup_programs.h"
+#include "bpf/evidence.h"
 #include "bpf/layout.h"
 #include "bpf/link.h"
 #include "lifecycle/lifecycle_abi.h"
@@ -22,8 +23,9 @@ class LifecyclePrograms {
   // kUnsupported: the kernel refused, with the reason. REQUIRES: the layout's folders exist.
   [[nodiscard]] static Result<LifecyclePrograms> load(const PinLayout& layout, const MapSizes& sizes);
 
-  // From now on, what happens in the cgroup or below it counts for the slot. `level` as cgroup_level() tells it.
-  [[nodiscard]] Status add_pod(CgroupId cgroup, uint32_t slot, uint32_t level);
+  // From now on, what happens in the cgroup or below it counts for the slot. Where the hierarchy's root is not seen, all
+  // levels below that of `depth` are looked at.
+  [[nodiscard]] Status add_pod(CgroupId cgroup, uint32_t slot, CgroupDepth depth);
   // Absent is success.
   [[nodiscard]] Status remove_pod(CgroupId cgroup);
   [[nodiscard]] std::optional<uint32_t> find_pod(CgroupId cgroup) const;  // its slot

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -131,6 +132,33 @@ TEST_CASE("exec and exit are told with comm and wait status") {
   CHECK(counters->execs == 1);
   CHECK(counters->exits == 2);
   attacher.on_event(nullptr);
+}
+
+// As on a node that is a container itself (kind): what is mounted there begins somewhere in the hierarchy, and the kernel counts from its
+// root.
+TEST_CASE("exec and exit are seen where the mount does not show the hierarchy's root") {
+  Node node("t_below");
+  const PodDir pod("kubelet/kubepods/podbelow");
+  auto& attacher = node.start();
+  if (const auto features = attacher.features(); !std::ranges::find(features, "tp_btf", &model::FeatureProbe::name)->available)
+    SKIP("no tp_btf here");
+  const std::string place = "/mnt/below";  // in the test's own mount namespace
+  REQUIRE(::mkdir(place.c_str(), 0700) == 0);
+  REQUIRE(::mount((cgroup_home() + "/kubelet").c_str(), place.c_str(), nullptr, MS_BIND, nullptr) == 0);
+  auto cgroup = pod.handle();
+  auto seen = DirFd::open(place + "/kubepods/podbelow");
+  REQUIRE(seen);
+  cgroup.dir = std::make_shared<DirFd>(*std::move(seen));
+  REQUIRE(attacher.attach(identity("below"), cgroup, kEveryHook));
+  (void)run_inside(pod.child("c1"), [] {
+    ::execl("/bin/sh", "sh", "-c", "exit 3", nullptr);
+    return 127;
+  });
+  const auto counters = attacher.counters(PodUid("below"));
+  CHECK(counters->execs == 1);
+  CHECK(counters->exits == 1);
+  cgroup.dir.reset();
+  REQUIRE(::umount2(place.c_str(), MNT_DETACH) == 0);
 }
 
 TEST_CASE("a restart adopts: same link ids, counters go on, nothing missed meanwhile") {
