@@ -288,7 +288,10 @@ bool PodPrograms::in_order(const Pod& pod, const model::PlannedProgram& wanted, 
   if (!same) return true;
   const auto there = query_cgroup(pod.cgroup.dir->get(), type_of(wanted.hook).attach_type, QueryScope::kOwn);
   if (!there) return true;
-  const auto ours = std::ranges::find(there->ids, own_.program(*same).info.id), its = std::ranges::find(there->ids, program_id);
+  auto ours = there->ids.end();
+  for (const auto& set : own_.known())  // a pod may still have the set that leaves
+    if (ours == there->ids.end()) ours = std::ranges::find(there->ids, set->program(*same).info.id);
+  const auto its = std::ranges::find(there->ids, program_id);
   if (ours == there->ids.end() || its == there->ids.end()) return true;
   return wanted.order == ProgramOrder::kBefore ? its < ours : ours < its;
 }

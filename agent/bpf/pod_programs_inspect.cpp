@@ -54,7 +54,8 @@ std::vector<PodProgramStatus> PodPrograms::inspect(const PodUid& uid, const Cloc
     row.state = HookState::kAdopted;
     rows.push_back(std::move(row));
   }
-  for (const auto hook : model::kAllHooks) also_ours.push_back(own_.program(hook).info.id);
+  for (const auto& set : own_.known())
+    for (const auto hook : model::kAllHooks) also_ours.push_back(set->program(hook).info.id);
   const auto loaded = ids(folder);
   also_ours.insert(also_ours.end(), loaded.begin(), loaded.end());
   for (auto& row : rows)

@@ -72,17 +72,16 @@ int ebpf_explain(Session& session, const EbpfExplainArgs& args) {
   const auto choice = choose(args);
   if (!choice) return session.fail(kUsage, choice.error().message());
   if (!args.hook.empty() && !model::parse_program_hook(args.hook) && !model::is_dns_label(args.hook))
-    return session.fail(kUsage, fmt::format("'{}' is neither a hook nor the name of a program; hooks are {}", args.hook,
-                                            model::program_hook_names()));
+    return session.fail(
+        kUsage, fmt::format("'{}' is neither a hook nor the name of a program; hooks are {}", args.hook, model::program_hook_names()));
   const auto pod = find_pod(session, choice->namespace_, choice->name, {});
   if (!pod) return session.fail(pod.error());
   std::vector<const v1::Hook*> hooks;
   for (const auto& hook : pod->ebpf().hooks())
     if (args.hook.empty() || hook.name() == args.hook || hook.pod_program() == args.hook) hooks.push_back(&hook);
   if (!args.hook.empty() && hooks.empty())
-    return session.fail(
-        kNotMet, fmt::format("pod '{}' has no {} '{}': its plan does not ask for it; {}", full_name(*pod),
-                             model::parse_program_hook(args.hook) ? "hook" : "program", args.hook, summary_of(*pod)));
+    return session.fail(kNotMet, fmt::format("pod '{}' has no {} '{}': its plan does not ask for it; {}", full_name(*pod),
+                                             model::parse_program_hook(args.hook) ? "hook" : "program", args.hook, summary_of(*pod)));
   if (!format->is_table()) return explain_json(session, *format, *pod, hooks);
   auto& out = session.io().out;
   out << fmt::format("pod {}: {}\n", full_name(*pod), safe(summary_of(*pod)));

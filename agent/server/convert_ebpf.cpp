@@ -59,7 +59,6 @@ void hook_to_proto(const Row& hook, v1::Hook& out) {
   out.set_link_id(hook.link_id.value());
   out.set_program_tag(hook.program_tag);
   out.set_program_id(hook.program_id);
-  out.set_program_set(hook.program_set);
   out.set_sys_errno(hook.sys_errno);
   out.set_error(codec::as_utf8(hook.error));
   out.set_position(hook.position);
@@ -117,6 +116,7 @@ void to_proto(const ports::PodRecord& record, v1::PodEbpf& out) {
   for (const auto& hook : record.programs->hooks) {
     auto& row = *out.add_hooks();
     hook_to_proto(hook, row);
+    row.set_program_set(hook.program_set);
     row.set_hits(hook.hits);
     row.set_drops(hook.drops);
   }

@@ -34,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const auto& program : documents.programs) {
       require(model::is_dns_label(program.name) && names.insert(program.name).second);
       require(!program.object.empty() && program.object.front() != '.' && program.object.find('/') == std::string::npos);
-      require(!program.program.empty() && std::ranges::all_of(program.program, [](unsigned char c) { return c == '_' || std::isalnum(c) != 0; }));
+      require(!program.program.empty() &&
+              std::ranges::all_of(program.program, [](unsigned char c) { return c == '_' || std::isalnum(c) != 0; }));
       require(!model::describe_selector(program).empty());
       (void)program.selects("default", {{"app", "web"}});
     }
