@@ -99,6 +99,7 @@ void Plugin::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const auto begun = clock_.steady();
     auto socket = connect();
+    const bool was_absent = !socket && socket.error().sys_errno == ENOENT;
     if (socket) {
       tell(false, fmt::format("registering at '{}'", options_.socket));
       const auto why = converse(socket->get(), stop);
@@ -108,7 +109,7 @@ void Plugin::run(const std::stop_token& stop) {
     } else {
       tell(false, socket.error().message());
     }
-    wait_for_socket(backoff.next());
+    wait_for_socket(backoff.next(), was_absent);
   }
 }
 
@@ -188,11 +189,12 @@ void Plugin::begin(const Session& session) {
 }
 
 // Whatever comes into the folder is a reason to try: that is rare.
-void Plugin::wait_for_socket(Duration at_most) {
+void Plugin::wait_for_socket(Duration at_most, bool was_absent) {
   const UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   const bool watched =
       watch.valid() && ::inotify_add_watch(watch.get(), folder_of(options_.socket).c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) >= 0;
   const bool absent = ::access(options_.socket.c_str(), F_OK) != 0;
+  if (was_absent && !absent) return;  // it came before the watch did
   std::array<pollfd, 2> fds{pollfd{wake_.get(), POLLIN, 0}, pollfd{watched && absent ? watch.get() : -1, POLLIN, 0}};
   (void)::poll(fds.data(), fds.size(),
                milliseconds(absent && watched ? options_.backoff.max : at_most));  // ignoring: then it is tried early

@@ -60,7 +60,7 @@ class Plugin {
   void add_counts(const ports::HookCounts& fresh);
   void begin(const Session& session);
   void tell(bool connected, std::string detail);
-  void wait_for_socket(Duration at_most);
+  void wait_for_socket(Duration at_most, bool was_absent);
 
   const PluginOptions options_;
   ports::RuntimeHooks& hooks_;

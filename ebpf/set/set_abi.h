@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 #ifndef PINTLE_SET_ABI
-#define PINTLE_SET_ABI 2
+#define PINTLE_SET_ABI 3
 #endif
 #define PINTLE_SET_SECTION "pintle.set"
 #define PINTLE_SET_MAGIC 0x54455350 /* "PSET" */

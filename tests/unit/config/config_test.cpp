@@ -82,8 +82,7 @@ TEST_CASE("every field of Pintle's own") {
   listen: "[::1]:0"
   logLevel: debug
   nodeLabels: {rack: a}
-  ebpf: {policy: required, bpffs: /run/bpf, programSet: next-1, setsFolder: /srv/sets}
-  ebpf: {policy: required, bpffs: /run/bpf, programsFolder: /srv/programs, programsNamespace: ops}
+  ebpf: {policy: required, bpffs: /run/bpf, programSet: next-1, setsFolder: /srv/sets, programsFolder: /srv/programs, programsNamespace: ops}
 crashLoopBackOff: {maxContainerRestartPeriod: 30s}
 serializeImagePulls: false
 maxParallelImagePulls: 4

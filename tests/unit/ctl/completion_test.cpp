@@ -73,7 +73,7 @@ TEST_CASE("the bash script is valid and offers commands, flags, values, kinds an
   INFO(syntax.out);
   REQUIRE(syntax.code == 0);
   CHECK(offered(script, "pintlectl de") == "describe delete");
-  CHECK(offered(script, "pintlectl ebpf ''") == "status explain doctor top trace events policy progs maps cost dump");
+  CHECK(offered(script, "pintlectl ebpf ''") == "status explain doctor top trace events policy programs progs maps cost dump");
   CHECK(offered(script, "pintlectl ebpf policy ''") == "show test audit");
   CHECK(offered(script, "pintlectl ebpf trace se") == "sendmsg");
   CHECK(offered(script, "pintlectl ebpf trace deny --pod wo") == "worker");

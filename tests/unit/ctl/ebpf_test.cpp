@@ -66,8 +66,8 @@ TEST_CASE("ebpf status: a row for each hook with its place, and exit code 0 only
         "default/web   connect4   Attached   -       -             0      0       12     0123456789abcdef   4711        -\n"
         "default/web   connect6   Attached   -       -             0      0       13     0123456789abcdef   4711        -\n");
   const auto wide = f.ctl({"ebpf", "status", "-o", "wide"});
-  CHECK(has(wide.out, "PROG ID   RX        TX      CONNECTS   DENIED   EXECS   LOST   CGROUP"));
-  CHECK(has(wide.out, "7         2.0 KiB   100 B   3          0        1       0      /kubepods/besteffort/poduid-default-web"));
+  CHECK(has(wide.out, "PROG ID   SET   RX        TX      CONNECTS   DENIED   EXECS   LOST   CGROUP"));
+  CHECK(has(wide.out, "7         -     2.0 KiB   100 B   3          0        1       0      /kubepods/besteffort/poduid-default-web"));
   f.agent.put(test::crashing_pod());
   f.agent.add_feature({.name = "tp_btf", .available = false, .detail = "EPERM", .without = "exits are seen by pidfd"});
   f.agent.set_events_lost(4);
