@@ -215,7 +215,11 @@ void check_stop(Subject& subject) {
   REQUIRE(seen->sandboxes.size() == 1);
   CHECK(seen->sandboxes[0].state == SandboxState::kNotReady);
   CHECK(seen->containers.size() == 1);
-  CHECK(code_of(runtime.create_container(made.sandbox, container_config(subject, pod, "late"), pod, {})) == Code::kNotFound);
+  // containerd before 2 refuses to make a container there; since then it makes one, which nothing can start.
+  if (const auto late = runtime.create_container(made.sandbox, container_config(subject, pod, "late"), pod, {}))
+    CHECK_FALSE(runtime.start_container(*late));
+  else
+    CHECK(late.error().code == Code::kNotFound);
 
   const auto removed = runtime.remove_sandbox(made.sandbox);
   REQUIRE_OK(removed);
