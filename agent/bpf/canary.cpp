@@ -231,8 +231,10 @@ Status Canary::test_run(const ProgramSet& set, const CgroupPrograms& programs) {
   packet[14 + 12] = packet[14 + 16] = 127;
   packet[14 + 15] = packet[14 + 19] = 1;
   const auto& slot = programs.slot(0);
+  // 6.1 and 6.12 (not 6.18) give a cgroup_skb program no packet to look into here: it is then of no known protocol.
+  const auto counted = [&slot] { return packets(slot.udp) + packets(slot.other); };
   for (const auto hook : {model::Hook::kIngress, model::Hook::kEgress}) {
-    const uint64_t before = packets(slot.udp);
+    const uint64_t before = counted();
     bpf_test_run_opts options{};
     options.sz = sizeof options;
     options.data_in = packet.data();
@@ -240,7 +242,7 @@ Status Canary::test_run(const ProgramSet& set, const CgroupPrograms& programs) {
     if (bpf_prog_test_run_opts(set.program(hook).fd.get(), &options) != 0)
       return std::unexpected(not_checked(fmt::format("test run of {}", model::to_string(hook)), errno));
     if ((options.retval & 1) == 0) return std::unexpected(no_good(set, "it drops what no policy forbids"));
-    if (packets(slot.udp) == before)
+    if (counted() == before)
       return std::unexpected(no_good(set, fmt::format("its program for {} did not count a packet", model::to_string(hook))));
   }
   return {};

@@ -44,6 +44,9 @@ def make_image(kernel, build, folder, jobs):
         image.put(build / binary, to=f"/usr/bin/{binary}")
     for program_set in (build / "ebpf/sets").glob("*/pintle_cgroup.bpf.o"):
         image.put(program_set)
+    for program in (build / "tests/bpf/programs").glob("*.bpf.o"):
+        image.put(program)
+    image.put(ROOT / "deploy/examples/programs/deny-telnet.yaml")
     image.put(ROOT / "deploy/systemd/pintled.service")  # read by a test, at its place in the sources
     for script in (ROOT / "tests/vm/guest").iterdir():
         image.write(f"/vm/{script.name}", script.read_text(), 0o755)
