@@ -193,7 +193,7 @@ Result<PodProgramStatus> PodPrograms::ensure(Pod& pod, const model::PlannedProgr
   const auto loaded = loaded_.find(wanted.name);
   if (wanted.program_id != 0 && loaded != loaded_.end()) {
     PINTLE_ASSIGN_OR_RETURN(const bool kept, keep(pod, wanted, loaded->second, status));
-    if (!kept) PINTLE_TRY(attach_new(pod, loaded->second, status));
+    if (!kept) PINTLE_TRY(attach_new(pod, wanted, loaded->second, status));
     return status;
   }
   // Not loaded: what an earlier version left in force stays.
@@ -234,9 +234,10 @@ Result<bool> PodPrograms::keep(const Pod& pod, const model::PlannedProgram& want
 }
 
 // In force before the old link goes.
-Status PodPrograms::attach_new(Pod& pod, const Loaded& loaded, PodProgramStatus& status) {
+Status PodPrograms::attach_new(Pod& pod, const model::PlannedProgram& wanted, const Loaded& loaded, PodProgramStatus& status) {
   status.program_id = loaded.info.id;
   status.program_tag = loaded.info.tag;
+  const bool hoped = !no_order_;
   auto fd = make_link(pod, loaded, status);
   if (!fd) {
     const auto hook = to_string(status.hook);
@@ -248,6 +249,10 @@ Status PodPrograms::attach_new(Pod& pod, const Loaded& loaded, PodProgramStatus&
     status.error =
         fmt::format("attach program '{}' ({}) to '{}': {}: {}", status.name, hook, pod.cgroup.path, fd.error().message(), why.text);
     return {};
+  }
+  if (hoped && no_order_) {  // now known: an appended link of an earlier run is as good as this one, and keeps its id
+    PINTLE_ASSIGN_OR_RETURN(const bool kept, keep(pod, wanted, loaded, status));
+    if (kept) return {};
   }
   const std::string pin = link_pin(pod.folder, status.name);
   PINTLE_TRY(detach_pinned(pin));

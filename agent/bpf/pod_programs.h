@@ -73,7 +73,8 @@ class PodPrograms final : public ports::PodProgramLoader {
   [[nodiscard]] Result<model::PodProgramStatus> ensure(Pod& pod, const model::PlannedProgram& wanted) PINTLE_REQUIRES(mu_);
   [[nodiscard]] Result<bool> keep(const Pod& pod, const model::PlannedProgram& wanted, const Loaded& loaded,
                                   model::PodProgramStatus& status) PINTLE_REQUIRES(mu_);
-  [[nodiscard]] Status attach_new(Pod& pod, const Loaded& loaded, model::PodProgramStatus& status) PINTLE_REQUIRES(mu_);
+  [[nodiscard]] Status attach_new(Pod& pod, const model::PlannedProgram& wanted, const Loaded& loaded, model::PodProgramStatus& status)
+      PINTLE_REQUIRES(mu_);
   [[nodiscard]] Result<UniqueFd> make_link(const Pod& pod, const Loaded& loaded, model::PodProgramStatus& status) PINTLE_REQUIRES(mu_);
   [[nodiscard]] bool in_order(const Pod& pod, const model::PlannedProgram& wanted, uint32_t program_id) const PINTLE_REQUIRES(mu_);
   [[nodiscard]] Status drop_others(Pod& pod, const model::ProgramPlan& plan) PINTLE_REQUIRES(mu_);

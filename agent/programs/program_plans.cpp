@@ -2,8 +2,6 @@
 // Copyright The Pintle Authors
 //
 // The half of program_registry.h that faces the pods.
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "programs/program_registry.h"
@@ -24,7 +22,9 @@ bool is_static(const model::Pod& pod) {
 }  // namespace
 
 bool ProgramRegistry::all_known() const {
-  return std::ranges::all_of(options_.sources, [&](const auto& source) { return told_.contains(source); });
+  for (const auto& source : options_.sources)
+    if (!told_.contains(source)) return false;
+  return true;
 }
 
 std::string ProgramRegistry::missing_sources() const {
