@@ -94,6 +94,9 @@ void append_text(std::string& out, std::string_view text) {
     append_quoted(out, text);
 }
 
+// YAML 1.2, 7.4: what stands before a ':' has at most 1,024 characters; a longer key is announced by '?'.
+constexpr size_t kLongestPlainKey = 1000;
+
 void append_yaml(std::string& out, const Node& node, size_t level);
 
 // What follows "key:" or "-"; leaves the line ended.
@@ -133,8 +136,14 @@ void append_yaml(std::string& out, const Node& node, size_t level) {
   for (const auto& child : node.children) {
     out.append(2 * level, ' ');
     if (node.is_map()) {
-      append_text(out, child.key);
-      out.push_back(':');
+      std::string key;
+      append_text(key, child.key);
+      if (key.size() > kLongestPlainKey) {
+        out.append("? ").append(key).append("\n").append(2 * level, ' ').append(":");
+        append_value(out, child, level + 1);
+        continue;
+      }
+      out.append(key).push_back(':');
       // A list stands at its key's own column, as kubectl writes it.
       append_value(out, child, child.is_list() ? level : level + 1);
       continue;

@@ -245,3 +245,19 @@ TEST_CASE("a document that is nothing but a text comes back from YAML, whatever 
     CHECK(again.roots[0].text == text);
   }
 }
+
+TEST_CASE("a key that is too long to stand before a ':' comes back") {
+  const std::string key(1100, 'k'), control(200, '\x7F');
+  for (const std::string& long_key : {key, control})
+    for (const char* value : {"1", "[1,{\"a\":2}]", "{\"a\":[3],\"b\":{}}", "\"two\\nlines\\n\"", "[]"}) {
+      std::string written;
+      for (const char c : long_key) written += c == '\x7F' ? "\\u007f" : std::string(1, c);
+      const std::string json = "{\"x\":[{\"" + written + "\":" + value + "}],\"" + written + "\":" + value + "}";
+      const auto root = pintle::codec::parse_json(json, "m.json");
+      REQUIRE(root);
+      const auto again = pintle::codec::parse_documents(pintle::codec::to_yaml(*root), "m.yaml");
+      REQUIRE(again.errors.empty());
+      REQUIRE(again.roots.size() == 1);
+      CHECK(pintle::codec::to_json(again.roots[0]) == json);
+    }
+}
