@@ -2,6 +2,7 @@
 // Copyright The Pintle Authors
 #include "bpf/convert.h"
 
+#include <charconv>
 #include <cstring>
 
 #include <arpa/inet.h>
@@ -33,8 +34,12 @@ std::string protocol_name(uint8_t protocol) {
 std::string endpoint(const pintle_event& event) {
   model::IpAddress address;
   std::memcpy(address.bytes.data(), event.addr, sizeof event.addr);
-  return fmt::format(fmt::runtime(address.is_v4() ? "{}:{}/{}" : "[{}]:{}/{}"), model::to_string(address), ntohs(event.socket.port),
-                     protocol_name(event.socket.protocol));
+  const bool v4 = address.is_v4();
+  char port[8];
+  const auto end = std::to_chars(port, std::end(port), ntohs(event.socket.port)).ptr;
+  std::string out = v4 ? model::to_string(address) : '[' + model::to_string(address) + ']';
+  out.append(1, ':').append(port, end).append(1, '/').append(protocol_name(event.socket.protocol));
+  return out;
 }
 
 std::string text_of(const char* text, size_t size) { return std::string(text, ::strnlen(text, size)); }
@@ -63,10 +68,10 @@ void set_socket(const pintle_event& event, ProgramEvent& out) {
 
 }  // namespace
 
-ProgramEvent to_model(std::span<const std::byte> record, const PodUid& uid, Duration boot_to_wall) {
+ProgramEvent to_model(std::span<const std::byte> record, PodUid uid, Duration boot_to_wall) {
   const auto& event = *reinterpret_cast<const pintle_event*>(record.data());
   ProgramEvent out;
-  out.uid = uid;
+  out.uid = std::move(uid);
   out.cgroup_id = CgroupId(event.cgroup_id);
   out.time = Time(Duration(static_cast<int64_t>(event.boot_ns)) + boot_to_wall);
   out.sequence = event.sequence;

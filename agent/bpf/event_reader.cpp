@@ -53,6 +53,17 @@ uint64_t EventReader::whole_sequence(const pintle_event& event, CgroupId owner) 
   return last.sequence;
 }
 
+// Not asked for each event: two readings of clocks would be a quarter of its price.
+Duration EventReader::boot_to_wall(uint64_t boot_ns) {
+  constexpr uint64_t kKnownFor = 10'000'000;  // ns of the events' own time, either way
+  if (offset_ && boot_ns - offset_from_ + kKnownFor <= 2 * kKnownFor) return *offset_;
+  timespec boot{};
+  (void)::clock_gettime(CLOCK_BOOTTIME, &boot);  // ignoring: cannot fail for this clock
+  offset_ = clock_.now().time_since_epoch() - std::chrono::seconds(boot.tv_sec) - std::chrono::nanoseconds(boot.tv_nsec);
+  offset_from_ = boot_ns;
+  return *offset_;
+}
+
 void EventReader::deliver(std::span<const std::byte> record) {
   const auto& event = *reinterpret_cast<const pintle_event*>(record.data());
   if (event.kind == PINTLE_EVENT_CGROUP_GONE) {
@@ -60,12 +71,9 @@ void EventReader::deliver(std::span<const std::byte> record) {
     if (cgroup_gone_) cgroup_gone_(CgroupId(event.cgroup_id));
     return;
   }
-  const auto owner = slots_.owner(event.slot);
+  auto owner = slots_.owner(event.slot);
   if (owner.uid.value() == kCanaryUid) return;
-  timespec boot{};
-  (void)::clock_gettime(CLOCK_BOOTTIME, &boot);  // ignoring: cannot fail for this clock
-  const Duration since_boot = std::chrono::seconds(boot.tv_sec) + std::chrono::nanoseconds(boot.tv_nsec);
-  auto converted = to_model(record, owner.uid, clock_.now().time_since_epoch() - since_boot);
+  auto converted = to_model(record, std::move(owner.uid), boot_to_wall(event.boot_ns));
   converted.sequence = whole_sequence(event, owner.cgroup);
   if (converted.cgroup_id.empty()) converted.cgroup_id = owner.cgroup;
   const MutexLock lock(mu_);

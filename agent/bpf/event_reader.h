@@ -33,6 +33,8 @@ class EventReader {
   void deliver(std::span<const std::byte> record);
   // From the last one that was read, not from the slot: its cache line is the programs', who write there at each event.
   [[nodiscard]] uint64_t whole_sequence(const pintle_event& event, CgroupId owner);
+  // What is to be added to the kernel's time of an event for the wall clock's, which is set now and then. The pump's thread alone.
+  [[nodiscard]] Duration boot_to_wall(uint64_t boot_ns);
   const CgroupPrograms& programs_;
   const PodSlots& slots_;
   const Clock& clock_;
@@ -45,7 +47,9 @@ class EventReader {
     uint64_t sequence = 0;
   };
   std::vector<std::array<Last, 2>> last_;  // by slot and ring; the pump's thread alone
-  std::unique_ptr<EventPump> pump_;        // last: its thread uses the rest
+  std::optional<Duration> offset_;
+  uint64_t offset_from_ = 0;
+  std::unique_ptr<EventPump> pump_;  // last: its thread uses the rest
 };
 
 }  // namespace pintle::bpf

@@ -44,11 +44,16 @@ std::optional<IpAddress> parse_ip(std::string_view text) {
 
 std::string to_string(const IpAddress& address) {
   char text[INET6_ADDRSTRLEN] = {};
-  if (address.is_v4())
-    (void)::inet_ntop(AF_INET, address.bytes.data() + kV4Head.size(), text, sizeof(text));
-  else
-    (void)::inet_ntop(AF_INET6, address.bytes.data(), text, sizeof(text));
-  return text;
+  if (!address.is_v4()) {
+    (void)::inet_ntop(AF_INET6, address.bytes.data(), text, sizeof(text));  // ignoring: it fails for want of room alone
+    return text;
+  }
+  char* end = text;  // for each event: inet_ntop() goes through printf
+  for (size_t i = kV4Head.size(); i < address.bytes.size(); ++i) {
+    if (end != text) *end++ = '.';
+    end = std::to_chars(end, std::end(text), address.bytes[i]).ptr;
+  }
+  return {text, end};
 }
 
 bool IpPrefix::contains(const IpAddress& other) const { return same_bits(address, other, length); }
