@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/heap.h"
 #include "bench/bench.h"
 
 using namespace pintle;
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-attach|ebpf-cost|goal-…|cri-pod …\n");
     return 2;
   }
+  bound_heap();  // as in the daemon
   const auto figures = found->second();
   if (!figures) {
     fmt::print(stderr, "{}\n", figures.error().message());
