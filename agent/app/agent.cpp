@@ -136,7 +136,7 @@ class Agent::Parts {
                  .watcher = loop.get(),
                  .owner = {},
                  .mirrors = mirrors.get(),
-                 .traces = config.pintle.otlp.traces ? otlp.get() : nullptr});
+                 .traces = config.pintle.otlp.exports(model::OtlpSignal::kTraces) ? otlp.get() : nullptr});
     push_facts({});
     PINTLE_TRY(pod_programs->start());  // before the first pod: what the folder holds is in its first plan
     PINTLE_TRY(observer->start());
@@ -471,8 +471,7 @@ class Agent::Parts {
   // Off: no thread, no queue, nobody listens. On: the core can record spans from now on; the thread begins in start_telemetry().
   [[nodiscard]] Status build_otlp() {
     if (!config.pintle.otlp.enabled()) return {};
-    view->set_component(
-        {"otlp", true, fmt::format("exports to {} ({})", config.pintle.otlp.endpoint, to_string(config.pintle.otlp.effective_protocol()))});
+    view->set_component({"otlp", true, fmt::format("exports {}", config::otlp_destinations(config.pintle.otlp))});
     otlp_names = std::make_unique<ports::PodNames>(*view);
     // A page of its own: one scrape and one export may be under way at once.
     otlp_page = std::make_unique<telemetry::MetricsPage>(

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -24,29 +25,61 @@ std::string to_lower(std::string text) {
   return text;
 }
 
-Result<std::unique_ptr<telemetry::OtlpTransport>> make_transport(const config::OtlpOptions& options, const Clock& clock) {
-  PINTLE_ASSIGN_OR_RETURN(const auto endpoint, parse_otlp_endpoint(options.endpoint, options.effective_protocol()));
+Headers headers_of(const config::OtlpRoute& route) {
   Headers headers;
-  for (const auto& [name, value] : options.headers) headers.emplace_back(to_lower(name), value);  // gRPC takes no capitals
-  if (options.effective_protocol() == config::OtlpProtocol::kGrpc) {
-    const bool v6 = endpoint.host.find(':') != std::string::npos;
-    return telemetry::make_grpc_transport({.target = fmt::format("{}{}{}:{}", v6 ? "[" : "", endpoint.host, v6 ? "]" : "", endpoint.port),
-                                           .metadata = std::move(headers),
-                                           .timeout = options.timeout});
-  }
+  for (const auto& [name, value] : route.headers) headers.emplace_back(to_lower(name), value);  // gRPC takes no capitals
+  return headers;
+}
+
+std::unique_ptr<telemetry::OtlpTransport> grpc_transport(const config::OtlpRoute& route) {
+  const auto& [tls, host, port, path] = route.endpoint;
+  const bool v6 = host.find(':') != std::string::npos;
+  return telemetry::make_grpc_transport({.target = fmt::format("{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port),
+                                         .metadata = headers_of(route),
+                                         .timeout = route.timeout});
+}
+
+Result<std::unique_ptr<telemetry::OtlpTransport>> http_transport(const config::OtlpRoute& route, model::PerSignal<std::string> paths,
+                                                                 const Clock& clock) {
   kube::Kubeconfig server;
-  server.tls = endpoint.tls;
-  server.host = endpoint.host;
-  server.port = endpoint.port;
-  server.path_prefix = endpoint.path;
-  server.ca.file = options.ca_file;
-  server.client_certificate.file = options.certificate_file;
-  server.client_key.file = options.key_file;
-  server.insecure_skip_tls_verify = options.skip_verification;
+  server.tls = route.endpoint.tls;
+  server.host = route.endpoint.host;
+  server.port = route.endpoint.port;
+  server.ca.file = route.ca_file;
+  server.client_certificate.file = route.certificate_file;
+  server.client_key.file = route.key_file;
+  server.insecure_skip_tls_verify = route.skip_verification;
   PINTLE_ASSIGN_OR_RETURN(auto connection, kube::ApiConnection::create(
-                                               server, clock, {.name = "otlp", .deadline = options.timeout, .max_body = size_t{1} << 20U}));
+                                               server, clock, {.name = "otlp", .deadline = route.timeout, .max_body = size_t{1} << 20U}));
+  auto headers = headers_of(route);
   headers.emplace_back("Accept", "application/x-protobuf");
-  return telemetry::make_http_transport(std::make_unique<kube::ConnectionPoster>(std::move(connection), std::move(headers)));
+  return telemetry::make_http_transport(std::make_unique<kube::ConnectionPoster>(std::move(connection), std::move(headers)),
+                                        {.paths = std::move(paths)});
+}
+
+// Signals that differ in nothing but their path share a connection.
+Result<std::unique_ptr<telemetry::OtlpTransport>> make_transport(const config::OtlpOptions& options, const Clock& clock) {
+  std::vector<config::OtlpRoute> routes;
+  model::PerSignal<size_t> which{};
+  model::PerSignal<std::string> paths;
+  for (const auto signal : model::kOtlpSignals) {
+    if (!options.exports(signal)) continue;
+    PINTLE_ASSIGN_OR_RETURN(auto route, route_of(options, signal));
+    paths[index_of(signal)] = std::exchange(route.endpoint.path, {});
+    const auto found = std::ranges::find(routes, route);
+    which[index_of(signal)] = static_cast<size_t>(found - routes.begin());
+    if (found == routes.end()) routes.push_back(std::move(route));
+  }
+  std::vector<std::unique_ptr<telemetry::OtlpTransport>> transports;
+  for (const auto& route : routes) {
+    if (route.protocol == config::OtlpProtocol::kGrpc) {
+      transports.push_back(grpc_transport(route));
+      continue;
+    }
+    PINTLE_ASSIGN_OR_RETURN(auto transport, http_transport(route, paths, clock));
+    transports.push_back(std::move(transport));
+  }
+  return telemetry::make_split_transport(std::move(transports), which);
 }
 
 std::string machine_id() {
@@ -81,12 +114,14 @@ std::vector<ports::Attribute> otlp_resource(const config::AgentConfig& config, c
 Result<std::unique_ptr<telemetry::OtlpExporter>> make_otlp(OtlpInputs inputs) {
   const auto& otlp = inputs.config.pintle.otlp;
   PINTLE_ASSIGN_OR_RETURN(auto transport, make_transport(otlp, inputs.clock));
-  telemetry::OtlpExporterOptions options{.sampling = otlp.sampling, .traces = otlp.traces, .logs = otlp.logs};
+  telemetry::OtlpExporterOptions options{.sampling = otlp.sampling,
+                                         .traces = otlp.exports(model::OtlpSignal::kTraces),
+                                         .logs = otlp.exports(model::OtlpSignal::kLogs)};
   auto& pipeline = options.pipeline;
   pipeline.origin = {.resource = otlp_resource(inputs.config, inputs.version, config::host_name().value_or(inputs.config.pintle.node_name),
                                                machine_id(), ::getpid()),
                      .version = inputs.version};
-  if (otlp.metrics) pipeline.figures = std::move(inputs.figures);
+  if (otlp.exports(model::OtlpSignal::kMetrics)) pipeline.figures = std::move(inputs.figures);
   pipeline.pod_name = std::move(inputs.pod_name);
   pipeline.interval = otlp.interval;
   pipeline.seed = std::random_device{}();

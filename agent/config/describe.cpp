@@ -57,31 +57,46 @@ std::string_view level_name(LogLevel level) {
   return "";
 }
 
+void write_pairs(Writer& out, std::string_view key, const model::StringMap& values) {
+  Writer inner(out.map(key));
+  for (const auto& [name, value] : values) inner.text(name, value);
+}
+
+void write_way(Writer& out, const OtlpWay& way) {
+  if (way.protocol) out.text("protocol", to_string(*way.protocol));
+  if (way.headers) write_pairs(out, "headers", *way.headers);
+  if (!way.ca_file.empty() || !way.certificate_file.empty() || way.skip_verification) {
+    Writer tls(out.map("tls"));
+    tls.text_if_any("caFile", way.ca_file);
+    tls.text_if_any("certificateFile", way.certificate_file);
+    tls.text_if_any("keyFile", way.key_file);
+    if (way.skip_verification) tls.boolean("skipVerification", *way.skip_verification);
+  }
+  if (way.insecure) out.boolean("insecure", *way.insecure);
+  if (way.timeout) out.duration("timeout", *way.timeout);
+}
+
 void write_otlp(Node& node, const OtlpOptions& options) {
   Writer out(node);
   out.text("endpoint", options.endpoint);
-  if (options.protocol) out.text("protocol", to_string(*options.protocol));
-  const auto pairs = [&](std::string_view key, const model::StringMap& values) {
-    if (values.empty()) return;
-    Writer inner(out.map(key));
-    for (const auto& [name, value] : values) inner.text(name, value);
-  };
-  pairs("headers", options.headers);
-  Writer tls(out.map("tls"));
-  tls.text_if_any("caFile", options.ca_file);
-  tls.text_if_any("certificateFile", options.certificate_file);
-  tls.text_if_any("keyFile", options.key_file);
-  tls.boolean("skipVerification", options.skip_verification);
-  out.duration("timeout", options.timeout);
+  write_way(out, options);
+  for (const auto signal : model::kOtlpSignals) {
+    const auto& own = options.own_of(signal);
+    if (own == OtlpWay{}) continue;
+    Writer inner(out.map(to_string(signal)));
+    inner.text_if_any("endpoint", own.endpoint);
+    write_way(inner, own);
+  }
   out.duration("interval", options.interval);
-  std::vector<std::string> signals;
-  if (options.traces) signals.emplace_back("traces");
-  if (options.metrics) signals.emplace_back("metrics");
-  if (options.logs) signals.emplace_back("logs");
-  out.texts("signals", signals);
+  if (options.signals) {
+    std::vector<std::string> signals;
+    for (const auto signal : model::kOtlpSignals)
+      if ((*options.signals)[index_of(signal)]) signals.emplace_back(to_string(signal));
+    out.texts("signals", signals);
+  }
   out.real("sampling", options.sampling);
   out.text_if_any("serviceName", options.service_name);
-  pairs("resourceAttributes", options.resource_attributes);
+  if (!options.resource_attributes.empty()) write_pairs(out, "resourceAttributes", options.resource_attributes);
 }
 
 void write_pintle(Node& node, const AgentConfig& config) {

@@ -26,14 +26,12 @@ void read_span(const Cursor& cursor, Duration& out) {
 }
 
 void read_signals(const Cursor& cursor, OtlpOptions& out) {
-  static constexpr std::array<std::string_view, 3> kSignals = {"traces", "metrics", "logs"};
+  model::PerSignal<std::string_view> names;
+  for (const auto signal : model::kOtlpSignals) names[index_of(signal)] = to_string(signal);
   if (!cursor.node().is_list()) return cursor.expected("a list");
-  std::array<bool, 3> given{};
+  auto& given = out.signals.emplace();
   for (size_t i = 0; i < cursor.node().children.size(); ++i)
-    if (const auto choice = codec::read_choice(Cursor(cursor, cursor.node().children[i], i), kSignals)) given[*choice] = true;
-  out.traces = given[0];
-  out.metrics = given[1];
-  out.logs = given[2];
+    if (const auto choice = codec::read_choice(Cursor(cursor, cursor.node().children[i], i), names)) given[*choice] = true;
 }
 
 // A line break in one would make another header of it.
@@ -46,7 +44,7 @@ void read_headers(const Cursor& cursor, model::StringMap& out) {
       cursor.error(fmt::format("'{}' can't be sent as a header", name));
 }
 
-void read_tls(const Cursor& cursor, OtlpOptions& out) {
+void read_tls(const Cursor& cursor, OtlpWay& out) {
   Fields fields(cursor);
   fields.with("caFile", [&](const Cursor& at) { read_file_name(at, out.ca_file); });
   fields.with("certificateFile", [&](const Cursor& at) { read_file_name(at, out.certificate_file); });
@@ -55,21 +53,46 @@ void read_tls(const Cursor& cursor, OtlpOptions& out) {
   if (out.certificate_file.empty() != out.key_file.empty()) cursor.error("certificateFile and keyFile go together");
 }
 
+void read_way(Fields& fields, OtlpWay& out) {
+  fields("endpoint", out.endpoint);
+  fields.with("protocol", [&](const Cursor& at) {
+    read_enum(at, out.protocol.emplace(OtlpProtocol::kHttp), {OtlpProtocol::kGrpc, OtlpProtocol::kHttp});
+  });
+  fields.with("headers", [&](const Cursor& at) { read_headers(at, out.headers.emplace()); });
+  fields.with("tls", [&](const Cursor& at) { read_tls(at, out); });
+  fields("insecure", out.insecure);
+  fields.with("timeout", [&](const Cursor& at) { read_span(at, out.timeout.emplace()); });
+}
+
+// Protocol and endpoint may stand with one signal and with all: an error is told where the more particular of the two stands.
+void check_routes(const Cursor& cursor, const OtlpOptions& options) {
+  const auto tell = [](const Cursor& at, std::string_view problem) {
+    for (const char* name : {"endpoint", "protocol", "insecure"})
+      if (const auto* const node = at.node().find(name)) return Cursor(at, *node, name).error(problem);
+  };
+  if (!options.endpoint.empty()) {
+    const auto protocol = options.protocol.value_or(OtlpProtocol::kHttp);
+    if (const auto checked = parse_otlp_endpoint(options.endpoint, protocol, options.insecure.value_or(false)); !checked)
+      return tell(cursor, checked.error().message());
+  }
+  for (const auto signal : model::kOtlpSignals) {
+    const auto& own = options.own_of(signal);
+    const auto* const node = cursor.node().find(to_string(signal));
+    if (node == nullptr || (own.endpoint.empty() && options.endpoint.empty())) continue;
+    if (const auto route = route_of(options, signal); !route) tell(Cursor(cursor, *node, to_string(signal)), route.error().message());
+  }
+}
+
 }  // namespace
 
 void read_otlp(const Cursor& cursor, OtlpOptions& out) {
   Fields fields(cursor);
-  fields.with("protocol", [&](const Cursor& at) {
-    read_enum(at, out.protocol.emplace(OtlpProtocol::kHttp), {OtlpProtocol::kGrpc, OtlpProtocol::kHttp});
-  });
-  fields.with("endpoint", [&](const Cursor& at) {
-    read(at, out.endpoint);
-    if (!at.node().is_string() || !out.enabled()) return;
-    if (const auto checked = parse_otlp_endpoint(out.endpoint, out.effective_protocol()); !checked) at.error(checked.error().message());
-  });
-  fields.with("headers", [&](const Cursor& at) { read_headers(at, out.headers); });
-  fields.with("tls", [&](const Cursor& at) { read_tls(at, out); });
-  fields.with("timeout", [&](const Cursor& at) { read_span(at, out.timeout); });
+  read_way(fields, out);
+  for (const auto signal : model::kOtlpSignals)
+    fields.with(to_string(signal), [&](const Cursor& at) {
+      Fields own(at);
+      read_way(own, out.own_of(signal));
+    });
   fields.with("interval", [&](const Cursor& at) { read_span(at, out.interval); });
   fields.with("signals", [&](const Cursor& at) { read_signals(at, out); });
   fields.with("sampling", [&](const Cursor& at) {
@@ -78,6 +101,7 @@ void read_otlp(const Cursor& cursor, OtlpOptions& out) {
   });
   fields("serviceName", out.service_name);
   fields("resourceAttributes", out.resource_attributes);
+  check_routes(cursor, out);
 }
 
 }  // namespace pintle::config

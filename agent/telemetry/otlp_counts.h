@@ -4,22 +4,14 @@
 // What became of what was to be exported, by signal. Plain values.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <string_view>
+
+#include "model/otlp_signal.h"
 
 namespace pintle::telemetry {
 
-enum class OtlpSignal { kTraces, kMetrics, kLogs };
-inline constexpr std::array kOtlpSignals = {OtlpSignal::kTraces, OtlpSignal::kMetrics, OtlpSignal::kLogs};
-[[nodiscard]] inline std::string_view to_string(OtlpSignal signal) {
-  switch (signal) {
-    case OtlpSignal::kTraces: return "traces";
-    case OtlpSignal::kMetrics: return "metrics";
-    case OtlpSignal::kLogs: return "logs";
-  }
-  return "";
-}
+using model::kOtlpSignals;
+using model::OtlpSignal;
 
 // In spans, data points and log records, but for `failures`, which are requests.
 struct OtlpSignalCounts {
@@ -27,10 +19,10 @@ struct OtlpSignalCounts {
   bool operator==(const OtlpSignalCounts&) const = default;
 };
 struct OtlpCounts {
-  std::array<OtlpSignalCounts, kOtlpSignals.size()> signals;
+  model::PerSignal<OtlpSignalCounts> signals;
   uint64_t late = 0;  // events of programs told after a younger one
-  [[nodiscard]] OtlpSignalCounts& of(OtlpSignal signal) { return signals[static_cast<size_t>(signal)]; }
-  [[nodiscard]] const OtlpSignalCounts& of(OtlpSignal signal) const { return signals[static_cast<size_t>(signal)]; }
+  [[nodiscard]] OtlpSignalCounts& of(OtlpSignal signal) { return signals[index_of(signal)]; }
+  [[nodiscard]] const OtlpSignalCounts& of(OtlpSignal signal) const { return signals[index_of(signal)]; }
 };
 
 }  // namespace pintle::telemetry

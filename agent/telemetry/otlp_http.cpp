@@ -10,15 +10,6 @@ namespace {
 
 using Kind = SendOutcome::Kind;
 
-const char* path_of(OtlpSignal signal) {
-  switch (signal) {
-    case OtlpSignal::kTraces: return "/v1/traces";
-    case OtlpSignal::kMetrics: return "/v1/metrics";
-    case OtlpSignal::kLogs: return "/v1/logs";
-  }
-  return "";
-}
-
 // Others (400, 401, 404, 413 …) say that it will not be taken at another time either.
 bool is_worth_a_retry(int status) { return status == 429 || status == 502 || status == 503 || status == 504; }
 
@@ -37,10 +28,12 @@ SendOutcome outcome_of(const ports::HttpReply& reply) {
 
 class HttpTransport final : public OtlpTransport {
  public:
-  explicit HttpTransport(std::unique_ptr<ports::HttpPoster> poster) : poster_(std::move(poster)) {}
+  HttpTransport(std::unique_ptr<ports::HttpPoster> poster, HttpOptions options)
+      : poster_(std::move(poster)), options_(std::move(options)) {}
 
   [[nodiscard]] SendOutcome send(OtlpSignal signal, const std::string& request, std::stop_token stop) override {
-    const auto reply = poster_->post({.path = path_of(signal), .body = request, .content_type = "application/x-protobuf"}, std::move(stop));
+    const auto reply = poster_->post(
+        {.path = options_.paths[index_of(signal)], .body = request, .content_type = "application/x-protobuf"}, std::move(stop));
     if (reply) return outcome_of(*reply);
     // No answer. A certificate that can't be read may be mended as well, and is read again for the next connection.
     return {.kind = Kind::kRetry, .message = reply.error().message()};
@@ -48,12 +41,32 @@ class HttpTransport final : public OtlpTransport {
 
  private:
   const std::unique_ptr<ports::HttpPoster> poster_;
+  const HttpOptions options_;
+};
+
+class SplitTransport final : public OtlpTransport {
+ public:
+  SplitTransport(std::vector<std::unique_ptr<OtlpTransport>> transports, model::PerSignal<size_t> which)
+      : transports_(std::move(transports)), which_(which) {}
+  [[nodiscard]] SendOutcome send(OtlpSignal signal, const std::string& request, std::stop_token stop) override {
+    return transports_[which_[index_of(signal)]]->send(signal, request, std::move(stop));
+  }
+
+ private:
+  const std::vector<std::unique_ptr<OtlpTransport>> transports_;
+  const model::PerSignal<size_t> which_;
 };
 
 }  // namespace
 
-std::unique_ptr<OtlpTransport> make_http_transport(std::unique_ptr<ports::HttpPoster> poster) {
-  return std::make_unique<HttpTransport>(std::move(poster));
+std::unique_ptr<OtlpTransport> make_http_transport(std::unique_ptr<ports::HttpPoster> poster, HttpOptions options) {
+  return std::make_unique<HttpTransport>(std::move(poster), std::move(options));
+}
+
+std::unique_ptr<OtlpTransport> make_split_transport(std::vector<std::unique_ptr<OtlpTransport>> transports,
+                                                    model::PerSignal<size_t> which) {
+  if (transports.size() == 1) return std::move(transports.front());
+  return std::make_unique<SplitTransport>(std::move(transports), which);
 }
 
 }  // namespace pintle::telemetry

@@ -34,7 +34,10 @@ class OtlpTransport {
   [[nodiscard]] virtual SendOutcome send(OtlpSignal signal, const std::string& request, std::stop_token stop) = 0;
 };
 
-[[nodiscard]] std::unique_ptr<OtlpTransport> make_http_transport(std::unique_ptr<ports::HttpPoster> poster);
+struct HttpOptions {
+  model::PerSignal<std::string> paths = {"/v1/traces", "/v1/metrics", "/v1/logs"};
+};
+[[nodiscard]] std::unique_ptr<OtlpTransport> make_http_transport(std::unique_ptr<ports::HttpPoster> poster, HttpOptions options = {});
 
 struct GrpcOptions {
   std::string target;  // "127.0.0.1:4317"; without TLS
@@ -42,5 +45,9 @@ struct GrpcOptions {
   Duration timeout = std::chrono::seconds(10);
 };
 [[nodiscard]] std::unique_ptr<OtlpTransport> make_grpc_transport(GrpcOptions options);
+
+// Signals to collectors of their own: `which` is an index of `transports`. REQUIRES: so of all that is sent.
+[[nodiscard]] std::unique_ptr<OtlpTransport> make_split_transport(std::vector<std::unique_ptr<OtlpTransport>> transports,
+                                                                  model::PerSignal<size_t> which);
 
 }  // namespace pintle::telemetry

@@ -108,7 +108,7 @@ class HttpCollector final : public WithBook<FakeCollector> {
  public:
   HttpCollector(int port, Seen seen) : WithBook(std::move(seen)) {
     server_.Post(R"((/.*)?/v1/(traces|metrics|logs))", [this](const httplib::Request& request, httplib::Response& response) {
-      CollectorRequest kept{request.matches[2], request.body, {}, request.path};
+      CollectorRequest kept{request.matches[2], request.body, {}, request.path, std::to_string(request.remote_port)};
       for (const auto& [name, value] : request.headers) kept.headers[small(name)] = value;
       const auto answer = book_.take(std::move(kept));
       const bool taken = answer.status == 200 || answer.status == 0;
@@ -138,7 +138,7 @@ class Service final : public Base {
  public:
   Service(Book& book, const char* signal) : book_(book), signal_(signal) {}
   grpc::Status Export(grpc::ServerContext* context, const Request* request, otlp::ExportResponse* response) override {
-    CollectorRequest kept{signal_, request->SerializeAsString(), {}, {}};
+    CollectorRequest kept{signal_, request->SerializeAsString(), {}, {}, {}};
     for (const auto& [name, value] : context->client_metadata())
       kept.headers[std::string(name.data(), name.size())] = std::string(value.data(), value.size());
     const auto answer = book_.take(std::move(kept));

@@ -19,6 +19,7 @@ struct CollectorRequest {
   std::string body;                            // the message's bytes
   std::map<std::string, std::string> headers;  // or metadata; names in small letters
   std::string path;                            // of HTTP
+  std::string peer;                            // of HTTP: port of the connection
 };
 
 struct CollectorAnswer {

@@ -21,13 +21,11 @@ struct Sent {
   std::vector<std::string> told;
 };
 
-// Two spans are told and one figure; then the exporter ends.
-Sent send(config::AgentConfig config, const std::function<std::unique_ptr<fakes::FakeCollector>()>& make, const std::string& endpoint) {
+// A span is told and one figure; then the exporter ends. What it told of itself.
+std::vector<std::string> export_by(config::AgentConfig config) {
   const SystemClock clock;
-  const auto collector = make();
   config.pintle.node_name = "n1";
-  config.pintle.otlp.endpoint = fmt::format(fmt::runtime(endpoint), collector->port());
-  Sent sent;
+  std::vector<std::string> told;
   auto exporter =
       app::make_otlp({.config = config,
                       .clock = clock,
@@ -38,12 +36,20 @@ Sent send(config::AgentConfig config, const std::function<std::unique_ptr<fakes:
                             out.sample({}, uint64_t{1});
                           },
                       .pod_name = {},
-                      .told = [&](bool ok, const std::string& detail) { sent.told.push_back((ok ? "ok " : "bad ") + detail); }});
+                      .told = [&](bool ok, const std::string& detail) { told.push_back((ok ? "ok " : "bad ") + detail); }});
   REQUIRE(exporter);
   fakes::FakeAgentView agent;
   (*exporter)->start(agent);
   (*exporter)->record({.context = (*exporter)->begin(std::nullopt), .name = "s"});
   (*exporter)->stop();
+  return told;
+}
+
+Sent send(config::AgentConfig config, const std::function<std::unique_ptr<fakes::FakeCollector>()>& make, const std::string& endpoint) {
+  const auto collector = make();
+  config.pintle.otlp.endpoint = fmt::format(fmt::runtime(endpoint), collector->port());
+  Sent sent;
+  sent.told = export_by(std::move(config));
   sent.requests = collector->requests();
   return sent;
 }
@@ -52,7 +58,7 @@ Sent send(config::AgentConfig config, const std::function<std::unique_ptr<fakes:
 
 TEST_CASE("HTTP: below the endpoint's path, with its headers") {
   config::AgentConfig config;
-  config.pintle.otlp.headers = {{"Authorization", "Bearer x"}};
+  config.pintle.otlp.headers = model::StringMap{{"Authorization", "Bearer x"}};
   const auto sent = send(config, [] { return fakes::FakeCollector::http(); }, "http://127.0.0.1:{}/otel/");
   REQUIRE(sent.requests.size() == 2);
   CHECK(sent.requests[0].path == "/otel/v1/traces");
@@ -65,7 +71,7 @@ TEST_CASE("HTTP: below the endpoint's path, with its headers") {
 TEST_CASE("gRPC: names of headers in small letters") {
   config::AgentConfig config;
   config.pintle.otlp.protocol = config::OtlpProtocol::kGrpc;
-  config.pintle.otlp.headers = {{"Authorization", "Bearer x"}};
+  config.pintle.otlp.headers = model::StringMap{{"Authorization", "Bearer x"}};
   const auto sent = send(config, [] { return fakes::FakeCollector::grpc(); }, "http://127.0.0.1:{}");
   REQUIRE(sent.requests.size() == 2);
   CHECK(sent.requests[0].headers.at("authorization") == "Bearer x");
@@ -73,15 +79,51 @@ TEST_CASE("gRPC: names of headers in small letters") {
 
 TEST_CASE("only the signals asked for are sent") {
   config::AgentConfig config;
-  config.pintle.otlp.traces = false;
+  config.pintle.otlp.signals = {false, true, true};
   const auto sent = send(config, [] { return fakes::FakeCollector::http(); }, "http://127.0.0.1:{}");
   REQUIRE(sent.requests.size() == 1);
   CHECK(sent.requests[0].signal == "metrics");
 }
 
+TEST_CASE("signals to collectors of their own") {
+  const auto grpc = fakes::FakeCollector::grpc();
+  const auto http = fakes::FakeCollector::http();
+  config::AgentConfig config;
+  auto& otlp = config.pintle.otlp;
+  otlp.headers = model::StringMap{{"x-all", "1"}};
+  auto& traces = otlp.own_of(model::OtlpSignal::kTraces);
+  traces.endpoint = fmt::format("127.0.0.1:{}", grpc->port());
+  traces.protocol = config::OtlpProtocol::kGrpc;
+  traces.insecure = true;
+  auto& metrics = otlp.own_of(model::OtlpSignal::kMetrics);
+  metrics.endpoint = fmt::format("http://127.0.0.1:{}/as/it/is/v1/metrics", http->port());
+  metrics.headers = model::StringMap{{"x-metrics", "2"}};
+  CHECK(export_by(config).empty());
+  REQUIRE(grpc->requests().size() == 1);
+  CHECK(grpc->requests()[0].signal == "traces");
+  CHECK(grpc->requests()[0].headers.at("x-all") == "1");
+  REQUIRE(http->requests().size() == 1);
+  CHECK(http->requests()[0].path == "/as/it/is/v1/metrics");
+  CHECK(http->requests()[0].headers.at("x-metrics") == "2");
+  CHECK_FALSE(http->requests()[0].headers.contains("x-all"));
+}
+
+TEST_CASE("signals that differ in their path alone share a connection") {
+  const auto collector = fakes::FakeCollector::http();
+  config::AgentConfig config;
+  config.pintle.otlp.endpoint = fmt::format("http://127.0.0.1:{}", collector->port());
+  config.pintle.otlp.own_of(model::OtlpSignal::kTraces).endpoint = config.pintle.otlp.endpoint + "/own/v1/traces";
+  CHECK(export_by(config).empty());
+  const auto requests = collector->requests();
+  REQUIRE(requests.size() == 2);
+  CHECK(requests[0].path == "/own/v1/traces");
+  CHECK(requests[1].path == "/v1/metrics");
+  CHECK(requests[0].peer == requests[1].peer);
+}
+
 TEST_CASE("how it goes is told when it changes") {
   config::AgentConfig config;
-  config.pintle.otlp.metrics = false;
+  config.pintle.otlp.signals = {true, false, true};
   const auto refusing = [] {
     auto collector = fakes::FakeCollector::http();
     collector->answer_next({.status = 401, .message = "who are you"});

@@ -13,6 +13,7 @@ namespace pintle::config {
 namespace {
 
 using namespace std::chrono_literals;
+using model::OtlpSignal;
 
 const std::string kHead = "apiVersion: pintle.dev/v1\nkind: PintleConfiguration\n";
 
@@ -45,19 +46,27 @@ TEST_CASE("otlp: every field, and back again") {
     sampling: 0.25
     serviceName: agent
     resourceAttributes: {deployment.environment.name: lab}
+    traces: {endpoint: 'collector:4317', protocol: grpc, insecure: true, headers: {x-tenant: seven}, timeout: 1s}
+    logs: {endpoint: 'https://logs.example/in', headers: {}, tls: {caFile: /l.pem, skipVerification: false}}
 )",
                             "p.yaml");
   REQUIRE((config ? std::string() : config.error().context).empty());
   const auto& otlp = config->pintle.otlp;
   CHECK(otlp.enabled());
   CHECK(otlp.protocol == OtlpProtocol::kHttp);
-  CHECK(otlp.headers.at("authorization") == "Bearer x");
+  CHECK(otlp.headers->at("authorization") == "Bearer x");
   CHECK(otlp.ca_file == "/ca.pem");
-  CHECK(otlp.skip_verification);
+  CHECK(otlp.skip_verification == true);
   CHECK(otlp.timeout == 3s);
   CHECK(otlp.interval == 15s);
-  CHECK(otlp.traces);
-  CHECK_FALSE(otlp.metrics);
+  CHECK(otlp.exports(OtlpSignal::kTraces));
+  CHECK_FALSE(otlp.exports(OtlpSignal::kMetrics));
+  CHECK(otlp.exports(OtlpSignal::kLogs));
+  const auto& traces = otlp.own_of(OtlpSignal::kTraces);
+  CHECK(traces.protocol == OtlpProtocol::kGrpc);
+  CHECK(traces.insecure == true);
+  CHECK(traces.timeout == 1s);
+  CHECK(otlp.own_of(OtlpSignal::kLogs).headers == model::StringMap{});
   CHECK(otlp.sampling == 0.25);
   CHECK(otlp.service_name == "agent");
   CHECK(parse(describe(*config), "described").value() == *config);
@@ -75,7 +84,7 @@ TEST_CASE("otlp: what the documentation shows is read") {
     CHECK((config && config->pintle.otlp.enabled()));
     ++shown;
   }
-  CHECK(shown == 2);
+  CHECK(shown == 3);
 }
 
 TEST_CASE("otlp: mistakes name the field and the fix") {
@@ -98,6 +107,14 @@ TEST_CASE("otlp: mistakes name the field and the fix") {
       {"{headers: {\"a b\": c}}", "'a b' can't be sent as a header"},
       {"{headers: {a: \"b\\nc: d\"}}", "'a' can't be sent as a header"},
       {"{endpont: x}", "did you mean 'endpoint'?"},
+      {"{endpoint: 'x:4317', protocol: grpc}", "pintle.otlp.endpoint: 'x:4317': without a scheme it means TLS, and grpc is spoken"},
+      {"{traces: {endpoint: collector}}", "pintle.otlp.traces.endpoint: 'collector' is no endpoint; write http://127.0.0.1:4318"},
+      {"{endpoint: 'https://x', logs: {protocol: grpc}}", "pintle.otlp.logs.protocol: 'https://x': grpc is spoken without TLS only"},
+      {"{endpoint: 'https://x', metrics: {tls: {keyFile: /k.pem}}}",
+       "pintle.otlp.metrics.tls: certificateFile and keyFile go together"},
+      {"{traces: {timeout: 2h}}", "pintle.otlp.traces.timeout: 2h0m0s is not within 100ms and 1h0m0s"},
+      {"{traces: {protocol: grcp}}", "pintle.otlp.traces.protocol: 'grcp' is not one of grpc, http/protobuf"},
+      {"{logs: {interval: 1s}}", "pintle.otlp.logs.interval"},
   };
   for (const auto& row : rows) {
     INFO(row.text);
@@ -113,25 +130,82 @@ TEST_CASE("otlp: endpoints") {
     std::string text;
     OtlpProtocol protocol;
     OtlpEndpoint expected;
+    bool insecure = false;
   };
   using enum OtlpProtocol;
   const Row rows[] = {
       {"http://127.0.0.1:4318", kHttp, {false, "127.0.0.1", 4318, ""}},
       {"http://collector", kHttp, {false, "collector", 80, ""}},
-      {"https://collector.example/otel/", kHttp, {true, "collector.example", 443, "/otel"}},
+      {"https://collector.example/otel/", kHttp, {true, "collector.example", 443, "/otel/"}},
       {"http://[fd00::1]:4318/a/b", kHttp, {false, "fd00::1", 4318, "/a/b"}},
       {"http://127.0.0.1:4317", kGrpc, {false, "127.0.0.1", 4317, ""}},
-      {"collector:4317", kGrpc, {false, "collector", 4317, ""}},
-      {"[::1]", kGrpc, {false, "::1", 4317, ""}},
+      {"http://collector:4317/", kGrpc, {false, "collector", 4317, ""}},
+      {"collector:4317", kGrpc, {false, "collector", 4317, ""}, true},
+      {"[::1]", kGrpc, {false, "::1", 4317, ""}, true},
   };
   for (const auto& row : rows) {
     INFO(row.text);
-    CHECK(parse_otlp_endpoint(row.text, row.protocol).value() == row.expected);
+    CHECK(parse_otlp_endpoint(row.text, row.protocol, row.insecure).value() == row.expected);
   }
-  CHECK_FALSE(parse_otlp_endpoint("collector:4317", kHttp));
-  CHECK_FALSE(parse_otlp_endpoint("http://x/path", kGrpc));
-  CHECK_FALSE(parse_otlp_endpoint("http://", kHttp));
-  CHECK_FALSE(parse_otlp_endpoint("http://[::1", kHttp));
+  CHECK_FALSE(parse_otlp_endpoint("collector:4317", kHttp, true));
+  CHECK_FALSE(parse_otlp_endpoint("collector:4317", kGrpc, false));      // TLS
+  CHECK_FALSE(parse_otlp_endpoint("https://collector:4317", kGrpc, true));  // the scheme decides
+  CHECK_FALSE(parse_otlp_endpoint("http://x/path", kGrpc, false));
+  CHECK_FALSE(parse_otlp_endpoint("http://", kHttp, false));
+  CHECK_FALSE(parse_otlp_endpoint("http://[::1", kHttp, false));
+  CHECK_FALSE(parse_otlp_endpoint("http://[::1]x", kHttp, false));
+  CHECK_FALSE(parse_otlp_endpoint("http://a:1:2", kHttp, false));
+}
+
+TEST_CASE("otlp: where each signal goes") {
+  OtlpOptions options;
+  options.endpoint = "http://all:4318/otel/";
+  options.headers = model::StringMap{{"a", "b"}};
+  options.ca_file = "/all.pem";
+  options.certificate_file = "/c.pem";
+  options.key_file = "/k.pem";
+  const auto route = [&](OtlpSignal signal) { return route_of(options, signal).value(); };
+  CHECK(route(OtlpSignal::kTraces).endpoint.path == "/otel/v1/traces");
+  CHECK(route(OtlpSignal::kMetrics).endpoint.path == "/otel/v1/metrics");
+  CHECK(route(OtlpSignal::kLogs).endpoint.path == "/otel/v1/logs");
+  CHECK(route(OtlpSignal::kLogs).timeout == 10s);
+
+  // Of one signal: as it is.
+  auto& traces = options.own_of(OtlpSignal::kTraces);
+  traces.endpoint = "https://traces/in/";
+  CHECK(route(OtlpSignal::kTraces).endpoint == OtlpEndpoint{true, "traces", 443, "/in/"});
+  CHECK(route(OtlpSignal::kTraces).headers == *options.headers);
+  traces.endpoint = "https://traces";
+  CHECK(route(OtlpSignal::kTraces).endpoint.path == "/");
+  CHECK(otlp_destinations(options) ==
+        "traces to https://traces (http/protobuf), metrics to http://all:4318/otel/ (http/protobuf), logs to http://all:4318/otel/ "
+        "(http/protobuf)");
+
+  // Its own goes over that of all, and leaves the rest.
+  traces.headers = model::StringMap{};
+  traces.ca_file = "/t.pem";
+  traces.timeout = 2s;
+  const auto own = route(OtlpSignal::kTraces);
+  CHECK(own.headers.empty());
+  CHECK(own.ca_file == "/t.pem");
+  CHECK(own.certificate_file == "/c.pem");
+  CHECK(own.timeout == 2s);
+  CHECK(route(OtlpSignal::kLogs).ca_file == "/all.pem");
+
+  // With gRPC no path follows.
+  auto& logs = options.own_of(OtlpSignal::kLogs);
+  logs.endpoint = "logs:1";
+  logs.protocol = OtlpProtocol::kGrpc;
+  CHECK_FALSE(route_of(options, OtlpSignal::kLogs));
+  options.insecure = true;
+  CHECK(route(OtlpSignal::kLogs).endpoint == OtlpEndpoint{false, "logs", 1, ""});
+
+  // A signal without an endpoint is not exported.
+  options.endpoint.clear();
+  CHECK(options.enabled());
+  CHECK_FALSE(options.exports(OtlpSignal::kMetrics));
+  options.signals = {false, true, false};
+  CHECK_FALSE(options.enabled());
 }
 
 TEST_CASE("otlp: the environment holds where the file is silent") {
@@ -139,6 +213,9 @@ TEST_CASE("otlp: the environment holds where the file is silent") {
                                                   {"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"},
                                                   {"OTEL_EXPORTER_OTLP_HEADERS", "a=b, c = d%20e"},
                                                   {"OTEL_EXPORTER_OTLP_CERTIFICATE", "/env.pem"},
+                                                  {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/c.pem"},
+                                                  {"OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k.pem"},
+                                                  {"OTEL_EXPORTER_OTLP_TIMEOUT", "2500"},
                                                   {"OTEL_SERVICE_NAME", "from-env"},
                                                   {"OTEL_RESOURCE_ATTRIBUTES", "team=core,rack=7"}};
   const auto taken = take({}, all);
@@ -147,19 +224,97 @@ TEST_CASE("otlp: the environment holds where the file is silent") {
   CHECK(taken.options.protocol == OtlpProtocol::kGrpc);
   CHECK(taken.options.headers == model::StringMap{{"a", "b"}, {"c", "d e"}});
   CHECK(taken.options.ca_file == "/env.pem");
+  CHECK(taken.options.certificate_file == "/c.pem");
+  CHECK(taken.options.key_file == "/k.pem");
+  CHECK(taken.options.timeout == 2500ms);
   CHECK(taken.options.service_name == "from-env");
   CHECK(taken.options.resource_attributes == model::StringMap{{"rack", "7"}, {"team", "core"}});
 
   OtlpOptions file;
   file.endpoint = "http://file:4318";
   file.protocol = OtlpProtocol::kHttp;
-  file.headers = {{"x", "y"}};
+  file.headers = model::StringMap{{"x", "y"}};
+  file.timeout = 1s;
   file.ca_file = "/file.pem";
+  file.certificate_file = "/fc.pem";
+  file.key_file = "/fk.pem";
   file.service_name = "from-file";
   file.resource_attributes = {{"rack", "1"}};
   auto expected = file;
   expected.resource_attributes = {{"rack", "1"}, {"team", "core"}};
   CHECK(take(file, all).options == expected);
+}
+
+TEST_CASE("otlp: variables of one signal go over those of all, and the file over both") {
+  const std::map<std::string, std::string> variables = {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318"},
+                                                        {"OTEL_EXPORTER_OTLP_HEADERS", "a=b"},
+                                                        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "traces:4317"},
+                                                        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"},
+                                                        {"OTEL_EXPORTER_OTLP_TRACES_INSECURE", "True"},
+                                                        {"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "c=d"},
+                                                        {"OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "100"},
+                                                        {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://logs/in"},
+                                                        {"OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", "/l.pem"},
+                                                        {"OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", "/lc.pem"},
+                                                        {"OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "/lk.pem"}};
+  const auto taken = take({}, variables);
+  CHECK(taken.warnings.empty());
+  const auto traces = route_of(taken.options, OtlpSignal::kTraces).value();
+  CHECK(traces.protocol == OtlpProtocol::kGrpc);
+  CHECK(traces.endpoint == OtlpEndpoint{false, "traces", 4317, ""});
+  CHECK(traces.headers == model::StringMap{{"a", "b"}});
+  const auto metrics = route_of(taken.options, OtlpSignal::kMetrics).value();
+  CHECK(metrics.endpoint == OtlpEndpoint{false, "all", 4318, "/v1/metrics"});
+  CHECK(metrics.headers == model::StringMap{{"c", "d"}});
+  CHECK(metrics.timeout == 100ms);
+  const auto logs = route_of(taken.options, OtlpSignal::kLogs).value();
+  CHECK(logs.endpoint == OtlpEndpoint{true, "logs", 443, "/in"});
+  CHECK(logs.ca_file == "/l.pem");
+  CHECK(logs.certificate_file == "/lc.pem");
+  CHECK(logs.key_file == "/lk.pem");
+
+  OtlpOptions file;
+  file.endpoint = "http://file:4318";
+  file.protocol = OtlpProtocol::kHttp;
+  file.headers = model::StringMap{};
+  const auto over = take(file, variables);
+  CHECK(over.warnings.empty());
+  CHECK(over.options.own_of(OtlpSignal::kTraces).endpoint.empty());
+  CHECK(over.options.own_of(OtlpSignal::kMetrics).headers == std::nullopt);
+  CHECK(route_of(over.options, OtlpSignal::kLogs).value().endpoint == OtlpEndpoint{false, "file", 4318, "/v1/logs"});
+
+  // One signal's alone switches that one on.
+  const auto one = take({}, {{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m:1/x"}});
+  CHECK(one.options.enabled());
+  CHECK(one.options.exports(OtlpSignal::kMetrics));
+  CHECK_FALSE(one.options.exports(OtlpSignal::kTraces));
+}
+
+TEST_CASE("otlp: OTEL_TRACES_EXPORTER and its like switch a signal off") {
+  struct Row {
+    std::string value;
+    bool exported;
+    size_t warnings;
+  };
+  const Row rows[] = {{"otlp", true, 0}, {"none", false, 0},   {"console, otlp", true, 1}, {"prometheus", false, 1},
+                      {"", true, 0},     {"my-own", true, 1}, {"none,my-own", false, 1}};
+  for (const auto& row : rows) {
+    INFO(row.value);
+    const auto taken = take({}, {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318"}, {"OTEL_METRICS_EXPORTER", row.value}});
+    CHECK(taken.options.exports(OtlpSignal::kMetrics) == row.exported);
+    CHECK(taken.options.exports(OtlpSignal::kTraces));
+    CHECK(taken.options.exports(OtlpSignal::kLogs));
+    CHECK(taken.warnings.size() == row.warnings);
+  }
+  OtlpOptions file;
+  file.endpoint = "http://file:4318";
+  file.signals = {true, true, false};
+  CHECK(take(file, {{"OTEL_TRACES_EXPORTER", "none"}, {"OTEL_LOGS_EXPORTER", "otlp"}}).options == file);  // the file's word
+  CHECK_FALSE(take({}, {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318"},
+                        {"OTEL_TRACES_EXPORTER", "none"},
+                        {"OTEL_METRICS_EXPORTER", "none"},
+                        {"OTEL_LOGS_EXPORTER", "none"}})
+                  .options.enabled());
 }
 
 TEST_CASE("otlp: nothing is exported unless somebody asks for it") {
@@ -169,6 +324,9 @@ TEST_CASE("otlp: nothing is exported unless somebody asks for it") {
   OtlpOptions file;
   file.endpoint = "http://file:4318";
   CHECK(take(file, {{"OTEL_SDK_DISABLED", "true"}}).options == file);  // the file's word
+  file = {};
+  file.own_of(OtlpSignal::kTraces).endpoint = "http://file:4318";
+  CHECK(take(file, {{"OTEL_SDK_DISABLED", "true"}, {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318"}}).options == file);
 }
 
 TEST_CASE("otlp: a mistake in the environment is a warning, and names the variable but no secret") {
@@ -177,13 +335,56 @@ TEST_CASE("otlp: a mistake in the environment is a warning, and names the variab
   REQUIRE(endpoint.warnings.size() == 1);
   CHECK(endpoint.warnings[0].starts_with("environment: OTEL_EXPORTER_OTLP_ENDPOINT: 'collector' is no endpoint"));
   const auto others = take({}, {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318"},
-                                {"OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"},
+                                {"OTEL_EXPORTER_OTLP_PROTOCOL", "http/xml"},
                                 {"OTEL_EXPORTER_OTLP_HEADERS", "a=b,secret%0aHost: x"},
                                 {"OTEL_RESOURCE_ATTRIBUTES", "k=%zz"}});
   CHECK(others.options.enabled());
-  CHECK(others.options.effective_protocol() == OtlpProtocol::kHttp);
+  CHECK(others.options.protocol == std::nullopt);
   REQUIRE(others.warnings.size() == 3);
   CHECK(others.warnings[1] == "environment: OTEL_EXPORTER_OTLP_HEADERS: item 2 is not KEY=VALUE; ignored");
+}
+
+TEST_CASE("otlp: each variable that can't be used is told, and the others hold") {
+  struct Row {
+    std::map<std::string, std::string> variables;
+    std::string warning;
+  };
+  const Row rows[] = {
+      {{{"OTEL_EXPORTER_OTLP_TIMEOUT", "10s"}}, "OTEL_EXPORTER_OTLP_TIMEOUT: '10s' is not a number of milliseconds within"},
+      {{{"OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "0"}}, "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: '0' is not a number of milliseconds within"},
+      {{{"OTEL_EXPORTER_OTLP_INSECURE", "yes"}}, "OTEL_EXPORTER_OTLP_INSECURE: 'yes' is not true or false"},
+      {{{"OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k"}}, "OTEL_EXPORTER_OTLP_CLIENT_KEY: OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is missing"},
+      {{{"OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "/c"}}, "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: OTEL_EXPORTER_OTLP_TRACES_"},
+      {{{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector"}}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'collector' is no endpoint"},
+      {{{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://x:4317"}, {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"}},
+       "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://x:4317': grpc is spoken without TLS only"},
+      {{{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "secret"}}, "OTEL_EXPORTER_OTLP_TRACES_HEADERS: item 1 is not KEY=VALUE"},
+  };
+  for (const auto& row : rows) {
+    auto variables = row.variables;
+    variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://env:4318";
+    const auto taken = take({}, variables);
+    REQUIRE_FALSE(taken.warnings.empty());
+    INFO(taken.warnings[0]);
+    CHECK(taken.warnings[0].starts_with("environment: " + row.warning));
+    CHECK(taken.warnings[0].ends_with("; ignored"));
+    for (const auto signal : model::kOtlpSignals) CHECK(route_of(taken.options, signal));
+  }
+  // Undone from the more particular on; what the file says is left alone.
+  OtlpOptions file;
+  file.endpoint = "http://file:4318/otel";
+  const auto undone = take(file, {{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}});
+  CHECK(undone.options == file);
+  REQUIRE(undone.warnings.size() == 1);
+  CHECK(undone.warnings[0].starts_with("environment: OTEL_EXPORTER_OTLP_PROTOCOL: 'http://file:4318/otel' is no endpoint"));
+  // Half a pair is made whole by the other half of all.
+  const auto paired = take({}, {{"OTEL_EXPORTER_OTLP_ENDPOINT", "https://env"},
+                                {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/c"},
+                                {"OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k"},
+                                {"OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", "/lc"}});
+  CHECK(paired.warnings.empty());
+  CHECK(route_of(paired.options, OtlpSignal::kLogs).value().certificate_file == "/lc");
+  CHECK(route_of(paired.options, OtlpSignal::kLogs).value().key_file == "/k");
 }
 
 }  // namespace pintle::config

@@ -38,7 +38,7 @@ ports::Span full_span() {
   return span;
 }
 
-nlohmann::json json_of(const char* signal, std::string body) { return fakes::to_json({signal, std::move(body), {}, {}}); }
+nlohmann::json json_of(const char* signal, std::string body) { return fakes::to_json({signal, std::move(body), {}, {}, {}}); }
 
 // A message by the official definitions, as protoc's text. Empty: they are not here.
 std::string by_official(const std::string& file, const std::string& type, const std::string& bytes) {
