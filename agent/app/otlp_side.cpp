@@ -31,12 +31,17 @@ Headers headers_of(const config::OtlpRoute& route) {
   return headers;
 }
 
+telemetry::OtlpPacking packing_of(const config::OtlpRoute& route) {
+  return route.compression == config::OtlpCompression::kGzip ? telemetry::OtlpPacking::kGzip : telemetry::OtlpPacking::kPlain;
+}
+
 std::unique_ptr<telemetry::OtlpTransport> grpc_transport(const config::OtlpRoute& route) {
   const auto& [tls, host, port, path] = route.endpoint;
   const bool v6 = host.find(':') != std::string::npos;
   return telemetry::make_grpc_transport({.target = fmt::format("{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port),
                                          .metadata = headers_of(route),
-                                         .timeout = route.timeout});
+                                         .timeout = route.timeout,
+                                         .packing = packing_of(route)});
 }
 
 Result<std::unique_ptr<telemetry::OtlpTransport>> http_transport(const config::OtlpRoute& route, model::PerSignal<std::string> paths,
@@ -51,10 +56,11 @@ Result<std::unique_ptr<telemetry::OtlpTransport>> http_transport(const config::O
   server.insecure_skip_tls_verify = route.skip_verification;
   PINTLE_ASSIGN_OR_RETURN(auto connection, kube::ApiConnection::create(
                                                server, clock, {.name = "otlp", .deadline = route.timeout, .max_body = size_t{1} << 20U}));
-  auto headers = headers_of(route);
-  headers.emplace_back("Accept", "application/x-protobuf");
-  return telemetry::make_http_transport(std::make_unique<kube::ConnectionPoster>(std::move(connection), std::move(headers)),
-                                        {.paths = std::move(paths)});
+  const bool json = route.protocol == config::OtlpProtocol::kHttpJson;
+  return telemetry::make_http_transport(std::make_unique<kube::ConnectionPoster>(std::move(connection), headers_of(route)),
+                                        {.paths = std::move(paths),
+                                         .encoding = json ? telemetry::OtlpEncoding::kJson : telemetry::OtlpEncoding::kProtobuf,
+                                         .packing = packing_of(route)});
 }
 
 // Signals that differ in nothing but their path share a connection.
@@ -114,9 +120,8 @@ std::vector<ports::Attribute> otlp_resource(const config::AgentConfig& config, c
 Result<std::unique_ptr<telemetry::OtlpExporter>> make_otlp(OtlpInputs inputs) {
   const auto& otlp = inputs.config.pintle.otlp;
   PINTLE_ASSIGN_OR_RETURN(auto transport, make_transport(otlp, inputs.clock));
-  telemetry::OtlpExporterOptions options{.sampling = otlp.sampling,
-                                         .traces = otlp.exports(model::OtlpSignal::kTraces),
-                                         .logs = otlp.exports(model::OtlpSignal::kLogs)};
+  telemetry::OtlpExporterOptions options{
+      .sampling = otlp.sampling, .traces = otlp.exports(model::OtlpSignal::kTraces), .logs = otlp.exports(model::OtlpSignal::kLogs)};
   auto& pipeline = options.pipeline;
   pipeline.origin = {.resource = otlp_resource(inputs.config, inputs.version, config::host_name().value_or(inputs.config.pintle.node_name),
                                                machine_id(), ::getpid()),

@@ -64,6 +64,7 @@ void write_pairs(Writer& out, std::string_view key, const model::StringMap& valu
 
 void write_way(Writer& out, const OtlpWay& way) {
   if (way.protocol) out.text("protocol", to_string(*way.protocol));
+  if (way.compression) out.text("compression", to_string(*way.compression));
   if (way.headers) write_pairs(out, "headers", *way.headers);
   if (!way.ca_file.empty() || !way.certificate_file.empty() || way.skip_verification) {
     Writer tls(out.map("tls"));

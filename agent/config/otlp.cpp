@@ -47,7 +47,15 @@ std::string path_below(std::string path, OtlpSignal signal) {
 
 }  // namespace
 
-std::string_view to_string(OtlpProtocol protocol) { return protocol == OtlpProtocol::kGrpc ? "grpc" : "http/protobuf"; }
+std::string_view to_string(OtlpProtocol protocol) {
+  switch (protocol) {
+    case OtlpProtocol::kHttp: return "http/protobuf";
+    case OtlpProtocol::kHttpJson: return "http/json";
+    case OtlpProtocol::kGrpc: return "grpc";
+  }
+  return "";
+}
+std::string_view to_string(OtlpCompression compression) { return compression == OtlpCompression::kGzip ? "gzip" : "none"; }
 
 bool OtlpOptions::exports(OtlpSignal signal) const {
   return (!signals || (*signals)[index_of(signal)]) && (!endpoint.empty() || !own_of(signal).endpoint.empty());
@@ -95,6 +103,7 @@ Result<OtlpRoute> route_of(const OtlpOptions& options, OtlpSignal signal) {
   const auto& own = options.own_of(signal);
   OtlpRoute out;
   out.protocol = own.protocol.value_or(options.protocol.value_or(OtlpProtocol::kHttp));
+  out.compression = own.compression.value_or(options.compression.value_or(OtlpCompression::kNone));
   const bool insecure = own.insecure.value_or(options.insecure.value_or(false));
   const bool as_it_is = !own.endpoint.empty();
   PINTLE_ASSIGN_OR_RETURN(out.endpoint, parse_otlp_endpoint(as_it_is ? own.endpoint : options.endpoint, out.protocol, insecure));

@@ -20,14 +20,17 @@
 
 namespace pintle::config {
 
-enum class OtlpProtocol { kHttp, kGrpc };
-[[nodiscard]] std::string_view to_string(OtlpProtocol protocol);  // "http/protobuf", "grpc"
+enum class OtlpProtocol { kHttp, kHttpJson, kGrpc };
+[[nodiscard]] std::string_view to_string(OtlpProtocol protocol);  // "http/protobuf", "http/json", "grpc"
+enum class OtlpCompression { kNone, kGzip };
+[[nodiscard]] std::string_view to_string(OtlpCompression compression);
 
 // A way to a collector. What is not given is, of one signal's own way, that of all signals; of that, the default.
 struct OtlpWay {
   // "http://127.0.0.1:4318". Of all signals and over HTTP "/v1/traces" and so on follow; of one signal it is taken as it is.
   std::string endpoint;
   std::optional<OtlpProtocol> protocol;        // http/protobuf
+  std::optional<OtlpCompression> compression;  // none
   std::optional<model::StringMap> headers;     // none
   std::string ca_file;                         // the system's authorities
   std::string certificate_file, key_file;      // none; both or neither
@@ -67,6 +70,7 @@ struct OtlpEndpoint {
 // What holds for one signal in the end.
 struct OtlpRoute {
   OtlpProtocol protocol = OtlpProtocol::kHttp;
+  OtlpCompression compression = OtlpCompression::kNone;
   OtlpEndpoint endpoint;  // over HTTP its path is that of the request
   model::StringMap headers;
   std::string ca_file, certificate_file, key_file;
@@ -80,8 +84,8 @@ struct OtlpRoute {
 [[nodiscard]] std::string otlp_destinations(const OtlpOptions& options);
 
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
-// Fills in what `options` does not say, for all signals or for one: OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _TIMEOUT,
-// _CERTIFICATE, _CLIENT_CERTIFICATE, _CLIENT_KEY, _INSECURE, the same of one signal (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT …),
+// Fills in what `options` does not say, for all signals or for one: OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _COMPRESSION,
+// _TIMEOUT, _CERTIFICATE, _CLIENT_CERTIFICATE, _CLIENT_KEY, _INSECURE, the same of one signal (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT …),
 // OTEL_TRACES_EXPORTER and its like, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED. What the options say of all
 // signals goes over what a variable says of one. Warnings name the variable, and no secret.
 void take_otlp_environment(OtlpOptions& options, const Environment& environment, std::vector<std::string>& warnings);

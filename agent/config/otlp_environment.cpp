@@ -63,7 +63,6 @@ Result<model::StringMap> parse_pairs(std::string_view text) {
   return pairs;
 }
 
-
 std::string to_lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return text;
@@ -87,9 +86,17 @@ class Variables {
   [[nodiscard]] std::optional<OtlpProtocol> protocol(const std::string& name) const {
     const auto value = text(name);
     if (value.empty()) return std::nullopt;
-    for (const auto known : {OtlpProtocol::kGrpc, OtlpProtocol::kHttp})
+    for (const auto known : {OtlpProtocol::kGrpc, OtlpProtocol::kHttp, OtlpProtocol::kHttpJson})
       if (value == to_string(known)) return known;
-    ignore(name, fmt::format("'{}' is not spoken here, only grpc and http/protobuf", value));
+    ignore(name, fmt::format("'{}' is not one of grpc, http/protobuf, http/json", value));
+    return std::nullopt;
+  }
+  [[nodiscard]] std::optional<OtlpCompression> compression(const std::string& name) const {
+    const auto value = text(name);
+    if (value.empty()) return std::nullopt;
+    for (const auto known : {OtlpCompression::kGzip, OtlpCompression::kNone})
+      if (value == to_string(known)) return known;
+    ignore(name, fmt::format("'{}' is not one of gzip, none", value));
     return std::nullopt;
   }
   [[nodiscard]] std::optional<bool> boolean(const std::string& name) const {
@@ -123,6 +130,7 @@ class Variables {
     OtlpWay out;
     out.endpoint = text(prefix + "ENDPOINT");
     out.protocol = protocol(prefix + "PROTOCOL");
+    out.compression = compression(prefix + "COMPRESSION");
     out.headers = pairs(prefix + "HEADERS");
     out.ca_file = text(prefix + "CERTIFICATE");
     out.certificate_file = text(prefix + "CLIENT_CERTIFICATE");
@@ -146,6 +154,7 @@ void fill(OtlpWay& out, const OtlpWay& from, const OtlpWay& over) {
   };
   take(out.endpoint, from.endpoint, over.endpoint);
   take(out.protocol, from.protocol, over.protocol);
+  take(out.compression, from.compression, over.compression);
   take(out.headers, from.headers, over.headers);
   take(out.ca_file, from.ca_file, over.ca_file);
   if (out.certificate_file.empty() && over.certificate_file.empty()) {

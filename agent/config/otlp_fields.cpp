@@ -56,7 +56,10 @@ void read_tls(const Cursor& cursor, OtlpWay& out) {
 void read_way(Fields& fields, OtlpWay& out) {
   fields("endpoint", out.endpoint);
   fields.with("protocol", [&](const Cursor& at) {
-    read_enum(at, out.protocol.emplace(OtlpProtocol::kHttp), {OtlpProtocol::kGrpc, OtlpProtocol::kHttp});
+    read_enum(at, out.protocol.emplace(OtlpProtocol::kHttp), {OtlpProtocol::kGrpc, OtlpProtocol::kHttp, OtlpProtocol::kHttpJson});
+  });
+  fields.with("compression", [&](const Cursor& at) {
+    read_enum(at, out.compression.emplace(OtlpCompression::kNone), {OtlpCompression::kGzip, OtlpCompression::kNone});
   });
   fields.with("headers", [&](const Cursor& at) { read_headers(at, out.headers.emplace()); });
   fields.with("tls", [&](const Cursor& at) { read_tls(at, out); });

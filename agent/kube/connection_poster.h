@@ -25,6 +25,8 @@ class ConnectionPoster final : public ports::HttpPoster {
   [[nodiscard]] Result<ports::HttpReply> post(const ports::HttpPost& request, std::stop_token stop) override {
     HttpRequest out{.method = "POST", .path = request.path, .body = request.body, .content_type = request.content_type};
     out.headers = headers_;
+    if (!request.content_encoding.empty()) out.headers.emplace_back("Content-Encoding", request.content_encoding);
+    if (!request.accept.empty()) out.headers.emplace_back("Accept", request.accept);
     out.repeatable = true;
     PINTLE_ASSIGN_OR_RETURN(auto response, connection_->exchange(out, std::move(stop)));
     return ports::HttpReply{response.status, std::move(response.body), response.retry_after};

@@ -19,6 +19,8 @@ namespace pintle::ports {
 struct HttpPost {
   std::string path;  // below the server's own prefix
   std::string body, content_type;
+  std::string content_encoding;  // "gzip"; empty: as it is
+  std::string accept;            // empty: nothing in particular
 };
 struct HttpReply {
   int status = 0;

@@ -81,6 +81,7 @@ class GrpcTransport final : public OtlpTransport {
     grpc::ClientContext context;
     const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(options_.timeout).count();
     context.set_deadline(gpr_time_from_millis(millis, GPR_TIMESPAN));
+    if (options_.packing == OtlpPacking::kGzip) context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
     for (const auto& [key, value] : options_.metadata) context.AddMetadata(key, value);
     const std::stop_callback on_stop(stop, [&context] { context.TryCancel(); });
     const grpc::Slice slice(request);  // a copy: a cancelled call may hold it a little longer than we do

@@ -125,7 +125,8 @@ void OtlpPipeline::prepare_figures() {
   options_.figures(writer);
   drop_pending(OtlpSignal::kMetrics);
   auto& metrics = lane(OtlpSignal::kMetrics);
-  metrics.pending = Pending{writer.finish(), writer.points(), clock_.steady()};
+  if (writer.points() == 0) return;  // the protocol wants no empty requests
+  metrics.pending = Pending{transport_->packed(OtlpSignal::kMetrics, writer.finish()), writer.points(), clock_.steady()};
 }
 
 void OtlpPipeline::prepare_batch(OtlpSignal signal) {
@@ -153,7 +154,7 @@ void OtlpPipeline::prepare_batch(OtlpSignal signal) {
     counts_.of(signal).queued += items;
   }
   auto& of = lane(signal);
-  of.pending = Pending{std::move(request), items, clock_.steady()};
+  of.pending = Pending{transport_->packed(signal, std::move(request)), items, clock_.steady()};
   of.due.reset();
 }
 

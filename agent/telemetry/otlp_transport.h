@@ -20,6 +20,10 @@
 
 namespace pintle::telemetry {
 
+// Of a request's body over HTTP; gRPC has the second only.
+enum class OtlpEncoding { kProtobuf, kJson };
+enum class OtlpPacking { kPlain, kGzip };
+
 struct SendOutcome {
   enum class Kind { kDelivered, kRetry, kRefused };
   Kind kind = Kind::kDelivered;
@@ -31,11 +35,16 @@ struct SendOutcome {
 class OtlpTransport {
  public:
   virtual ~OtlpTransport() = default;
+  // An encoded request (otlp_encode.h) as this transport sends it: made once for each batch, however often that is sent.
+  [[nodiscard]] virtual std::string packed(OtlpSignal /*signal*/, std::string request) const { return request; }
+  // REQUIRES: `request` is packed.
   [[nodiscard]] virtual SendOutcome send(OtlpSignal signal, const std::string& request, std::stop_token stop) = 0;
 };
 
 struct HttpOptions {
   model::PerSignal<std::string> paths = {"/v1/traces", "/v1/metrics", "/v1/logs"};
+  OtlpEncoding encoding = OtlpEncoding::kProtobuf;
+  OtlpPacking packing = OtlpPacking::kPlain;
 };
 [[nodiscard]] std::unique_ptr<OtlpTransport> make_http_transport(std::unique_ptr<ports::HttpPoster> poster, HttpOptions options = {});
 
@@ -43,6 +52,7 @@ struct GrpcOptions {
   std::string target;  // "127.0.0.1:4317"; without TLS
   std::vector<std::pair<std::string, std::string>> metadata;
   Duration timeout = std::chrono::seconds(10);
+  OtlpPacking packing = OtlpPacking::kPlain;
 };
 [[nodiscard]] std::unique_ptr<OtlpTransport> make_grpc_transport(GrpcOptions options);
 

@@ -11,6 +11,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <httplib.h>
+#include <nlohmann/json.hpp>
 
 #include "otlp/logs_service.grpc.pb.h"
 #include "otlp/metrics_service.grpc.pb.h"
@@ -33,6 +34,20 @@ std::string answer_bytes(const CollectorAnswer& answer) {
     response.mutable_partial_success()->set_error_message(answer.message);
   }
   return response.SerializeAsString();
+}
+
+const char* rejected_name(const std::string& signal) {
+  return signal == "traces" ? "rejectedSpans" : signal == "metrics" ? "rejectedDataPoints" : "rejectedLogRecords";
+}
+
+// The same in JSON, numbers of 64 bits as text.
+std::string answer_text(const CollectorAnswer& answer, const std::string& signal) {
+  if (answer.rejected == 0 && answer.message.empty()) return "{}";
+  return nlohmann::json({{"partialSuccess", {{rejected_name(signal), std::to_string(answer.rejected)}, {"errorMessage", answer.message}}}})
+      .dump();
+}
+std::string refusal_text(const CollectorAnswer& answer) {
+  return nlohmann::json({{"code", answer.status}, {"message", answer.message}}).dump();
 }
 
 std::string refusal_bytes(const CollectorAnswer& answer) {
@@ -106,29 +121,35 @@ class WithBook : public Base {
 
 class HttpCollector final : public WithBook<FakeCollector> {
  public:
-  HttpCollector(int port, Seen seen) : WithBook(std::move(seen)) {
-    server_.Post(R"((/.*)?/v1/(traces|metrics|logs))", [this](const httplib::Request& request, httplib::Response& response) {
-      CollectorRequest kept{request.matches[2], request.body, {}, request.path, std::to_string(request.remote_port)};
+  HttpCollector(std::unique_ptr<httplib::Server> server, int port, Seen seen) : WithBook(std::move(seen)), server_(std::move(server)) {
+    server_->Post(R"((?:/.*)?/(?:v1/(traces|metrics|logs))?)", [this](const httplib::Request& request, httplib::Response& response) {
+      CollectorRequest kept{request.matches[1], request.body, {}, request.path, std::to_string(request.remote_port), {}};
+      if (request.ssl != nullptr) kept.client = common_name_of_peer(request.ssl);
       for (const auto& [name, value] : request.headers) kept.headers[small(name)] = value;
+      const std::string signal = kept.signal;
+      const bool json = kept.headers["content-type"] == "application/json";
       const auto answer = book_.take(std::move(kept));
       const bool taken = answer.status == 200 || answer.status == 0;
       response.status = taken ? 200 : answer.status;
       if (answer.retry_after_seconds && !taken) response.set_header("Retry-After", std::to_string(*answer.retry_after_seconds));
-      response.set_content(taken ? answer_bytes(answer) : refusal_bytes(answer), "application/x-protobuf");
+      if (json)
+        response.set_content(taken ? answer_text(answer, signal) : refusal_text(answer), "application/json");
+      else
+        response.set_content(taken ? answer_bytes(answer) : refusal_bytes(answer), "application/x-protobuf");
     });
-    port_ = port == 0 ? server_.bind_to_any_port("127.0.0.1") : (server_.bind_to_port("127.0.0.1", port) ? port : -1);
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    while (!server_.is_running()) std::this_thread::yield();
+    port_ = port == 0 ? server_->bind_to_any_port("127.0.0.1") : (server_->bind_to_port("127.0.0.1", port) ? port : -1);
+    thread_ = std::thread([this] { server_->listen_after_bind(); });
+    while (!server_->is_running()) std::this_thread::yield();
   }
   ~HttpCollector() override {
     book_.end();
-    server_.stop();
+    server_->stop();
     thread_.join();
   }
   [[nodiscard]] int port() const override { return port_; }
 
  private:
-  httplib::Server server_;
+  const std::unique_ptr<httplib::Server> server_;
   int port_ = 0;
   std::thread thread_;
 };
@@ -138,7 +159,7 @@ class Service final : public Base {
  public:
   Service(Book& book, const char* signal) : book_(book), signal_(signal) {}
   grpc::Status Export(grpc::ServerContext* context, const Request* request, otlp::ExportResponse* response) override {
-    CollectorRequest kept{signal_, request->SerializeAsString(), {}, {}, {}};
+    CollectorRequest kept{signal_, request->SerializeAsString(), {}, {}, {}, {}};
     for (const auto& [name, value] : context->client_metadata())
       kept.headers[std::string(name.data(), name.size())] = std::string(value.data(), value.size());
     const auto answer = book_.take(std::move(kept));
@@ -156,8 +177,9 @@ class Service final : public Base {
 
 class GrpcCollector final : public WithBook<FakeCollector> {
  public:
-  GrpcCollector(int port, Seen seen) : WithBook(std::move(seen)) {
+  GrpcCollector(int port, Seen seen, bool takes_gzip) : WithBook(std::move(seen)) {
     grpc::ServerBuilder builder;
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, takes_gzip);
     builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(&traces_);
     builder.RegisterService(&metrics_);
@@ -181,7 +203,17 @@ class GrpcCollector final : public WithBook<FakeCollector> {
 
 }  // namespace
 
-std::unique_ptr<FakeCollector> FakeCollector::http(int port, Seen seen) { return std::make_unique<HttpCollector>(port, std::move(seen)); }
-std::unique_ptr<FakeCollector> FakeCollector::grpc(int port, Seen seen) { return std::make_unique<GrpcCollector>(port, std::move(seen)); }
+std::unique_ptr<FakeCollector> FakeCollector::http(int port, Seen seen) {
+  return std::make_unique<HttpCollector>(std::make_unique<httplib::Server>(), port, std::move(seen));
+}
+std::unique_ptr<FakeCollector> FakeCollector::https(const Certificate& own, const Certificate* client_ca) {
+  auto server =
+      std::make_unique<httplib::SSLServer>(own.certificate.get(), own.key.get(), client_ca == nullptr ? nullptr : store_of(*client_ca));
+  return std::make_unique<HttpCollector>(std::move(server), 0, Seen{});
+}
+std::unique_ptr<FakeCollector> FakeCollector::grpc(int port, Seen seen) {
+  return std::make_unique<GrpcCollector>(port, std::move(seen), true);
+}
+std::unique_ptr<FakeCollector> FakeCollector::grpc_without_gzip() { return std::make_unique<GrpcCollector>(0, Seen{}, false); }
 
 }  // namespace pintle::fakes

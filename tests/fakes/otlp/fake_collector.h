@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// An OpenTelemetry collector on a loopback port, by HTTP or by gRPC: keeps every request as it came, and answers as it is told.
+// An OpenTelemetry collector on a loopback port, by HTTP (protobuf or JSON, as it is asked), HTTP over TLS, or gRPC: keeps every
+// request, unpacked if it was compressed, and answers as it is told.
 // Thread rule: any thread.
 #pragma once
 
@@ -12,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "fakes/certificate.h"
+
 namespace pintle::fakes {
 
 struct CollectorRequest {
@@ -20,6 +23,7 @@ struct CollectorRequest {
   std::map<std::string, std::string> headers;  // or metadata; names in small letters
   std::string path;                            // of HTTP
   std::string peer;                            // of HTTP: port of the connection
+  std::string client;                          // of TLS: name in its certificate
 };
 
 struct CollectorAnswer {
@@ -37,6 +41,10 @@ class FakeCollector {
   // `seen` is called for each request, on a thread of the server's.
   [[nodiscard]] static std::unique_ptr<FakeCollector> http(int port = 0, Seen seen = {});
   [[nodiscard]] static std::unique_ptr<FakeCollector> grpc(int port = 0, Seen seen = {});
+  // `client_ca`: who must have signed a client's certificate; null: it needs none. Both outlive it.
+  [[nodiscard]] static std::unique_ptr<FakeCollector> https(const Certificate& own, const Certificate* client_ca = nullptr);
+  // Refuses what is compressed.
+  [[nodiscard]] static std::unique_ptr<FakeCollector> grpc_without_gzip();
   virtual ~FakeCollector() = default;
 
   [[nodiscard]] virtual int port() const = 0;

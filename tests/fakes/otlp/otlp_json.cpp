@@ -2,6 +2,8 @@
 // Copyright The Pintle Authors
 #include "fakes/otlp/otlp_json.h"
 
+#include "fakes/otlp/otlp_json_request.h"
+
 #include "otlp/logs_service.pb.h"
 #include "otlp/metrics_service.pb.h"
 #include "otlp/trace_service.pb.h"
@@ -129,6 +131,8 @@ void add(json& list, json item, const otlp::Resource& resource, const otlp::Scop
 }  // namespace
 
 json to_json(const CollectorRequest& request) {
+  if (const auto type = request.headers.find("content-type"); type != request.headers.end() && type->second == "application/json")
+    return items_of_json(request);
   json list = json::array();
   if (request.signal == "traces") {
     otel::trace::v1::ExportTraceServiceRequest message;

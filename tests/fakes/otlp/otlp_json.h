@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// What a collector received, as JSON for tests to look at: attributes as plain objects, ids in hex. Not OTLP's JSON encoding.
+// What a collector received, in protobuf or in OTLP's JSON, as JSON for tests to look at, the same for both: attributes as plain
+// objects, ids in hex, numbers as numbers.
 #pragma once
 
 #include <string>

@@ -11,6 +11,7 @@
 
 #include "fakes/agent/fake_agent_view.h"
 #include "fakes/otlp/otlp_json.h"
+#include "fakes/store/temp_dir.h"
 
 using namespace pintle;
 
@@ -26,17 +27,16 @@ std::vector<std::string> export_by(config::AgentConfig config) {
   const SystemClock clock;
   config.pintle.node_name = "n1";
   std::vector<std::string> told;
-  auto exporter =
-      app::make_otlp({.config = config,
-                      .clock = clock,
-                      .version = "9",
-                      .figures =
-                          [](telemetry::MetricWriter& out) {
-                            out.family("g", telemetry::MetricType::kGauge, "g");
-                            out.sample({}, uint64_t{1});
-                          },
-                      .pod_name = {},
-                      .told = [&](bool ok, const std::string& detail) { told.push_back((ok ? "ok " : "bad ") + detail); }});
+  auto exporter = app::make_otlp({.config = config,
+                                  .clock = clock,
+                                  .version = "9",
+                                  .figures =
+                                      [](telemetry::MetricWriter& out) {
+                                        out.family("g", telemetry::MetricType::kGauge, "g");
+                                        out.sample({}, uint64_t{1});
+                                      },
+                                  .pod_name = {},
+                                  .told = [&](bool ok, const std::string& detail) { told.push_back((ok ? "ok " : "bad ") + detail); }});
   REQUIRE(exporter);
   fakes::FakeAgentView agent;
   (*exporter)->start(agent);
@@ -106,6 +106,51 @@ TEST_CASE("signals to collectors of their own") {
   CHECK(http->requests()[0].path == "/as/it/is/v1/metrics");
   CHECK(http->requests()[0].headers.at("x-metrics") == "2");
   CHECK_FALSE(http->requests()[0].headers.contains("x-all"));
+}
+
+TEST_CASE("JSON and compression as configured") {
+  config::AgentConfig config;
+  config.pintle.otlp.protocol = config::OtlpProtocol::kHttpJson;
+  config.pintle.otlp.own_of(model::OtlpSignal::kMetrics).compression = config::OtlpCompression::kGzip;
+  const auto sent = send(config, [] { return fakes::FakeCollector::http(); }, "http://127.0.0.1:{}");
+  REQUIRE(sent.requests.size() == 2);
+  for (const auto& request : sent.requests) {
+    CHECK(request.headers.at("content-type") == "application/json");
+    CHECK(fakes::to_json(request).size() == 1);
+    CHECK(request.headers.contains("content-encoding") == (request.signal == "metrics"));
+  }
+}
+
+TEST_CASE("over TLS: the authority, our certificate, and each signal's own") {
+  const fakes::Certificate server("collector", "IP:127.0.0.1"), client("agent", ""), other("other", "IP:127.0.0.1");
+  const auto collector = fakes::FakeCollector::https(server, &client);
+  const fakes::TempDir dir;
+  const auto write = [&](const char* name, const std::string& text) {
+    const auto path = dir / name;
+    fakes::write_text(path, text);
+    return path;
+  };
+  config::AgentConfig config;
+  auto& otlp = config.pintle.otlp;
+  otlp.endpoint = fmt::format("https://127.0.0.1:{}", collector->port());
+  otlp.ca_file = write("ca.pem", server.certificate_pem());
+  otlp.certificate_file = write("client.pem", client.certificate_pem());
+  otlp.key_file = write("client.key", client.key_pem());
+  otlp.compression = config::OtlpCompression::kGzip;
+  CHECK(export_by(config).empty());
+  REQUIRE(collector->requests().size() == 2);
+  for (const auto& request : collector->requests()) CHECK(request.client == "agent");
+
+  // One signal believes another authority: it alone fails.
+  otlp.own_of(model::OtlpSignal::kTraces).ca_file = write("other.pem", other.certificate_pem());
+  const auto told = export_by(config);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].starts_with("bad traces can't be exported: "));
+  CHECK(told[0].find("certificate is not accepted") != std::string::npos);
+  CHECK(collector->requests().size() == 3);
+  otlp.own_of(model::OtlpSignal::kTraces).skip_verification = true;
+  CHECK(export_by(config).empty());
+  CHECK(collector->requests().size() == 5);
 }
 
 TEST_CASE("signals that differ in their path alone share a connection") {

@@ -38,6 +38,7 @@ TEST_CASE("otlp: every field, and back again") {
   otlp:
     endpoint: https://collector.example/otel
     protocol: http/protobuf
+    compression: gzip
     headers: {authorization: Bearer x}
     tls: {caFile: /ca.pem, certificateFile: /c.pem, keyFile: /k.pem, skipVerification: true}
     timeout: 3s
@@ -46,7 +47,8 @@ TEST_CASE("otlp: every field, and back again") {
     sampling: 0.25
     serviceName: agent
     resourceAttributes: {deployment.environment.name: lab}
-    traces: {endpoint: 'collector:4317', protocol: grpc, insecure: true, headers: {x-tenant: seven}, timeout: 1s}
+    traces: {endpoint: 'collector:4317', protocol: grpc, insecure: true, headers: {x-tenant: seven}, timeout: 1s, compression: none}
+    metrics: {protocol: http/json, compression: gzip}
     logs: {endpoint: 'https://logs.example/in', headers: {}, tls: {caFile: /l.pem, skipVerification: false}}
 )",
                             "p.yaml");
@@ -65,6 +67,9 @@ TEST_CASE("otlp: every field, and back again") {
   const auto& traces = otlp.own_of(OtlpSignal::kTraces);
   CHECK(traces.protocol == OtlpProtocol::kGrpc);
   CHECK(traces.insecure == true);
+  CHECK(otlp.compression == OtlpCompression::kGzip);
+  CHECK(traces.compression == OtlpCompression::kNone);
+  CHECK(otlp.own_of(OtlpSignal::kMetrics).protocol == OtlpProtocol::kHttpJson);
   CHECK(traces.timeout == 1s);
   CHECK(otlp.own_of(OtlpSignal::kLogs).headers == model::StringMap{});
   CHECK(otlp.sampling == 0.25);
@@ -98,7 +103,9 @@ TEST_CASE("otlp: mistakes name the field and the fix") {
       {"{endpoint: 'http://x:99999'}", "'99999' is no port"},
       {"{endpoint: 'http://x/?a=b'}", "is no endpoint"},
       {"{endpoint: 'http://user@x'}", "is no endpoint"},
-      {"{protocol: http/json}", "'http/json' is not one of grpc, http/protobuf"},
+      {"{protocol: http/xml}", "pintle.otlp.protocol: 'http/xml' is not one of grpc, http/protobuf, http/json"},
+      {"{compression: zstd}", "pintle.otlp.compression: 'zstd' is not one of gzip, none"},
+      {"{logs: {compression: zip}}", "pintle.otlp.logs.compression: 'zip' is not one of gzip, none"},
       {"{signals: [spans]}", "pintle.otlp.signals[0]: 'spans' is not one of traces, metrics, logs"},
       {"{sampling: 1.5}", "1.5 is not a share; use 0.0 to 1.0"},
       {"{timeout: 1ms}", "is not within 100ms and 1h0m0s"},
@@ -110,8 +117,7 @@ TEST_CASE("otlp: mistakes name the field and the fix") {
       {"{endpoint: 'x:4317', protocol: grpc}", "pintle.otlp.endpoint: 'x:4317': without a scheme it means TLS, and grpc is spoken"},
       {"{traces: {endpoint: collector}}", "pintle.otlp.traces.endpoint: 'collector' is no endpoint; write http://127.0.0.1:4318"},
       {"{endpoint: 'https://x', logs: {protocol: grpc}}", "pintle.otlp.logs.protocol: 'https://x': grpc is spoken without TLS only"},
-      {"{endpoint: 'https://x', metrics: {tls: {keyFile: /k.pem}}}",
-       "pintle.otlp.metrics.tls: certificateFile and keyFile go together"},
+      {"{endpoint: 'https://x', metrics: {tls: {keyFile: /k.pem}}}", "pintle.otlp.metrics.tls: certificateFile and keyFile go together"},
       {"{traces: {timeout: 2h}}", "pintle.otlp.traces.timeout: 2h0m0s is not within 100ms and 1h0m0s"},
       {"{traces: {protocol: grcp}}", "pintle.otlp.traces.protocol: 'grcp' is not one of grpc, http/protobuf"},
       {"{logs: {interval: 1s}}", "pintle.otlp.logs.interval"},
@@ -148,7 +154,7 @@ TEST_CASE("otlp: endpoints") {
     CHECK(parse_otlp_endpoint(row.text, row.protocol, row.insecure).value() == row.expected);
   }
   CHECK_FALSE(parse_otlp_endpoint("collector:4317", kHttp, true));
-  CHECK_FALSE(parse_otlp_endpoint("collector:4317", kGrpc, false));      // TLS
+  CHECK_FALSE(parse_otlp_endpoint("collector:4317", kGrpc, false));         // TLS
   CHECK_FALSE(parse_otlp_endpoint("https://collector:4317", kGrpc, true));  // the scheme decides
   CHECK_FALSE(parse_otlp_endpoint("http://x/path", kGrpc, false));
   CHECK_FALSE(parse_otlp_endpoint("http://", kHttp, false));
@@ -185,6 +191,9 @@ TEST_CASE("otlp: where each signal goes") {
   traces.headers = model::StringMap{};
   traces.ca_file = "/t.pem";
   traces.timeout = 2s;
+  traces.compression = OtlpCompression::kGzip;
+  CHECK(route(OtlpSignal::kTraces).compression == OtlpCompression::kGzip);
+  CHECK(route(OtlpSignal::kLogs).compression == OtlpCompression::kNone);
   const auto own = route(OtlpSignal::kTraces);
   CHECK(own.headers.empty());
   CHECK(own.ca_file == "/t.pem");
@@ -253,6 +262,9 @@ TEST_CASE("otlp: variables of one signal go over those of all, and the file over
                                                         {"OTEL_EXPORTER_OTLP_TRACES_INSECURE", "True"},
                                                         {"OTEL_EXPORTER_OTLP_METRICS_HEADERS", "c=d"},
                                                         {"OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "100"},
+                                                        {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"},
+                                                        {"OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"},
+                                                        {"OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "none"},
                                                         {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://logs/in"},
                                                         {"OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", "/l.pem"},
                                                         {"OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", "/lc.pem"},
@@ -267,8 +279,11 @@ TEST_CASE("otlp: variables of one signal go over those of all, and the file over
   CHECK(metrics.endpoint == OtlpEndpoint{false, "all", 4318, "/v1/metrics"});
   CHECK(metrics.headers == model::StringMap{{"c", "d"}});
   CHECK(metrics.timeout == 100ms);
+  CHECK(metrics.protocol == OtlpProtocol::kHttpJson);
+  CHECK(metrics.compression == OtlpCompression::kGzip);
   const auto logs = route_of(taken.options, OtlpSignal::kLogs).value();
   CHECK(logs.endpoint == OtlpEndpoint{true, "logs", 443, "/in"});
+  CHECK(logs.compression == OtlpCompression::kNone);
   CHECK(logs.ca_file == "/l.pem");
   CHECK(logs.certificate_file == "/lc.pem");
   CHECK(logs.key_file == "/lk.pem");
@@ -296,7 +311,7 @@ TEST_CASE("otlp: OTEL_TRACES_EXPORTER and its like switch a signal off") {
     bool exported;
     size_t warnings;
   };
-  const Row rows[] = {{"otlp", true, 0}, {"none", false, 0},   {"console, otlp", true, 1}, {"prometheus", false, 1},
+  const Row rows[] = {{"otlp", true, 0}, {"none", false, 0},  {"console, otlp", true, 1}, {"prometheus", false, 1},
                       {"", true, 0},     {"my-own", true, 1}, {"none,my-own", false, 1}};
   for (const auto& row : rows) {
     INFO(row.value);
@@ -352,9 +367,12 @@ TEST_CASE("otlp: each variable that can't be used is told, and the others hold")
   const Row rows[] = {
       {{{"OTEL_EXPORTER_OTLP_TIMEOUT", "10s"}}, "OTEL_EXPORTER_OTLP_TIMEOUT: '10s' is not a number of milliseconds within"},
       {{{"OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "0"}}, "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: '0' is not a number of milliseconds within"},
+      {{{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http"}}, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http' is not one of grpc, http/protobuf"},
+      {{{"OTEL_EXPORTER_OTLP_COMPRESSION", "br"}}, "OTEL_EXPORTER_OTLP_COMPRESSION: 'br' is not one of gzip, none"},
       {{{"OTEL_EXPORTER_OTLP_INSECURE", "yes"}}, "OTEL_EXPORTER_OTLP_INSECURE: 'yes' is not true or false"},
       {{{"OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k"}}, "OTEL_EXPORTER_OTLP_CLIENT_KEY: OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is missing"},
-      {{{"OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "/c"}}, "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: OTEL_EXPORTER_OTLP_TRACES_"},
+      {{{"OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "/c"}},
+       "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE: OTEL_EXPORTER_OTLP_TRACES_"},
       {{{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector"}}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'collector' is no endpoint"},
       {{{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://x:4317"}, {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"}},
        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://x:4317': grpc is spoken without TLS only"},

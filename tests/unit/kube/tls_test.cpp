@@ -9,10 +9,8 @@
 #include <thread>
 
 #include <httplib.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 
+#include "fakes/certificate.h"
 #include "kube/api_connection.h"
 
 using namespace pintle;
@@ -23,58 +21,15 @@ namespace {
 
 const SystemClock kClock;
 
-struct Identity {
-  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key{EVP_EC_gen("P-256"), EVP_PKEY_free};
-  std::unique_ptr<X509, decltype(&X509_free)> certificate{X509_new(), X509_free};
-
-  Identity(const std::string& common_name, const std::string& alt_names) {
-    X509_set_version(certificate.get(), 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
-    X509_set_pubkey(certificate.get(), key.get());
-    X509_NAME* name = X509_get_subject_name(certificate.get());
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
-    X509_set_issuer_name(certificate.get(), name);
-    for (const auto& [nid, value] :
-         {std::pair<int, std::string>{NID_basic_constraints, "critical,CA:TRUE"}, {NID_subject_alt_name, alt_names}}) {
-      if (value.empty()) continue;
-      X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str());
-      X509_add_ext(certificate.get(), extension, -1);
-      X509_EXTENSION_free(extension);
-    }
-    X509_sign(certificate.get(), key.get(), EVP_sha256());
-  }
-  [[nodiscard]] std::string certificate_pem() const {
-    return pem([this](BIO* bio) { PEM_write_bio_X509(bio, certificate.get()); });
-  }
-  [[nodiscard]] std::string key_pem() const {
-    return pem([this](BIO* bio) { PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
-  }
-
- private:
-  template <typename Write>
-  static std::string pem(const Write& write) {
-    const std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), BIO_free);
-    write(bio.get());
-    char* data = nullptr;
-    const long size = BIO_get_mem_data(bio.get(), &data);
-    return {data, static_cast<size_t>(size)};
-  }
-};
+using Identity = fakes::Certificate;
 
 class TlsServer {
  public:
   explicit TlsServer(const Identity& own, const Identity* client_ca = nullptr)
-      : server_(own.certificate.get(), own.key.get(), store_of(client_ca)) {
+      : server_(own.certificate.get(), own.key.get(), client_ca == nullptr ? nullptr : fakes::store_of(*client_ca)) {
     server_.Get("/hello", [](const httplib::Request& request, httplib::Response& response) {
-      std::string who = "nobody";
-      if (X509* peer = SSL_get1_peer_certificate(request.ssl)) {
-        char text[256];
-        X509_NAME_get_text_by_NID(X509_get_subject_name(peer), NID_commonName, text, sizeof text);
-        who = text;
-        X509_free(peer);
-      }
+      std::string who = fakes::common_name_of_peer(request.ssl);
+      if (who.empty()) who = "nobody";
       response.set_content(who + std::string(100000, '.'), "text/plain");
     });
     server_.set_keep_alive_timeout(1);
@@ -90,12 +45,6 @@ class TlsServer {
   [[nodiscard]] const Kubeconfig& config() const { return config_; }
 
  private:
-  static X509_STORE* store_of(const Identity* ca) {
-    if (ca == nullptr) return nullptr;
-    X509_STORE* store = X509_STORE_new();
-    X509_STORE_add_cert(store, ca->certificate.get());
-    return store;  // the server takes it
-  }
   httplib::SSLServer server_;
   Kubeconfig config_;
   std::thread thread_;

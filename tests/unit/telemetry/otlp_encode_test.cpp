@@ -15,6 +15,7 @@
 #include "fakes/otlp/otlp_json.h"
 #include "telemetry/otlp_metrics.h"
 #include "unit/server/agent_samples.h"
+#include "unit/telemetry/otlp_samples.h"
 
 using namespace pintle;
 using namespace pintle::telemetry;
@@ -22,23 +23,12 @@ using namespace std::string_literals;
 
 namespace {
 
-const TraceContext kContext = *parse_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-constexpr Time kTime{std::chrono::nanoseconds{0x0102030405060708}};
-const OtlpOrigin kOrigin{.resource = {{"service.name", "pintled"s}}, .version = "1"};
+using test::full_span;
+using test::kContext;
+using test::kOrigin;
+using test::kTime;
 
-ports::Span full_span() {
-  ports::Span span{.context = kContext, .name = "ebpf.attach", .start = kTime, .end = kTime + std::chrono::nanoseconds(1)};
-  span.parent = SpanId{1, 2, 3, 4, 5, 6, 7, 8};
-  span.parent_remote = true;
-  span.attributes = {
-      {"k8s.pod.name", "web"s}, {"links", int64_t{4}}, {"on", true}, {"share", 0.5}, {"hooks", std::vector<std::string>{"egress"}}};
-  span.events = {{kTime, "hook.refused", {{"errno", int64_t{1}}}}};
-  span.links = {kContext};
-  span.error = "egress: not permitted";
-  return span;
-}
-
-nlohmann::json json_of(const char* signal, std::string body) { return fakes::to_json({signal, std::move(body), {}, {}, {}}); }
+nlohmann::json json_of(const char* signal, std::string body) { return fakes::to_json({signal, std::move(body), {}, {}, {}, {}}); }
 
 // A message by the official definitions, as protoc's text. Empty: they are not here.
 std::string by_official(const std::string& file, const std::string& type, const std::string& bytes) {

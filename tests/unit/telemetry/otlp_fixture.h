@@ -18,18 +18,22 @@
 
 namespace pintle::test {
 
-enum class Protocol { kHttp, kGrpc };
+enum class Protocol { kHttp, kGrpc, kJson, kHttpGzip, kGrpcGzip, kJsonGzip };
+inline bool is_grpc(Protocol protocol) { return protocol == Protocol::kGrpc || protocol == Protocol::kGrpcGzip; }
+inline bool is_json(Protocol protocol) { return protocol == Protocol::kJson || protocol == Protocol::kJsonGzip; }
 
 inline std::unique_ptr<fakes::FakeCollector> collector(Protocol protocol) {
-  return protocol == Protocol::kHttp ? fakes::FakeCollector::http() : fakes::FakeCollector::grpc();
+  return is_grpc(protocol) ? fakes::FakeCollector::grpc() : fakes::FakeCollector::http();
 }
 
 inline std::unique_ptr<telemetry::OtlpTransport> transport(Protocol protocol, int port,
                                                            std::vector<std::pair<std::string, std::string>> headers = {},
                                                            Duration timeout = std::chrono::seconds(20)) {
-  if (protocol == Protocol::kGrpc)
+  const bool packs = protocol == Protocol::kHttpGzip || protocol == Protocol::kGrpcGzip || protocol == Protocol::kJsonGzip;
+  const auto packing = packs ? telemetry::OtlpPacking::kGzip : telemetry::OtlpPacking::kPlain;
+  if (is_grpc(protocol))
     return telemetry::make_grpc_transport(
-        {.target = fmt::format("127.0.0.1:{}", port), .metadata = std::move(headers), .timeout = timeout});
+        {.target = fmt::format("127.0.0.1:{}", port), .metadata = std::move(headers), .timeout = timeout, .packing = packing});
   static const SystemClock clock;
   kube::Kubeconfig server;
   server.tls = false;
@@ -37,7 +41,9 @@ inline std::unique_ptr<telemetry::OtlpTransport> transport(Protocol protocol, in
   server.port = port;
   auto connection = kube::ApiConnection::create(server, clock, {.name = "otlp", .deadline = timeout});
   REQUIRE(connection);
-  return telemetry::make_http_transport(std::make_unique<kube::ConnectionPoster>(*std::move(connection), std::move(headers)));
+  const auto encoding = is_json(protocol) ? telemetry::OtlpEncoding::kJson : telemetry::OtlpEncoding::kProtobuf;
+  return telemetry::make_http_transport(std::make_unique<kube::ConnectionPoster>(*std::move(connection), std::move(headers)),
+                                        {.encoding = encoding, .packing = packing});
 }
 
 }  // namespace pintle::test

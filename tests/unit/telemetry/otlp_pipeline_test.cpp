@@ -65,7 +65,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("spans wait for company, then go as one batch") {
-  Fixture f(GENERATE(Protocol::kHttp, Protocol::kGrpc));
+  Fixture f(GENERATE(Protocol::kHttp, Protocol::kGrpc, Protocol::kJson, Protocol::kHttpGzip, Protocol::kGrpcGzip, Protocol::kJsonGzip));
   CHECK_FALSE(f.step());  // nothing to do, ever
   CHECK(f.pipeline().add(Fixture::span("one")));
   const auto due = f.step();

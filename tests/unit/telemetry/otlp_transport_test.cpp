@@ -10,7 +10,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
-#include "fakes/otlp/fake_collector.h"
+#include "fakes/otlp/otlp_json.h"
+#include "telemetry/otlp_encode.h"
 #include "unit/telemetry/otlp_fixture.h"
 
 using namespace pintle;
@@ -39,18 +40,55 @@ TEST_CASE("a request arrives as it is, with the headers asked for, at its signal
     CHECK(request.headers.at("authorization") == "Bearer x");
     CHECK(request.headers.at("x-tenant") == "seven");
     if (protocol == Protocol::kHttp) CHECK(request.headers.at("content-type") == "application/x-protobuf");
+    CHECK_FALSE(request.headers.contains("content-encoding"));
   }
 }
 
-TEST_CASE("what was not taken of a request is told") {
-  const auto protocol = GENERATE(Protocol::kHttp, Protocol::kGrpc);
+TEST_CASE("a request in JSON, and compressed ones: what arrives is the same") {
+  const auto protocol = GENERATE(Protocol::kJson, Protocol::kHttpGzip, Protocol::kGrpcGzip, Protocol::kJsonGzip);
   const auto collector = test::collector(protocol);
   const auto transport = test::transport(protocol, collector->port());
-  collector->answer_next({.rejected = 3, .message = "too old"});
-  const auto partly = transport->send(OtlpSignal::kLogs, {}, {});
-  CHECK(partly.kind == Kind::kDelivered);
-  CHECK(partly.rejected == 3);
-  CHECK(partly.message == "too old");
+  std::vector<LogRecord> records(100, LogRecord{.time = Time{1s}, .observed = Time{1s}, .body = std::string(100, 'x')});
+  const auto body = encode_logs({.version = "1"}, records);
+  const auto packed = transport->packed(OtlpSignal::kLogs, body);
+  if (protocol == Protocol::kHttpGzip || protocol == Protocol::kJsonGzip) CHECK(packed.size() < body.size() / 10);
+  if (protocol == Protocol::kJson) CHECK(packed.starts_with("{\"resourceLogs\":["));
+  for (int i = 0; i < 2; ++i) CHECK(transport->send(OtlpSignal::kLogs, packed, {}).kind == Kind::kDelivered);
+  const auto requests = collector->requests();
+  REQUIRE(requests.size() == 2);
+  for (const auto& request : requests) {
+    const auto items = fakes::to_json(request);
+    REQUIRE(items.size() == 100);
+    CHECK(items[99]["body"] == std::string(100, 'x'));
+    if (!test::is_json(protocol)) CHECK(request.body == body);
+    if (test::is_grpc(protocol)) continue;
+    const std::string type = test::is_json(protocol) ? "application/json" : "application/x-protobuf";
+    CHECK(request.headers.at("content-type") == type);
+    CHECK(request.headers.at("accept") == type);
+    CHECK(request.headers.contains("content-encoding") == (protocol != Protocol::kJson));
+  }
+}
+
+TEST_CASE("a collector of gRPC that can't unpack says so") {
+  const auto collector = fakes::FakeCollector::grpc_without_gzip();
+  const auto body = encode_logs({.version = "1"}, std::vector<LogRecord>(1, LogRecord{.body = std::string(100, 'x')}));
+  const auto refused = test::transport(Protocol::kGrpcGzip, collector->port())->send(OtlpSignal::kLogs, body, {});
+  CHECK(refused.kind == Kind::kRefused);
+  CHECK(refused.message.find("gzip") != std::string::npos);
+  CHECK(test::transport(Protocol::kGrpc, collector->port())->send(OtlpSignal::kLogs, body, {}).kind == Kind::kDelivered);
+}
+
+TEST_CASE("what was not taken of a request is told") {
+  const auto protocol = GENERATE(Protocol::kHttp, Protocol::kGrpc, Protocol::kJson);
+  const auto collector = test::collector(protocol);
+  const auto transport = test::transport(protocol, collector->port());
+  for (const auto signal : kOtlpSignals) {
+    collector->answer_next({.rejected = 3, .message = "too old"});
+    const auto partly = transport->send(signal, transport->packed(signal, {}), {});
+    CHECK(partly.kind == Kind::kDelivered);
+    CHECK(partly.rejected == 3);
+    CHECK(partly.message == "too old");
+  }
 }
 
 TEST_CASE("which refusals are worth another try") {
@@ -68,16 +106,17 @@ TEST_CASE("which refusals are worth another try") {
       {Protocol::kGrpc, 4, {}, Kind::kRetry},     {Protocol::kGrpc, 7, {}, Kind::kRefused},   {Protocol::kGrpc, 8, {}, Kind::kRefused},
       {Protocol::kGrpc, 8, 5, Kind::kRetry},      {Protocol::kGrpc, 10, {}, Kind::kRetry},    {Protocol::kGrpc, 11, {}, Kind::kRetry},
       {Protocol::kGrpc, 12, {}, Kind::kRefused},  {Protocol::kGrpc, 13, {}, Kind::kRefused},  {Protocol::kGrpc, 14, {}, Kind::kRetry},
-      {Protocol::kGrpc, 14, 11, Kind::kRetry},    {Protocol::kGrpc, 15, {}, Kind::kRetry},    {Protocol::kGrpc, 16, {}, Kind::kRefused},
+      {Protocol::kJson, 400, {}, Kind::kRefused}, {Protocol::kJson, 503, 9, Kind::kRetry},    {Protocol::kGrpc, 14, 11, Kind::kRetry},
+      {Protocol::kGrpc, 15, {}, Kind::kRetry},    {Protocol::kGrpc, 16, {}, Kind::kRefused},
   };
-  for (const auto protocol : {Protocol::kHttp, Protocol::kGrpc}) {
+  for (const auto protocol : {Protocol::kHttp, Protocol::kGrpc, Protocol::kJson}) {
     const auto collector = test::collector(protocol);
     const auto transport = test::transport(protocol, collector->port());
     for (const auto& row : rows) {
       if (row.protocol != protocol) continue;
       INFO("status " << row.status);
       collector->answer_next({.status = row.status, .retry_after_seconds = row.retry_after, .message = "no room"});
-      const auto outcome = transport->send(OtlpSignal::kTraces, {}, {});
+      const auto outcome = transport->send(OtlpSignal::kTraces, transport->packed(OtlpSignal::kTraces, {}), {});
       CHECK(outcome.kind == row.expected);
       CHECK(outcome.retry_after.has_value() == row.retry_after.has_value());
       if (row.retry_after) CHECK(*outcome.retry_after == std::chrono::seconds(*row.retry_after));
