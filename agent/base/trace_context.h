@@ -28,6 +28,8 @@ struct TraceContext {
 inline constexpr std::string_view kTraceparent = "traceparent";  // header of HTTP, metadata of gRPC
 // On a pod: the context of the request that made it.
 inline constexpr std::string_view kTraceparentAnnotation = "pintle.dev/traceparent";
+// On a pod: the context of the request that deletes it. One of its own, since both requests may bear the same.
+inline constexpr std::string_view kStopTraceparentAnnotation = "pintle.dev/stop-traceparent";
 
 // nullopt for anything that the recommendation calls invalid. A version above 00 may have more behind.
 [[nodiscard]] std::optional<TraceContext> parse_traceparent(std::string_view text);

@@ -160,8 +160,8 @@ std::vector<ports::Attribute> pod_attributes(const model::Pod& pod, const std::s
           {"k8s.node.name", node}};
 }
 
-std::string PodTrace::annotation_of(const model::Pod& pod) {
-  const auto found = pod.metadata.annotations.find(std::string(kTraceparentAnnotation));
+std::string PodTrace::annotation_of(const model::Pod& pod, std::string_view name) {
+  const auto found = pod.metadata.annotations.find(std::string(name));
   return found == pod.metadata.annotations.end() ? std::string() : found->second;
 }
 
@@ -212,9 +212,9 @@ void PodTrace::end_start(const model::Pod& pod, const std::string& node, std::op
 void PodTrace::begin_stop(const model::Pod& pod, const std::string& node, Time now) {
   if (phase_ == Phase::kStarting) end_start(pod, node, "it was to end before it was ready", now);
   phase_ = Phase::kStopping;
-  // An annotation that the start has followed says nothing of who wants the end.
-  const auto annotation = annotation_of(pod);
-  stop_ = begin_root(annotation == annotation_ ? std::string() : annotation, now);
+  // Who deletes it; else whoever changed it last (a deadline, say): an annotation that the start has followed says nothing of the end.
+  const auto deletion = annotation_of(pod, kStopTraceparentAnnotation), change = annotation_of(pod);
+  stop_ = begin_root(parse_traceparent(deletion) ? deletion : change == annotation_ ? std::string() : change, now);
 }
 
 void PodTrace::end_stop(const model::Pod& pod, const std::string& node, Time now) {

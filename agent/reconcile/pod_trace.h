@@ -3,7 +3,8 @@
 //
 // A pod's way as spans, from what the loop learns anyway (the same outcomes and times that the timeline tells in words): the trace
 // of its start, from being seen to being ready, with a span for each action; that of its stop; and each later action (a restart, a new
-// attach) by itself, linked to the start. The start continues the trace that the pod's annotation names (kTraceparentAnnotation).
+// attach) by itself, linked to the start. The start continues the trace that the pod's annotation names (kTraceparentAnnotation),
+// the stop that of the deletion (kStopTraceparentAnnotation).
 // Exists only while traces are exported. Thread rule: the loop's thread. Lifetime: the sink outlives it.
 #pragma once
 
@@ -51,7 +52,7 @@ class PodTrace {
     SpanId parent{};
     Time begun;
   };
-  [[nodiscard]] static std::string annotation_of(const model::Pod& pod);
+  [[nodiscard]] static std::string annotation_of(const model::Pod& pod, std::string_view name = kTraceparentAnnotation);
   [[nodiscard]] Root begin_root(const std::string& traceparent, Time now);
   void end_start(const model::Pod& pod, const std::string& node, std::optional<std::string> error, Time now);
   void begin_stop(const model::Pod& pod, const std::string& node, Time now);

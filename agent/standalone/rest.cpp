@@ -273,7 +273,7 @@ ApiResult<Rest::Deleted> Rest::remove_once(const ObjectPath& path, const DeleteO
     return conflict(type, path.name, "Precondition failed: the resourceVersion in the precondition is not the object's");
   Json object = parse_stored(base);
   if (options.dry_run) return Deleted{base, true};
-  if (&type == &resources::kNamespaces) return remove_namespace(path, base, std::move(object));
+  if (&type == &resources::kNamespaces) return remove_namespace(path, base, std::move(object), options.traceparent);
 
   const int64_t grace = is_pod(type) ? grace_of(object, options.grace_seconds) : 0;
   if (grace == 0 && !has_finalizers(object)) {
@@ -287,12 +287,16 @@ ApiResult<Rest::Deleted> Rest::remove_once(const ObjectPath& path, const DeleteO
   Json& metadata = object["metadata"];
   metadata["deletionTimestamp"] = format_rfc3339(clock_.now() + std::chrono::seconds(grace));
   metadata["deletionGracePeriodSeconds"] = grace;
-  if (is_pod(type)) metadata["generation"] = integer_at(metadata, "generation").value_or(0) + 1;
+  if (is_pod(type)) {
+    metadata["generation"] = integer_at(metadata, "generation").value_or(0) + 1;
+    if (!options.traceparent.empty()) mapping(metadata, "annotations")[std::string(kStopTraceparentAnnotation)] = options.traceparent;
+  }
   PINTLE_ASSIGN_OR_RETURN(auto marked, store_.commit(type, base, std::move(object), ObjectStore::Persistence::kSynced));
   return Deleted{std::move(marked), false};
 }
 
-ApiResult<Rest::Deleted> Rest::remove_namespace(const ObjectPath& path, const VersionPtr& base, Json object) {
+ApiResult<Rest::Deleted> Rest::remove_namespace(const ObjectPath& path, const VersionPtr& base, Json object,
+                                                const std::string& traceparent) {
   if (path.name == "default" || path.name.starts_with("kube-"))
     return forbidden(*path.type, path.name, "this namespace may not be deleted");
   VersionPtr marked = base;
@@ -304,7 +308,7 @@ ApiResult<Rest::Deleted> Rest::remove_namespace(const ObjectPath& path, const Ve
   for (const auto& type : resource_types()) {
     if (!type.namespaced) continue;
     PINTLE_ASSIGN_OR_RETURN(const auto page, store_.list(type, {path.name, {}, 0, ""}));
-    for (const auto& item : page.items) (void)remove({&type, path.name, item->name, ""}, {});  // one that is going already: ignoring
+    for (const auto& item : page.items) (void)remove({&type, path.name, item->name, ""}, {.traceparent = traceparent});  // one that is going already: ignoring
   }
   after_removal(path.name);
   return Deleted{std::move(marked), store_.find(*path.type, "", path.name) == nullptr};

@@ -25,6 +25,7 @@ struct DeleteOptions {
   std::optional<int64_t> grace_seconds;
   std::string uid, resource_version;  // preconditions
   bool dry_run = false;
+  std::string traceparent;  // of the request, valid or empty: kept on a pod that is to end
 };
 
 // Where a request points.
@@ -60,7 +61,8 @@ class Rest {
   [[nodiscard]] ApiResult<VersionPtr> store_update(const ObjectPath& path, const VersionPtr& base, const Json& before, Json after,
                                                    const WriteOptions& options);
   [[nodiscard]] ApiResult<Deleted> remove_once(const ObjectPath& path, const DeleteOptions& options);
-  [[nodiscard]] ApiResult<Deleted> remove_namespace(const ObjectPath& path, const VersionPtr& base, Json object);
+  [[nodiscard]] ApiResult<Deleted> remove_namespace(const ObjectPath& path, const VersionPtr& base, Json object,
+                                                     const std::string& traceparent);
   [[nodiscard]] ApiResult<VersionPtr> erase(const ResourceType& type, const VersionPtr& base, Json last);
   void after_removal(const std::string& namespace_);
   void limit_events();

@@ -44,10 +44,15 @@ std::string list_text(const ResourceType& type, const ListPage& page) {
   return text;
 }
 
+// Valid or empty.
+std::string traceparent_of(const httplib::Request& request) {
+  auto traceparent = request.get_header_value(std::string(kTraceparent).c_str());
+  return parse_traceparent(traceparent) ? traceparent : std::string();
+}
+
 WriteOptions write_options(const httplib::Request& request) {
   auto options = parse_write_options(request.params);
-  if (auto traceparent = request.get_header_value(std::string(kTraceparent).c_str()); parse_traceparent(traceparent))
-    options.traceparent = std::move(traceparent);
+  options.traceparent = traceparent_of(request);
   return options;
 }
 
@@ -202,7 +207,8 @@ ApiResult<void> Routes::remove(Exchange& exchange, const ObjectPath& path) {
   if (!exchange.body.empty()) {
     PINTLE_ASSIGN_OR_RETURN(body, parse_body(exchange.body, exchange.request.get_header_value("Content-Type")));
   }
-  PINTLE_ASSIGN_OR_RETURN(const auto options, parse_delete_options(exchange.request.params, body));
+  PINTLE_ASSIGN_OR_RETURN(auto options, parse_delete_options(exchange.request.params, body));
+  options.traceparent = traceparent_of(exchange.request);
   if (!path.subresource.empty()) return refuse(405, "MethodNotAllowed", "a subresource can't be deleted");
   if (path.name.empty()) return remove_collection(exchange, path, options);
   PINTLE_ASSIGN_OR_RETURN(const auto removed, rest_.remove(path, options));

@@ -207,14 +207,16 @@ class Collector:
 
 
 class EmbeddedTelemetry(unittest.TestCase):
-    """OTLP from a running node to a collector, over HTTP and over gRPC."""
+    """OTLP from a running node to a collector, over HTTP in protobuf and in JSON, and over gRPC."""
+
+    PROTOCOLS = ("http/protobuf", "grpc", "http/json")
 
     @classmethod
     def setUpClass(cls):
         if os.geteuid() != 0:
             raise unittest.SkipTest("needs root")
         cls.addClassCleanup(lambda: [collector.close() for collector in cls.collectors.values()])
-        cls.collectors = {protocol: Collector(OPTIONS.build) for protocol in ("http/protobuf", "grpc")}
+        cls.collectors = {protocol: Collector(OPTIONS.build) for protocol in cls.PROTOCOLS}
         try:
             cls.node = Node(OPTIONS.build, keep=OPTIONS.keep, pintle={"otlp": cls.section("http/protobuf")})
         except NotHere as missing:
@@ -225,6 +227,7 @@ class EmbeddedTelemetry(unittest.TestCase):
     def section(cls, protocol):
         port = cls.collectors[protocol].ports["grpc" if protocol == "grpc" else "http"]
         return {"endpoint": f"http://127.0.0.1:{port}", "protocol": protocol, "interval": "1s", "timeout": "5s",
+                "compression": "none" if protocol == "http/protobuf" else "gzip",
                 "resourceAttributes": {"deployment.environment.name": "e2e"}}
 
     def speak(self, protocol):
@@ -238,13 +241,13 @@ class EmbeddedTelemetry(unittest.TestCase):
             self.node.start_daemon()
         return self.collectors[protocol]
 
-    def post(self, pod, traceparent):
+    def request(self, method, name, traceparent, body=None):
         """As an API client with a trace of its own does it."""
         view = json.loads(self.node.kubectl("config", "view", "--raw", "-o", "json"))
         cluster, user = view["clusters"][0]["cluster"], view["users"][0]["user"]
         trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-        request = urllib.request.Request(cluster["server"] + "/api/v1/namespaces/default/pods", json.dumps(pod).encode(), method="POST", headers={
-            "Content-Type": "application/json", "Authorization": f"Bearer {user['token']}", "traceparent": traceparent})
+        request = urllib.request.Request(cluster["server"] + "/api/v1/namespaces/default/pods" + name, body and json.dumps(body).encode(), method=method,
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {user['token']}", "traceparent": traceparent})
         with urllib.request.urlopen(request, context=trust, timeout=20) as answer:
             return json.loads(answer.read())
 
@@ -268,20 +271,29 @@ class EmbeddedTelemetry(unittest.TestCase):
         self.assertIn(container["container.id"], self.node.containers())
 
     def test_a_request_s_trace_goes_on_to_the_attach(self):
-        for number, protocol in enumerate(("http/protobuf", "grpc")):
+        for number, protocol in enumerate(self.PROTOCOLS):
             with self.subTest(protocol):
                 collector = self.speak(protocol)
                 trace, parent = f"4bf92f3577b34da6a3ce929d0e0e473{number}", "00f067aa0ba902b7"
                 name = f"traced{number}"
-                made = self.post(busybox_pod(name, SLEEP), f"00-{trace}-{parent}-01")
+                made = self.request("POST", "", f"00-{trace}-{parent}-01", busybox_pod(name, SLEEP))
                 self.assertEqual(made["metadata"]["annotations"]["pintle.dev/traceparent"], f"00-{trace}-{parent}-01")
                 self.node.wait_ready(name)
                 self.check_start(collector, name, trace, parent)
-                self.node.delete(name)
+                ending, deleter = f"0af7651916cd43dd8448eb211c80319{number}", "b7ad6b7169203331"
+                self.request("DELETE", f"/{name}", f"00-{ending}-{deleter}-01")
                 self.node.wait_gone(name)
                 stop = wait_until(lambda: collector.spans(name, "pod.stop"), 20, "pod.stop")[0]
+                self.assertEqual((stop["traceId"], stop["parentSpanId"]), (ending, deleter))
                 self.assertEqual([link["traceId"] for link in stop["links"]], [trace])
-                self.assertTrue(any(span["parentSpanId"] == stop["spanId"] for span in collector.spans(name, "ebpf.detach")))
+                for step in ("container.stop", "sandbox.stop", "ebpf.detach", "cgroup.remove"):
+                    span = wait_until(lambda: collector.spans(name, step), 10, f"{step} of {name}")[0]
+                    self.assertEqual((span["traceId"], span["parentSpanId"]), (ending, stop["spanId"]), step)
+        self.node.apply(busybox_pod("untraced", SLEEP))
+        self.node.wait_ready("untraced")
+        self.node.delete("untraced")
+        stop = wait_until(lambda: collector.spans("untraced", "pod.stop"), 20, "pod.stop")[0]
+        self.assertEqual(stop["parentSpanId"], "")  # kubectl has no trace
 
     def test_run_s_trace_goes_from_the_command_line_to_the_attach(self):
         collector = self.speak("http/protobuf")
@@ -298,7 +310,7 @@ class EmbeddedTelemetry(unittest.TestCase):
         self.assertEqual((root["traceId"], root["parentSpanId"]), (other[3:35], other[36:52]))
 
     def test_figures_lines_and_events_are_exported(self):
-        for number, protocol in enumerate(("http/protobuf", "grpc")):
+        for number, protocol in enumerate(self.PROTOCOLS):
             with self.subTest(protocol):
                 collector = self.speak(protocol)
                 name = f"busy{number}"

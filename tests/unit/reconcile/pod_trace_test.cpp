@@ -79,6 +79,17 @@ struct Bench {
     started.started_after = milliseconds(700);
     answer("start container", std::move(started));
   }
+  // REQUIRES: it runs, and is to end.
+  void stop_fully() {
+    auto ended = seen_running("u1");
+    ended.containers[0].state = model::RunState::kExited;
+    answer("stop container", seen(ended));
+    while (!out.asked.empty()) {
+      const auto what = lifecycle::describe(out.asked.front().action);
+      const bool looks = what.find("sandbox") != std::string::npos || what.find("record") != std::string::npos;
+      answer(what, looks ? seen({PodUid("u1"), {}, {}}) : lifecycle::ActionOutcome{});
+    }
+  }
   [[nodiscard]] const ports::Span& span(const std::string& name) const {
     const auto* const found = sink.find(name);
     INFO("looked for the span " << name);
@@ -206,15 +217,7 @@ TEST_CASE("a stop is a trace of its own, linked to the start") {
   bench.sink.spans.clear();
   const Time begun = bench.now;
   bench.loop.set_pod(deleted(pod, 5, bench.now), "api", bench.now);
-  auto ended = seen_running("u1");
-  ended.containers[0].state = model::RunState::kExited;
-  bench.answer("stop container", Bench::seen(ended));
-  while (!bench.out.asked.empty()) {
-    const auto what = lifecycle::describe(bench.out.asked.front().action);
-    bench.answer(what, what.find("sandbox") != std::string::npos || what.find("record") != std::string::npos
-                           ? Bench::seen({PodUid("u1"), {}, {}})
-                           : lifecycle::ActionOutcome{});
-  }
+  bench.stop_fully();
   const auto& root = bench.span("pod.stop");
   CHECK(root.start == begun);
   CHECK(root.end == bench.now);
@@ -226,6 +229,38 @@ TEST_CASE("a stop is a trace of its own, linked to the start") {
     CHECK(bench.span(name).context.trace == root.context.trace);
   }
   CHECK(bench.sink.find("pod.start") == nullptr);
+}
+
+TEST_CASE("the trace of the request that ends the pod goes on") {
+  const std::string other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  struct Row {
+    const char* what;
+    std::string made, changed, deletion;
+    std::string trace;  // of the stop; empty: its own
+  };
+  const Row rows[] = {
+      {"deleted in another trace", kTraceparentText, kTraceparentText, other, other.substr(3, 32)},
+      {"deleted by whoever made it", kTraceparentText, kTraceparentText, kTraceparentText, "4bf92f3577b34da6a3ce929d0e0e4736"},
+      {"changed in a trace, then ended without one", "", other, "", other.substr(3, 32)},
+      {"deletion goes over a change", "", other, kTraceparentText, "4bf92f3577b34da6a3ce929d0e0e4736"},
+      {"text that is none", kTraceparentText, kTraceparentText, "00-zz", ""},
+  };
+  for (const auto& row : rows) {
+    INFO(row.what);
+    Bench bench;
+    bench.start_fully(annotated(make_pod("u1"), row.made));
+    const auto start = bench.span("pod.start").context;
+    bench.sink.spans.clear();
+    auto pod = std::make_shared<model::Pod>(*deleted(annotated(make_pod("u1"), row.changed), 5, bench.now));
+    pod->metadata.annotations[std::string(kStopTraceparentAnnotation)] = row.deletion;
+    bench.loop.set_pod(pod, "api", bench.now);
+    bench.stop_fully();
+    const auto& root = bench.span("pod.stop");
+    CHECK((to_hex(root.context.trace) == row.trace) == !row.trace.empty());
+    CHECK(root.parent_remote == !row.trace.empty());
+    if (row.trace.empty()) CHECK(root.context.trace != start.trace);
+    CHECK(bench.span("ebpf.detach").context.trace == root.context.trace);
+  }
 }
 
 TEST_CASE("a pod that goes before it was ready ends its start with an error") {

@@ -177,6 +177,19 @@ TEST_CASE("a request's traceparent comes to its pod, one that is none does not")
   };
   CHECK(post("traced", good) == good);
   CHECK(post("untraced", "00-0-0-01").empty());
+  const auto remove = [&](const std::string& path, const char* traceparent) {
+    const auto removed = client.raw().Delete(path, {{"traceparent", traceparent}});
+    REQUIRE(removed);
+    REQUIRE(removed->status == 200);
+    return Json::parse(removed->body);
+  };
+  const auto context = [](const Json& pod) { return text_at(pod, "metadata", "annotations", "pintle.dev/stop-traceparent"); };
+  CHECK(context(remove(std::string(kPods) + "/traced", good)) == good);
+  CHECK(context(remove(std::string(kPods) + "/untraced", "00-0-0-01")).empty());
+  CHECK(post("one", good) == good);
+  const Json all = remove(std::string(kPods) + "?fieldSelector=metadata.name%3Done", good);
+  REQUIRE(all["items"].size() == 1);
+  CHECK(context(all["items"][0]) == good);
 }
 
 TEST_CASE("what isn't served is 404, 405 or 415 and says so") {

@@ -164,6 +164,46 @@ TEST_CASE("the trace of a request stays on the pod that it makes or changes, and
   CHECK((*map)->json.find("traceparent") == std::string::npos);
 }
 
+TEST_CASE("the context of the request that deletes a pod is kept on it, beside that of the one that made it") {
+  Fixture f;
+  const std::string made = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                    other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const auto kept = [&](const char* name) { return text_at(f.pod(name), "metadata", "annotations", "pintle.dev/stop-traceparent"); };
+  const auto create = [&](const char* name) {
+    Json pod = Json::parse(R"({"metadata":{},"spec":{"containers":[{"name":"c","image":"busybox"}]}})");
+    pod["metadata"]["name"] = name;
+    REQUIRE(f.rest.create(Fixture::pods(), std::move(pod), {.traceparent = made}));
+  };
+  create("web");
+  CHECK(kept("web").empty());
+  REQUIRE(f.rest.remove(f.pods("web"), {.dry_run = true, .traceparent = made}));
+  CHECK(kept("web").empty());
+  REQUIRE(f.rest.remove(f.pods("web"), {.traceparent = made}));  // the very context that made it
+  CHECK(kept("web") == made);
+  CHECK(text_at(f.pod("web"), "metadata", "annotations", "pintle.dev/traceparent") == made);
+  REQUIRE(f.rest.remove(f.pods("web"), {.grace_seconds = 60, .traceparent = other}));  // changes nothing
+  CHECK(kept("web") == made);
+  REQUIRE(f.rest.remove(f.pods("web"), {.grace_seconds = 1}));
+  CHECK(kept("web") == made);
+  REQUIRE(f.rest.remove(f.pods("web"), {.grace_seconds = 0}));
+
+  create("plain");
+  REQUIRE(f.rest.remove(f.pods("plain"), {}));
+  CHECK(kept("plain").empty());
+}
+
+TEST_CASE("who deletes a namespace ends its pods") {
+  Fixture f;
+  const std::string context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  REQUIRE(f.rest.create({&resources::kNamespaces, "", "", ""}, Json::parse(R"({"metadata":{"name":"team"}})"), {}));
+  REQUIRE(f.rest.create({&resources::kPods, "team", "", ""},
+                        Json::parse(R"({"metadata":{"name":"web"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"busybox"}]}})"), {}));
+  REQUIRE(f.rest.remove({&resources::kNamespaces, "", "team", ""}, {.traceparent = context}));
+  const auto pod = f.rest.get({&resources::kPods, "team", "web", ""});
+  REQUIRE(pod);
+  CHECK(text_at(Json::parse((*pod)->json), "metadata", "annotations", "pintle.dev/stop-traceparent") == context);
+}
+
 TEST_CASE("an update of an old version is a conflict") {
   Fixture f;
   const Json old = f.create_pod();
