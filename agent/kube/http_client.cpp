@@ -3,12 +3,12 @@
 #include "kube/http_client.h"
 
 #include <array>
-#include <charconv>
 #include <cstring>
 
 #include <fmt/format.h>
 
 #include "base/trace_context.h"
+#include "kube/retry_after.h"
 
 namespace pintle::kube {
 namespace {
@@ -17,14 +17,6 @@ constexpr size_t kHeadBudget = 256 * 1024;
 // httplib matches the status line with std::regex, whose stack use grows with the line.
 constexpr size_t kStatusLineBudget = 1024;
 constexpr Duration kTokenReread = std::chrono::seconds(60);
-
-std::optional<std::chrono::seconds> parse_retry_after(const std::string& text) {
-  int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc{} || end != text.data() + text.size() || seconds < 0)
-    return std::nullopt;  // the HTTP-date form: API servers send seconds
-  return std::chrono::seconds(std::min<int64_t>(seconds, 300));
-}
 
 }  // namespace
 
@@ -196,7 +188,7 @@ Result<HttpResponse> HttpClient::send_once(const HttpRequest& request, const Ter
   }
   if (!ok && !ended_by_receiver) return std::unexpected(failure(error));
   response.status = in.status;
-  if (in.has_header("Retry-After")) response.retry_after = parse_retry_after(in.get_header_value("Retry-After"));
+  if (in.has_header("Retry-After")) response.retry_after = parse_retry_after(in.get_header_value("Retry-After"), clock_.now());
   return response;
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 // Collectors that speak gRPC take 4 MiB if nobody told them otherwise.
 constexpr size_t kMostText = size_t{1} << 20U;
+constexpr size_t kMostOfCollector = 200;  // of its words in our log
 
 size_t text_in(const ports::Span& span) { return span.error ? span.error->size() : 0; }
 size_t text_in(const LogRecord& record) { return record.body.size(); }
@@ -180,10 +181,15 @@ void OtlpPipeline::delivered(OtlpSignal signal, const SendOutcome& outcome) {
     counts.rejected += rejected;
     if (signal != OtlpSignal::kMetrics) counts.queued -= of.pending->items;
   }
-  if (rejected != 0 && !of.told_partial)
-    PINTLE_LOG(kWarning, "telemetry", "the collector did not take {} of {} {}: {}", rejected, of.pending->items, to_string(signal),
-               outcome.message.empty() ? "it does not say why" : outcome.message);
-  of.told_partial = rejected != 0;
+  const bool partial = rejected != 0 || !outcome.message.empty();
+  if (partial && !of.told_partial) {
+    const std::string why = outcome.message.empty() ? "it does not say why" : outcome.message.substr(0, kMostOfCollector);
+    if (rejected != 0)
+      PINTLE_LOG(kWarning, "telemetry", "the collector did not take {} of {} {}: {}", rejected, of.pending->items, to_string(signal), why);
+    else
+      PINTLE_LOG(kWarning, "telemetry", "the collector took {}, and warns: {}", to_string(signal), why);
+  }
+  of.told_partial = partial;
   of.pending.reset();
   of.backoff.reset();
   of.not_before = {};
@@ -203,7 +209,8 @@ void OtlpPipeline::failed(OtlpSignal signal, const SendOutcome& outcome) {
   const Duration delay = of.backoff.next();
   const Duration wait =
       delay / 2 + Duration(static_cast<int64_t>(std::uniform_real_distribution<>(0, 0.5)(chance_) * static_cast<double>(delay.count())));
-  of.not_before = now + std::max(wait, outcome.retry_after.value_or(Duration::zero()));
+  // No collector may silence an agent for longer than a batch is kept.
+  of.not_before = now + std::max(wait, std::min(outcome.retry_after.value_or(Duration::zero()), options_.give_up_after));
   const bool given_up = outcome.kind == SendOutcome::Kind::kRefused || now - of.pending->made >= options_.give_up_after;
   if (given_up) drop_pending(signal);
   if (std::exchange(of.failing, true)) return;

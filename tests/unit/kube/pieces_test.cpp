@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// The pure pieces: line splitter, token bucket, event correlator, status mapping.
+// The pure pieces: line splitter, token bucket, event correlator, status mapping, Retry-After.
 #include <catch2/catch_test_macros.hpp>
 
 #include <fmt/format.h>
@@ -10,6 +10,7 @@
 #include "kube/event_correlator.h"
 #include "kube/line_splitter.h"
 #include "kube/rate_limiter.h"
+#include "kube/retry_after.h"
 
 using namespace pintle;
 using namespace pintle::kube;
@@ -143,4 +144,19 @@ TEST_CASE("an object that talks too much is cut off after 25 and heard again lat
   CHECK(correlator.add(event("a", "R", "x"), kStart + seconds(299)).verdict == EventVerdict::kDrop);
   CHECK(correlator.add(event("a", "R", "x"), kStart + seconds(301)).verdict == EventVerdict::kCreate);
   CHECK(correlator.add(event("a", "R", "y"), kStart + seconds(301)).verdict == EventVerdict::kDrop);
+}
+
+TEST_CASE("Retry-After is seconds or a date, and never more than five minutes") {
+  const auto now = parse_rfc3339("1999-12-31T23:59:00.5Z").value();
+  struct Row {
+    const char* text;
+    std::optional<seconds> expected;
+  };
+  for (const auto& row : {Row{"7", seconds(7)}, Row{"0", seconds(0)}, Row{"86400", seconds(300)}, Row{"-1", {}}, Row{"", {}}, Row{"7s", {}},
+                          Row{"Fri, 31 Dec 1999 23:59:59 GMT", seconds(59)}, Row{"Fri, 31 Dec 1999 23:58:59 GMT", seconds(0)},
+                          Row{"Sat, 01 Jan 2000 23:59:59 GMT", seconds(300)}, Row{"Fri, 31 Dec 1999 23:59:59 CET", {}},
+                          Row{"Fri, 31 Dec 1999 23:59:59 GMT x", {}}, Row{"1999-12-31T23:59:59Z", {}}}) {
+    INFO(row.text);
+    CHECK(parse_retry_after(row.text, now) == row.expected);
+  }
 }

@@ -175,6 +175,41 @@ TEST_CASE("a part that was not taken is counted and not sent again") {
   CHECK(f.counts(OtlpSignal::kTraces) == OtlpSignalCounts{.exported = 3, .rejected = 2});
 }
 
+TEST_CASE("what a collector says of what it took is logged, once in a row") {
+  Fixture f(GENERATE(Protocol::kHttp, Protocol::kGrpc, Protocol::kJson));
+  std::vector<std::string> lines;
+  set_log_sink([&](LogLevel, std::string_view, std::string_view line) { lines.emplace_back(line); });
+  const std::vector<fakes::CollectorAnswer> answers = {{.message = "attribute 'x' is deprecated"}, {.rejected = 1}, {}, {.rejected = 1}, {}};
+  for (const auto& answer : answers) {
+    f.collector->answer_next(answer);
+    (void)f.pipeline().add(Fixture::span());
+    f.advance_to(f.step());
+    (void)f.step();
+  }
+  set_log_sink(nullptr);
+  CHECK(lines == std::vector<std::string>{"the collector took traces, and warns: attribute 'x' is deprecated",
+                                          "the collector did not take 1 of 1 traces: it does not say why"});
+  CHECK(f.counts(OtlpSignal::kTraces) == OtlpSignalCounts{.exported = 3, .rejected = 2});
+}
+
+TEST_CASE("no collector silences an agent for longer than a batch is kept") {
+  Fixture f(Protocol::kGrpc);
+  f.collector->answer_next({.status = 14, .retry_after_seconds = 86'400});
+  (void)f.pipeline().add(Fixture::span());
+  f.advance_to(f.step());
+  CHECK(f.step() == f.clock.steady() + f.options.give_up_after);
+}
+
+TEST_CASE("figures without a point are no request") {
+  Fixture f;
+  f.options.figures = [](MetricWriter& out) { out.family("g", MetricType::kGauge, "g"); };
+  const auto first = f.step();
+  f.advance_to(first);
+  CHECK(f.step() == f.clock.steady() + f.options.interval);
+  f.pipeline().flush({});
+  CHECK(f.collector->requests().empty());
+}
+
 TEST_CASE("a dead collector costs a bounded queue, and a batch that nobody takes is given up") {
   Fixture f(GENERATE(Protocol::kHttp, Protocol::kGrpc));
   f.options.most_spans = 10;
