@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/mutex.h"
 #include "base/unique_fd.h"
 #include "kube/connection_poster.h"
 #include "telemetry/otlp_transport.h"
@@ -64,29 +65,49 @@ Result<std::unique_ptr<telemetry::OtlpTransport>> http_transport(const config::O
 }
 
 // Signals that differ in nothing but their path share a connection.
-Result<std::unique_ptr<telemetry::OtlpTransport>> make_transport(const config::OtlpOptions& options, const Clock& clock) {
+Result<telemetry::OtlpDestinations> make_destinations(const config::OtlpOptions& options, const Clock& clock) {
   std::vector<config::OtlpRoute> routes;
-  model::PerSignal<size_t> which{};
+  telemetry::OtlpDestinations out;
   model::PerSignal<std::string> paths;
   for (const auto signal : model::kOtlpSignals) {
     if (!options.exports(signal)) continue;
     PINTLE_ASSIGN_OR_RETURN(auto route, route_of(options, signal));
     paths[index_of(signal)] = std::exchange(route.endpoint.path, {});
     const auto found = std::ranges::find(routes, route);
-    which[index_of(signal)] = static_cast<size_t>(found - routes.begin());
+    out.which[index_of(signal)] = static_cast<size_t>(found - routes.begin());
     if (found == routes.end()) routes.push_back(std::move(route));
   }
-  std::vector<std::unique_ptr<telemetry::OtlpTransport>> transports;
   for (const auto& route : routes) {
     if (route.protocol == config::OtlpProtocol::kGrpc) {
-      transports.push_back(grpc_transport(route));
+      out.transports.push_back(grpc_transport(route));
       continue;
     }
     PINTLE_ASSIGN_OR_RETURN(auto transport, http_transport(route, paths, clock));
-    transports.push_back(std::move(transport));
+    out.transports.push_back(std::move(transport));
   }
-  return telemetry::make_split_transport(std::move(transports), which);
+  return out;
 }
+
+// What is wrong with each signal, told as one: that one of them works again does not mend another.
+class Health {
+ public:
+  explicit Health(std::function<void(bool ok, const std::string& detail)> told) : told_(std::move(told)) {}
+
+  void changed(model::OtlpSignal signal, const std::string& problem) {
+    const MutexLock lock(mu_);  // held while telling, so that the last word is the newest
+    problems_[index_of(signal)] = problem;
+    std::vector<std::string> bad;
+    for (const auto one : model::kOtlpSignals)
+      if (const auto& text = problems_[index_of(one)]; !text.empty())
+        bad.push_back(fmt::format("{} can't be exported: {}", to_string(one), text));
+    told_(bad.empty(), bad.empty() ? fmt::format("{} are exported again", to_string(signal)) : fmt::format("{}", fmt::join(bad, "; ")));
+  }
+
+ private:
+  const std::function<void(bool ok, const std::string& detail)> told_;
+  Mutex mu_;
+  model::PerSignal<std::string> problems_ PINTLE_GUARDED_BY(mu_);
+};
 
 std::string machine_id() {
   auto text = read_file("/etc/machine-id").value_or("");
@@ -119,7 +140,7 @@ std::vector<ports::Attribute> otlp_resource(const config::AgentConfig& config, c
 
 Result<std::unique_ptr<telemetry::OtlpExporter>> make_otlp(OtlpInputs inputs) {
   const auto& otlp = inputs.config.pintle.otlp;
-  PINTLE_ASSIGN_OR_RETURN(auto transport, make_transport(otlp, inputs.clock));
+  PINTLE_ASSIGN_OR_RETURN(auto destinations, make_destinations(otlp, inputs.clock));
   telemetry::OtlpExporterOptions options{
       .sampling = otlp.sampling, .traces = otlp.exports(model::OtlpSignal::kTraces), .logs = otlp.exports(model::OtlpSignal::kLogs)};
   auto& pipeline = options.pipeline;
@@ -130,11 +151,9 @@ Result<std::unique_ptr<telemetry::OtlpExporter>> make_otlp(OtlpInputs inputs) {
   pipeline.pod_name = std::move(inputs.pod_name);
   pipeline.interval = otlp.interval;
   pipeline.seed = std::random_device{}();
-  pipeline.on_change = [told = std::move(inputs.told)](telemetry::OtlpSignal signal, const std::string& problem) {
-    told(problem.empty(), problem.empty() ? fmt::format("{} are exported again", to_string(signal))
-                                          : fmt::format("{} can't be exported: {}", to_string(signal), problem));
-  };
-  return std::make_unique<telemetry::OtlpExporter>(std::move(options), std::move(transport), inputs.clock);
+  pipeline.on_change = [health = std::make_shared<Health>(std::move(inputs.told))](
+                           telemetry::OtlpSignal signal, const std::string& problem) { health->changed(signal, problem); };
+  return std::make_unique<telemetry::OtlpExporter>(std::move(options), std::move(destinations), inputs.clock);
 }
 
 }  // namespace pintle::app

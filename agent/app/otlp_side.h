@@ -20,7 +20,7 @@ struct OtlpInputs {
   std::string version;
   std::function<void(telemetry::MetricWriter&)> figures;
   std::function<ports::PodNames::Name(const std::string& uid)> pod_name;
-  std::function<void(bool ok, const std::string& detail)> told;  // how export goes, when that changes; on the worker's thread
+  std::function<void(bool ok, const std::string& detail)> told;  // how export goes, when that changes; on a worker's thread, one at a time
 };
 
 // REQUIRES: config.pintle.otlp.enabled(). Spans may be recorded at once; its thread begins with start(). kUnavailable: no descriptors left.

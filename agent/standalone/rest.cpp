@@ -308,7 +308,8 @@ ApiResult<Rest::Deleted> Rest::remove_namespace(const ObjectPath& path, const Ve
   for (const auto& type : resource_types()) {
     if (!type.namespaced) continue;
     PINTLE_ASSIGN_OR_RETURN(const auto page, store_.list(type, {path.name, {}, 0, ""}));
-    for (const auto& item : page.items) (void)remove({&type, path.name, item->name, ""}, {.traceparent = traceparent});  // one that is going already: ignoring
+    for (const auto& item : page.items)
+      (void)remove({&type, path.name, item->name, ""}, {.traceparent = traceparent});  // one that is going already: ignoring
   }
   after_removal(path.name);
   return Deleted{std::move(marked), store_.find(*path.type, "", path.name) == nullptr};

@@ -62,7 +62,7 @@ class Rest {
                                                    const WriteOptions& options);
   [[nodiscard]] ApiResult<Deleted> remove_once(const ObjectPath& path, const DeleteOptions& options);
   [[nodiscard]] ApiResult<Deleted> remove_namespace(const ObjectPath& path, const VersionPtr& base, Json object,
-                                                     const std::string& traceparent);
+                                                    const std::string& traceparent);
   [[nodiscard]] ApiResult<VersionPtr> erase(const ResourceType& type, const VersionPtr& base, Json last);
   void after_removal(const std::string& namespace_);
   void limit_events();

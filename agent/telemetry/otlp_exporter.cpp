@@ -4,26 +4,41 @@
 
 #include <algorithm>
 
-#include <pthread.h>
-
 namespace pintle::telemetry {
+namespace {
+
+OtlpDestinations only(std::unique_ptr<OtlpTransport> transport) {
+  OtlpDestinations out;
+  out.transports.push_back(std::move(transport));
+  return out;
+}
+
+}  // namespace
+
+OtlpExporter::OtlpExporter(OtlpExporterOptions options, OtlpDestinations destinations, const Clock& clock)
+    : options_(std::move(options)), clock_(clock), which_(destinations.which) {
+  for (auto& transport : destinations.transports) {
+    auto of_worker = options_.pipeline;
+    if (workers_.size() != which_[index_of(OtlpSignal::kMetrics)]) of_worker.figures = {};
+    workers_.push_back(std::make_unique<OtlpWorker>(std::move(of_worker), std::move(transport), clock));
+  }
+}
 
 OtlpExporter::OtlpExporter(OtlpExporterOptions options, std::unique_ptr<OtlpTransport> transport, const Clock& clock)
-    : options_(std::move(options)), clock_(clock), pipeline_(options_.pipeline, std::move(transport), clock) {}
+    : OtlpExporter(std::move(options), only(std::move(transport)), clock) {}
 
 void OtlpExporter::start(ports::AgentView& agent) {
-  worker_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  for (const auto& worker : workers_) worker->start();
   if (!options_.logs) return;
-  tap_ = std::make_unique<LogTap>([this](LogLevel level, std::string_view component, std::string_view message) {
+  auto& logs = worker_of(OtlpSignal::kLogs);
+  tap_ = std::make_unique<LogTap>([this, &logs](LogLevel level, std::string_view component, std::string_view message) {
     const Time now = clock_.now();
     LogRecord record{.time = now, .observed = now, .level = level, .body = std::string(message)};
     record.attributes.push_back({"pintle.component", std::string(component)});
     if (const auto* trace = current_trace()) record.trace = *trace;
-    if (pipeline_.add(std::move(record))) wake();
+    logs.add(std::move(record));
   });
-  events_ = agent.watch_ebpf([this](const model::ProgramEvent& event) {
-    if (pipeline_.add(event, clock_.steady())) wake();
-  });
+  events_ = agent.watch_ebpf([this, &logs](const model::ProgramEvent& event) { logs.add(event, clock_.steady()); });
 }
 
 TraceContext OtlpExporter::begin(const std::optional<TraceContext>& parent) {
@@ -35,48 +50,23 @@ TraceContext OtlpExporter::begin(const std::optional<TraceContext>& parent) {
 
 void OtlpExporter::record(ports::Span span) {
   if (!options_.traces || !span.context.sampled || !open_.load()) return;
-  if (pipeline_.add(std::move(span))) wake();
+  worker_of(OtlpSignal::kTraces).add(std::move(span));
 }
 
-void OtlpExporter::wake() {
-  {
-    const MutexLock lock(mu_);
-    woken_ = true;
-  }
-  changed_.notify_all();
-}
-
-void OtlpExporter::run(const std::stop_token& stop) {
-  (void)::pthread_setname_np(::pthread_self(), "otlp");
-  while (!stop.stop_requested()) {
-    const auto next = pipeline_.step(abandon_.get_token());
-    const MutexLock lock(mu_);
-    const auto woken = [this]() PINTLE_ANNOTATE(no_thread_safety_analysis) { return woken_; };
-    if (next)
-      (void)changed_.wait_for(mu_, stop, std::max<Duration>(*next - clock_.steady(), Duration::zero()), woken);
-    else
-      (void)changed_.wait(mu_, stop, woken);
-    woken_ = false;
-  }
-  pipeline_.flush(abandon_.get_token());
-  const MutexLock lock(mu_);
-  flushed_ = true;
-  changed_.notify_all();
+OtlpCounts OtlpExporter::counts() {
+  OtlpCounts sum;
+  for (const auto signal : kOtlpSignals) sum.of(signal) = worker_of(signal).counts().of(signal);
+  sum.late = worker_of(OtlpSignal::kLogs).counts().late;
+  return sum;
 }
 
 void OtlpExporter::stop() {
   open_ = false;
-  if (!worker_.joinable()) return;
   events_.reset();
   tap_.reset();
-  worker_.request_stop();
-  {
-    const MutexLock lock(mu_);
-    const auto flushed = [this]() PINTLE_ANNOTATE(no_thread_safety_analysis) { return flushed_; };
-    (void)changed_.wait_for(mu_, options_.flush, flushed);
-  }
-  abandon_.request_stop();
-  worker_.join();
+  for (const auto& worker : workers_) worker->end();
+  const SteadyTime until = clock_.steady() + options_.flush;
+  for (const auto& worker : workers_) worker->finish(std::max<Duration>(until - clock_.steady(), Duration::zero()));
 }
 
 }  // namespace pintle::telemetry

@@ -57,32 +57,10 @@ class HttpTransport final : public OtlpTransport {
   const HttpOptions options_;
 };
 
-class SplitTransport final : public OtlpTransport {
- public:
-  SplitTransport(std::vector<std::unique_ptr<OtlpTransport>> transports, model::PerSignal<size_t> which)
-      : transports_(std::move(transports)), which_(which) {}
-  [[nodiscard]] std::string packed(OtlpSignal signal, std::string request) const override {
-    return transports_[which_[index_of(signal)]]->packed(signal, std::move(request));
-  }
-  [[nodiscard]] SendOutcome send(OtlpSignal signal, const std::string& request, std::stop_token stop) override {
-    return transports_[which_[index_of(signal)]]->send(signal, request, std::move(stop));
-  }
-
- private:
-  const std::vector<std::unique_ptr<OtlpTransport>> transports_;
-  const model::PerSignal<size_t> which_;
-};
-
 }  // namespace
 
 std::unique_ptr<OtlpTransport> make_http_transport(std::unique_ptr<ports::HttpPoster> poster, HttpOptions options) {
   return std::make_unique<HttpTransport>(std::move(poster), std::move(options));
-}
-
-std::unique_ptr<OtlpTransport> make_split_transport(std::vector<std::unique_ptr<OtlpTransport>> transports,
-                                                    model::PerSignal<size_t> which) {
-  if (transports.size() == 1) return std::move(transports.front());
-  return std::make_unique<SplitTransport>(std::move(transports), which);
 }
 
 }  // namespace pintle::telemetry

@@ -3,7 +3,7 @@
 //
 // What waits to be exported, and the rules by which it is sent, as a passive machine: queues that never grow beyond their bounds (what
 // finds no room is counted, the oldest stays), batches, retries with back-off and the collector's own wish, an end to them, and
-// events put in the kernel's order. It has no thread: step() sends what is due and says when to come again (otlp_exporter.h calls it).
+// events put in the kernel's order. It has no thread: step() sends what is due and says when to come again (otlp_worker.h calls it).
 // Thread rule: add() and counts() from any thread, and they never wait for a send; step() and flush() from one.
 #pragma once
 

@@ -56,8 +56,4 @@ struct GrpcOptions {
 };
 [[nodiscard]] std::unique_ptr<OtlpTransport> make_grpc_transport(GrpcOptions options);
 
-// Signals to collectors of their own: `which` is an index of `transports`. REQUIRES: so of all that is sent.
-[[nodiscard]] std::unique_ptr<OtlpTransport> make_split_transport(std::vector<std::unique_ptr<OtlpTransport>> transports,
-                                                                  model::PerSignal<size_t> which);
-
 }  // namespace pintle::telemetry

@@ -178,6 +178,19 @@ TEST_CASE("how it goes is told when it changes") {
   CHECK(sent.told == std::vector<std::string>{"bad traces can't be exported: HTTP status 401: who are you"});
 }
 
+TEST_CASE("what is wrong is told of each signal, together") {
+  config::AgentConfig config;
+  const auto refusing = [] {
+    auto collector = fakes::FakeCollector::http();
+    collector->answer_next({.status = 401, .message = "one"});
+    collector->answer_next({.status = 401, .message = "two"});
+    return collector;
+  };
+  const auto sent = send(config, refusing, "http://127.0.0.1:{}");
+  REQUIRE(sent.told.size() == 2);
+  CHECK(sent.told[1] == "bad traces can't be exported: HTTP status 401: one; metrics can't be exported: HTTP status 401: two");
+}
+
 TEST_CASE("who we say we are, and what goes over it") {
   config::AgentConfig config;
   config.pintle.node_name = "n1";

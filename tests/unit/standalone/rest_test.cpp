@@ -197,7 +197,8 @@ TEST_CASE("who deletes a namespace ends its pods") {
   const std::string context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
   REQUIRE(f.rest.create({&resources::kNamespaces, "", "", ""}, Json::parse(R"({"metadata":{"name":"team"}})"), {}));
   REQUIRE(f.rest.create({&resources::kPods, "team", "", ""},
-                        Json::parse(R"({"metadata":{"name":"web"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"busybox"}]}})"), {}));
+                        Json::parse(R"({"metadata":{"name":"web"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"busybox"}]}})"),
+                        {}));
   REQUIRE(f.rest.remove({&resources::kNamespaces, "", "team", ""}, {.traceparent = context}));
   const auto pod = f.rest.get({&resources::kPods, "team", "web", ""});
   REQUIRE(pod);

@@ -122,3 +122,33 @@ TEST_CASE("a collector that does not answer keeps nobody waiting, and a stop onl
   CHECK(counts.dropped == 10'001);
   CHECK(counts.queued == 0);
 }
+
+TEST_CASE("a collector that does not answer keeps no other one waiting, and counts are those of all") {
+  const SystemClock clock;
+  const auto stuck = test::collector(Protocol::kHttp), good = test::collector(Protocol::kGrpc);
+  for (int i = 0; i < 100; ++i) stuck->answer_next({.hang = true});
+  OtlpExporterOptions options;
+  options.pipeline.patience = 0ms;
+  options.pipeline.interval = 1ms;
+  options.pipeline.figures = [](MetricWriter& out) {
+    out.family("g", MetricType::kGauge, "g");
+    out.sample({}, uint64_t{1});
+  };
+  options.logs = false;
+  options.flush = 50ms;
+  OtlpDestinations destinations;
+  destinations.transports.push_back(test::transport(Protocol::kHttp, stuck->port(), {}, 1h));
+  destinations.transports.push_back(test::transport(Protocol::kGrpc, good->port()));
+  destinations.which[index_of(OtlpSignal::kMetrics)] = 1;
+  OtlpExporter exporter(options, std::move(destinations), clock);
+  fakes::FakeAgentView agent;
+  exporter.start(agent);
+  exporter.record(span_of(exporter.begin(std::nullopt)));
+  stuck->wait_for(1);  // its worker is stuck now, for an hour
+  good->wait_for(good->requests().size() + 5);
+  exporter.stop();
+  CHECK(stuck->requests().size() == 1);
+  CHECK(exporter.counts().of(OtlpSignal::kTraces) == OtlpSignalCounts{.dropped = 1, .failures = 1});
+  CHECK(exporter.counts().of(OtlpSignal::kMetrics) == OtlpSignalCounts{.exported = good->requests().size()});
+  for (const auto& request : good->requests()) CHECK(request.signal == "metrics");
+}

@@ -179,7 +179,8 @@ TEST_CASE("what a collector says of what it took is logged, once in a row") {
   Fixture f(GENERATE(Protocol::kHttp, Protocol::kGrpc, Protocol::kJson));
   std::vector<std::string> lines;
   set_log_sink([&](LogLevel, std::string_view, std::string_view line) { lines.emplace_back(line); });
-  const std::vector<fakes::CollectorAnswer> answers = {{.message = "attribute 'x' is deprecated"}, {.rejected = 1}, {}, {.rejected = 1}, {}};
+  const std::vector<fakes::CollectorAnswer> answers = {
+      {.message = "attribute 'x' is deprecated"}, {.rejected = 1}, {}, {.rejected = 1}, {}};
   for (const auto& answer : answers) {
     f.collector->answer_next(answer);
     (void)f.pipeline().add(Fixture::span());
