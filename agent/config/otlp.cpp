@@ -35,7 +35,7 @@ Result<std::string_view> take_host(std::string_view text, std::string& host, con
   return text.substr(1);
 }
 
-constexpr std::string_view kNoScheme = "without a scheme it means TLS, and ";
+constexpr std::string_view kNoScheme = "without a scheme it means TLS unless insecure is true, and ";
 constexpr std::string_view kNoTlsWithGrpc =
     "grpc is spoken without TLS only; use protocol http/protobuf with https://, or http:// to a collector on this machine";
 
@@ -71,6 +71,8 @@ Result<OtlpEndpoint> parse_otlp_endpoint(std::string_view text, OtlpProtocol pro
     return fail(Code::kInvalid,
                 fmt::format("'{}' is no endpoint; write {}", text, grpc ? "http://127.0.0.1:4317" : "http://127.0.0.1:4318"));
   };
+  // Not told: they are a secret.
+  if (text.find('@') != std::string_view::npos) return fail(Code::kInvalid, "an endpoint takes no credentials; send them by headers");
   OtlpEndpoint out;
   std::string_view rest = text;
   if (rest.starts_with("https://")) {
@@ -88,7 +90,7 @@ Result<OtlpEndpoint> parse_otlp_endpoint(std::string_view text, OtlpProtocol pro
   rest = rest.substr(0, slash);
   if (grpc && out.path == "/") out.path.clear();
   if (grpc && !out.path.empty()) return bad();
-  if (rest.find_first_of("@?# \t\r\n") != std::string_view::npos || out.path.find_first_of("?# \t\r\n") != std::string::npos) return bad();
+  if (rest.find_first_of("?# \t\r\n") != std::string_view::npos || out.path.find_first_of("?# \t\r\n") != std::string::npos) return bad();
   PINTLE_ASSIGN_OR_RETURN(const auto port, take_host(rest, out.host, bad));
   if (grpc && out.tls)
     return fail(Code::kInvalid, fmt::format("'{}': {}{}", text, text.starts_with("https://") ? "" : kNoScheme, kNoTlsWithGrpc));

@@ -196,7 +196,7 @@ bool is_wanted(OtlpSignal signal, const Variables& variables) {
   return ours || !others;
 }
 
-// What doesn't go together is undone, one variable after the other, the endpoint's own last: what the file says stays.
+// What doesn't go together is undone, one variable after the other, those of the signal first: what the file says stays.
 void check(OtlpOptions& options, const OtlpOptions& file, OtlpSignal signal, const Variables& variables) {
   auto& own = options.own_of(signal);
   const auto& own_file = file.own_of(signal);

@@ -30,7 +30,8 @@ std::string id(const json& in, const char* name) {
 
 json value(const json& in) {
   if (in.size() != 1) throw std::invalid_argument("value");
-  const auto& [kind, inner] = *in.items().begin();
+  const std::string kind = in.begin().key();
+  const json& inner = in.begin().value();
   if (kind == "intValue") return wide<int64_t>(in, "intValue");
   if (kind == "stringValue" || kind == "boolValue" || kind == "doubleValue") return inner;
   if (kind != "arrayValue") throw std::invalid_argument(kind);

@@ -102,7 +102,7 @@ TEST_CASE("otlp: mistakes name the field and the fix") {
       {"{endpoint: 'https://x:4317', protocol: grpc}", "grpc is spoken without TLS only"},
       {"{endpoint: 'http://x:99999'}", "'99999' is no port"},
       {"{endpoint: 'http://x/?a=b'}", "is no endpoint"},
-      {"{endpoint: 'http://user@x'}", "is no endpoint"},
+      {"{endpoint: 'http://user:secret@x'}", "pintle.otlp.endpoint: an endpoint takes no credentials; send them by headers"},
       {"{protocol: http/xml}", "pintle.otlp.protocol: 'http/xml' is not one of grpc, http/protobuf, http/json"},
       {"{compression: zstd}", "pintle.otlp.compression: 'zstd' is not one of gzip, none"},
       {"{logs: {compression: zip}}", "pintle.otlp.logs.compression: 'zip' is not one of gzip, none"},
@@ -114,7 +114,8 @@ TEST_CASE("otlp: mistakes name the field and the fix") {
       {"{headers: {\"a b\": c}}", "'a b' can't be sent as a header"},
       {"{headers: {a: \"b\\nc: d\"}}", "'a' can't be sent as a header"},
       {"{endpont: x}", "did you mean 'endpoint'?"},
-      {"{endpoint: 'x:4317', protocol: grpc}", "pintle.otlp.endpoint: 'x:4317': without a scheme it means TLS, and grpc is spoken"},
+      {"{endpoint: 'x:4317', protocol: grpc}",
+       "pintle.otlp.endpoint: 'x:4317': without a scheme it means TLS unless insecure is true, and grpc is spoken"},
       {"{traces: {endpoint: collector}}", "pintle.otlp.traces.endpoint: 'collector' is no endpoint; write http://127.0.0.1:4318"},
       {"{endpoint: 'https://x', logs: {protocol: grpc}}", "pintle.otlp.logs.protocol: 'https://x': grpc is spoken without TLS only"},
       {"{endpoint: 'https://x', metrics: {tls: {keyFile: /k.pem}}}", "pintle.otlp.metrics.tls: certificateFile and keyFile go together"},
@@ -128,6 +129,7 @@ TEST_CASE("otlp: mistakes name the field and the fix") {
     REQUIRE_FALSE(config);
     INFO(config.error().context);
     CHECK(config.error().context.find(row.error) != std::string::npos);
+    CHECK(config.error().context.find("secret") == std::string::npos);
   }
 }
 
