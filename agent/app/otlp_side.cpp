@@ -134,6 +134,7 @@ std::vector<ports::Attribute> otlp_resource(const config::AgentConfig& config, c
   for (const auto& [name, value] : otlp.resource_attributes)
     if (name != "service.name" || otlp.service_name.empty()) attributes[name] = value;  // the name given as such goes over both
   std::vector<ports::Attribute> list;
+  list.reserve(attributes.size());
   for (auto& [name, value] : attributes) list.push_back({name, std::move(value)});
   return list;
 }
