@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Pintle Authors
 """deploy/ as a cluster takes it: kustomizations render, ask for no more than they say, hold a configuration that pintled reads, and are
-accepted by a real kube-apiserver (KUBEBUILDER_ASSETS); the Helm chart gives the same objects, where there is a helm."""
+accepted by a real kube-apiserver (KUBEBUILDER_ASSETS); the Helm chart gives the same objects, for every variation of its values, where there
+is a helm (on the path or in KUBEBUILDER_ASSETS)."""
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import tempfile
 import unittest
 
 import results
+from chart_values import REFUSED, VARIATIONS
 from harness import ROOT, _run, arguments, enter_namespaces
 
 OPTIONS = None
@@ -85,11 +87,7 @@ class Kustomizations(unittest.TestCase):
         self.assertEqual(writable, ["bpffs"])
 
     def test_the_configuration_is_one_that_the_daemon_reads(self):
-        text = one(objects_of(rendered("base")), "ConfigMap")["data"]["pintled.yaml"]
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            file.write(text)
-            file.flush()
-            told = run(OPTIONS.build / "pintled", "config", "--config", file.name, "--node-name", "n").stdout
+        told = told_by_daemon(objects_of(rendered("base")))
         for line in ("mode: companion", "cgroupMount: /host/sys/fs/cgroup", "nodeNetwork: /host/net", "controlSocket: /run/pintle/pintle.sock"):
             self.assertIn(line, told)
 
@@ -101,11 +99,7 @@ class Kustomizations(unittest.TestCase):
         role = one(programs, "Role")
         self.assertEqual((role["metadata"]["namespace"], role["rules"]),
                          ("pintle-system", [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]}]))
-        text = one(programs, "ConfigMap")["data"]["pintled.yaml"]
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            file.write(text)
-            file.flush()
-            told = run(OPTIONS.build / "pintled", "config", "--config", file.name, "--node-name", "n").stdout
+        told = told_by_daemon(programs)
         self.assertIn("programsNamespace: pintle-system", told)
 
     def test_kind_never_pulls(self):
@@ -114,7 +108,8 @@ class Kustomizations(unittest.TestCase):
             self.assertEqual((container["image"], container["imagePullPolicy"]), ("pintle:dev", "Never"))
 
 
-class KubeApiserver(unittest.TestCase):
+class OnKubeApiserver(unittest.TestCase):
+    """With a kube-apiserver of its own; there are no controllers."""
     @classmethod
     def setUpClass(cls):
         if not os.environ.get("KUBEBUILDER_ASSETS"):
@@ -127,6 +122,8 @@ class KubeApiserver(unittest.TestCase):
     def kubectl(self, *words, stdin=None, check=True):
         return run(find("kubectl"), "--kubeconfig", self.dir / "api" / "kubeconfig", *words, stdin=stdin, check=check)
 
+
+class KubeApiserver(OnKubeApiserver):
     def test_every_object_is_accepted(self):
         namespace = one(objects_of(rendered("base")), "Namespace")
         self.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))  # a dry run of what lies in it needs it
@@ -148,58 +145,123 @@ class KubeApiserver(unittest.TestCase):
                 self.assertEqual(told, answer)
 
 
+def told_by_daemon(objects):
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(one(objects, "ConfigMap")["data"]["pintled.yaml"])
+        file.flush()
+        return run(OPTIONS.build / "pintled", "config", "--config", file.name, "--node-name", "n").stdout
+
+
+def plain(objects):
+    """Without what each tool adds: labels, the namespace's own object, the hash in a ConfigMap's name, a checksum, the image's tag."""
+    out = {}
+    for item in objects:
+        if item["kind"] == "Namespace":
+            continue
+        item["metadata"] = {key: value for key, value in item["metadata"].items() if key in ("name", "namespace")}
+        if item["kind"] == "ConfigMap":
+            item["metadata"]["name"] = "pintle"
+            item["data"] = told_by_daemon([item])
+        if item["kind"] == "DaemonSet":
+            item["spec"]["template"]["metadata"].get("annotations", {}).pop("checksum/config", None)
+            spec = item["spec"]["template"]["spec"]
+            for container in spec["containers"] + spec["initContainers"]:
+                container.pop("imagePullPolicy", None)
+                container["image"] = container["image"].rsplit(":", 1)[0]
+            for volume in spec["volumes"]:
+                if "configMap" in volume:
+                    volume["configMap"]["name"] = "pintle"
+        out[item["kind"]] = item
+    return out
+
+
 class HelmChart(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls):
         cls.helm = find("helm")
 
-    def template(self, *words):
-        return run(self.helm, "template", "pintle", CHART, "--namespace", "pintle-system", *words).stdout
+    def template(self, *words, values=None, namespace="pintle-system"):
+        return run(self.helm, "template", "pintle", CHART, "--namespace", namespace, *words, *(["--values", "-"] if values else []),
+                   stdin=json.dumps(values)).stdout
 
-    def test_its_objects_are_those_of_the_kustomization(self):
-        def plain(objects):
-            """Without what each tool adds: labels, the namespace's own object, the hash in a ConfigMap's name, a checksum, the image's tag."""
-            out = {}
-            for item in objects:
-                if item["kind"] == "Namespace":
-                    continue
-                item["metadata"] = {key: value for key, value in item["metadata"].items() if key in ("name", "namespace")}
-                if item["kind"] == "ConfigMap":
-                    item["metadata"]["name"] = "pintle"
-                    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-                        file.write(item["data"]["pintled.yaml"])
-                        file.flush()
-                        item["data"] = run(OPTIONS.build / "pintled", "config", "--config", file.name, "--node-name", "n").stdout
-                if item["kind"] == "DaemonSet":
-                    item["spec"]["template"]["metadata"]["annotations"].pop("checksum/config", None)
-                    spec = item["spec"]["template"]["spec"]
-                    for container in spec["containers"] + spec["initContainers"]:
-                        container.pop("imagePullPolicy", None)
-                        container["image"] = container["image"].rsplit(":", 1)[0]
-                    for volume in spec["volumes"]:
-                        if "configMap" in volume:
-                            volume["configMap"]["name"] = "pintle"
-                out[item["kind"]] = item
-            return out
-        self.maxDiff = None
-        chart, base = plain(objects_of(self.template())), plain(objects_of(rendered("base")))
-        self.assertEqual(set(chart), set(base))
-        for kind, item in base.items():
-            self.assertEqual(chart[kind], item, kind)
+    def test_its_objects_are_those_of_the_kustomizations(self):
+        for folder, words in (("base", ()), ("overlays/programs", ("--set", "programs.configMaps=true")),
+                              ("overlays/kind", ("--set", "image.repository=pintle,image.tag=dev,image.pullPolicy=Never"))):
+            with self.subTest(folder):
+                rows, texts = objects_of(self.template(*words)), objects_of(rendered(folder))
+                if folder == "overlays/kind":
+                    for spec in (pod_spec(rows), pod_spec(texts)):
+                        said = {(c["image"], c["imagePullPolicy"]) for c in spec["containers"] + spec["initContainers"]}
+                        self.assertEqual(said, {("pintle:dev", "Never")})
+                chart, base = plain(rows), plain(texts)
+                self.assertEqual(set(chart), set(base))
+                for kind, item in base.items():
+                    self.assertEqual(chart[kind], item, kind)
 
     def test_uninstall_puts_the_cleaner_in_the_agents_place(self):
-        chart = one(objects_of(self.template("--set", "uninstall=true")), "DaemonSet")
-        base = one(objects_of(rendered("uninstall")), "DaemonSet")
-        self.assertEqual(chart["metadata"]["name"], base["metadata"]["name"])
-        for part in ("initContainers", "containers"):
-            self.assertEqual([c["args"] for c in chart["spec"]["template"]["spec"][part]], [c["args"] for c in base["spec"]["template"]["spec"][part]])
+        chart = plain(objects_of(self.template("--set", "uninstall=true")))
+        base = plain(objects_of(rendered("uninstall")))
+        self.assertEqual(chart["DaemonSet"], base["DaemonSet"])
+
+    def test_every_variation_renders_and_says_what_was_asked(self):
+        for title, values, holds in VARIATIONS:
+            with self.subTest(title):
+                objects = objects_of(self.template(values=values))
+                told = told_by_daemon(objects)
+                self.assertIn("mode: companion", told)
+                self.assertTrue(holds(pod_spec(objects), told), f"{json.dumps(pod_spec(objects), indent=1)}\n{told}")
+
+    def test_in_another_namespace_nothing_points_to_the_usual_one(self):
+        text = self.template("--set", "programs.configMaps=true", namespace="agents")
+        self.assertNotIn("pintle-system", text)
+        self.assertIn("programsNamespace: agents", told_by_daemon(objects_of(text)))
 
     def test_values_are_checked(self):
         run(self.helm, "lint", "--strict", CHART)
-        for wrong in ("config.ebpf.policy=maybe", "metrics.port=0", "nothing=1", "programs.configMaps=maybe", "config.mode=node"):
+        for wrong, field in REFUSED:
             with self.subTest(wrong):
                 done = run(self.helm, "template", "pintle", CHART, "--set", wrong, check=False)
                 self.assertNotEqual(done.returncode, 0, done.stdout)
+                self.assertIn("don't meet the specifications of the schema", done.stderr)
+                self.assertIn(field, done.stderr)
+
+
+class HelmOnKubeApiserver(OnKubeApiserver):
+    @classmethod
+    def setUpClass(cls):
+        cls.helm = find("helm")
+        super().setUpClass()
+
+    def helm_run(self, *words, stdin=None):
+        return run(self.helm, "--kubeconfig", self.dir / "api" / "kubeconfig", "--namespace", "pintle-system", *words, stdin=stdin).stdout
+
+    def daemon_sets(self):
+        return sorted(self.kubectl("get", "daemonsets", "-n", "pintle-system", "-o", "name").stdout.split())
+
+    def test_every_variation_is_accepted(self):
+        self.kubectl("create", "namespace", "agents")
+        for title, values, _ in (*VARIATIONS, ("uninstall", {"uninstall": True}, None), ("programs", {"programs": {"configMaps": True}}, None)):
+            with self.subTest(title):
+                text = run(self.helm, "template", "pintle", CHART, "--namespace", "agents", "--values", "-", stdin=json.dumps(values)).stdout
+                self.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=text)
+
+    def test_installed_taken_off_and_gone(self):
+        told = self.helm_run("install", "pintle", CHART, "--create-namespace", "--set", "programs.configMaps=true")
+        self.assertIn("rollout status -n pintle-system daemonset/pintle\n", told)
+        self.assertIn("BPF, PERFMON, NET_ADMIN", told)
+        self.assertEqual(self.daemon_sets(), ["daemonset.apps/pintle"])
+        may = self.kubectl("auth", "can-i", "watch", "configmaps", "--as", ACCOUNT, "-n", "pintle-system", check=False).stdout.strip()
+        self.assertEqual(may, "yes")
+        told = self.helm_run("upgrade", "pintle", CHART, "--reuse-values", "--set", "uninstall=true")
+        self.assertIn("daemonset/pintle-uninstall", told)
+        self.assertEqual(self.daemon_sets(), ["daemonset.apps/pintle-uninstall"])
+        self.helm_run("uninstall", "pintle")
+        self.assertEqual(self.daemon_sets(), [])
+        for kind in ("clusterrole", "clusterrolebinding"):
+            self.assertNotIn(f"/pintle\n", self.kubectl("get", kind, "-o", "name").stdout)
+        self.assertEqual(self.kubectl("get", "roles,rolebindings,serviceaccounts", "-n", "pintle-system", "-o", "name").stdout, "")
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- /* What mode companion needs, over what the values say. */ -}}
 {{- define "pintle.config" -}}
-{{- $own := dict "mode" "companion" "cgroupMount" "/host/sys/fs/cgroup" "nodeNetwork" "/host/net" "rootDir" "/run/pintle" "runDir" "/run/pintle" "metrics" (dict "listen" (printf "0.0.0.0:%d" (int .Values.metrics.port))) "ebpf" (dict "bpffs" "/sys/fs/bpf" "programsFolder" "" "programsNamespace" (ternary .Release.Namespace "" .Values.programs.configMaps)) -}}
+{{- $own := dict "mode" "companion" "cgroupMount" "/host/sys/fs/cgroup" "nodeNetwork" "/host/net" "rootDir" "/run/pintle" "runDir" "/run/pintle" "metrics" (dict "listen" (printf "0.0.0.0:%d" (int .Values.metrics.port))) "ebpf" (dict "bpffs" "/sys/fs/bpf" "programsFolder" "" "programsNamespace" (ternary .Release.Namespace "" ((.Values.programs).configMaps | default false))) -}}
 {{- dict "apiVersion" "pintle.dev/v1" "kind" "PintleConfiguration" "pintle" (mergeOverwrite (deepCopy .Values.config) $own) | toYaml -}}
 {{- end }}
 
+{{- /* A file of values gives a bare off as false. */ -}}
 {{- define "pintle.nriMode" -}}
-{{ dig "companion" "nri" "mode" "auto" .Values.config }}
+{{- $mode := ((.Values.config.companion).nri).mode -}}
+{{- if eq "false" (toString $mode) }}off{{ else }}{{ $mode | default "auto" }}{{ end -}}
 {{- end }}
 
 {{- define "pintle.securityContext" -}}
