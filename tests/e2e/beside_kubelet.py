@@ -4,6 +4,7 @@
 PINTLE_CONTAINERD names a folder with another containerd than the one that is installed; with 1.7 and newer the suite runs with NRI.
 
 The kubelet owns the pods; pintled finds their cgroups, attaches, counts, enforces and lets go again."""
+import contextlib
 import hashlib
 import io
 import json
@@ -12,10 +13,12 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 import unittest
 
@@ -25,9 +28,39 @@ from harness import (NODE, NotHere, ROOT, _end_daemon, _remove_cgroups, _run, ar
 
 OPTIONS = None
 ADDRESS = "192.0.2.1"
+SERVICE = "10.0.0.1"  # of the API, in the pods of a cluster: the first one of the range of scripts/dev-apiserver
+IMAGE = "pintle.local/pintle:1"
 SLEEP = "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done"
 # Counts down from its first instruction: says what was reachable, and when.
 SERVE = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
+
+
+SERVER = "jsonpath={.clusters[0].cluster.server}"
+
+
+def forward(address, target):
+    """What a service proxy does for one address, for as long as this process lives."""
+    def pass_on(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve():
+        while True:
+            incoming, _ = listener.accept()
+            try:
+                outgoing = socket.create_connection(target)
+            except OSError:  # the API server is not there: as a client of it would see
+                incoming.close()
+                continue
+            for pair in ((incoming, outgoing), (outgoing, incoming)):
+                threading.Thread(target=pass_on, args=pair, daemon=True).start()
+
+    listener = socket.create_server(address)
+    threading.Thread(target=serve, daemon=True).start()
 
 
 def containerd_version():
@@ -134,6 +167,8 @@ class Site:
         self.start_containerd()
         _run(ROOT / "scripts" / "dev-apiserver", "start", "--dir", self.dir / "api", "--authorization", "RBAC")
         self.kubeconfig = self.dir / "api" / "kubeconfig"
+        _run("ip", "addr", "add", f"{SERVICE}/32", "dev", "lo")
+        forward((SERVICE, 443), ("127.0.0.1", int(self.kubectl("config", "view", "--raw", "-o", SERVER).rsplit(":", 1)[1])))
         # An agent's bpffs that a node without one gets from the init container; here in the test's own mount namespace.
         self.bpffs = self.dir / "bpffs"
         self.bpffs.mkdir()
@@ -326,7 +361,9 @@ class Site:
             self.guard = None
 
 
-class BesideAKubelet(unittest.TestCase):
+class SiteCase(unittest.TestCase):
+    """With a site of its own; the pods of the namespace default go after each test."""
+
     @classmethod
     def setUpClass(cls):
         try:
@@ -354,6 +391,102 @@ class BesideAKubelet(unittest.TestCase):
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.site.ebpf(name)}\n{self.site.ctl('status', check=False).stdout}\n{self.site.log_tail()}")
 
+    def need_nri(self):
+        if not self.site.nri:
+            self.skipTest("this containerd has no NRI: PINTLE_CONTAINERD names a folder with 1.7 or newer")
+
+    def close_egress_of(self, group):
+        """Pods of the group may connect nowhere. In force for those that come as soon as the agent knows the policy."""
+        self.site.apply({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": group, "namespace": "default"},
+                         "spec": {"podSelector": {"matchLabels": {"group": group}}, "policyTypes": ["Egress"]}})
+        self.site.apply(self.connecting_pod(f"{group}-probe", group, "192.0.2.9", 0))
+        self.site.wait_ready(f"{group}-probe")
+        wait_until(lambda: "Egress" in self.site.ctl("ebpf", "policy", "show", f"{group}-probe", check=False).stdout.title(), 30, "the policy known")
+
+    def connecting_pod(self, name, group, address, tries):
+        """Connects from its first instruction on, and writes down what came of it; then it is ready."""
+        loop = f"for i in $(seq {tries}); do nc -w 1 {address} 8080 </dev/null >/dev/null 2>&1 && echo leaked; done; echo tried; touch /tmp/tried; {SLEEP}"
+        pod = busybox_pod(name, loop)
+        pod["metadata"]["labels"]["group"] = group
+        pod["spec"]["containers"][0]["readinessProbe"] = {"exec": {"command": ["cat", "/tmp/tried"]}, "periodSeconds": 1}
+        return pod
+
+    def leaks(self, name):
+        self.site.wait_ready(name)
+        text = self.site.logs(name)
+        self.assertIn(" tried\n", text)
+        return text.count(" leaked\n")
+
+    def rendered(self, folder, image):
+        """The objects of a kustomization, with what differs here: the image, the cgroups' root, whose network is the node's. There is no
+        controller that makes pods of a DaemonSet or token volumes of a service account: done here as they do."""
+        objects, pods = [], []
+        text = self.site.kubectl("kustomize", ROOT / "deploy" / "kustomize" / folder)
+        listed = self.site.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=text)
+        items, at = [], 0
+        while at < len(listed.rstrip()):
+            item, end = json.JSONDecoder().raw_decode(listed, at)
+            items += item["items"] if item["kind"] == "List" else [item]
+            at = end + len(listed[end:]) - len(listed[end:].lstrip())
+        for item in items:
+            if item["kind"] == "ConfigMap" and "pintled.yaml" in item["data"]:
+                item["data"]["pintled.yaml"] = f"cgroupRoot: {self.site.cgroup_root}\n" + item["data"]["pintled.yaml"]
+            if item["kind"] != "DaemonSet":
+                objects.append(item)
+                continue
+            template = item["spec"]["template"]
+            spec = template["spec"]
+            spec.update(nodeName=NODE, restartPolicy="Always")
+            for volume in spec["volumes"]:
+                path = volume.get("hostPath", {}).get("path")
+                if path == "/proc/1/net":
+                    volume["hostPath"]["path"] = f"/proc/{self.site.kubelet.pid}/net"
+                elif path == "/var/run/nri":
+                    volume["hostPath"]["path"] = f"{self.site.dir}/containerd"
+            for container in spec["initContainers"] + spec["containers"]:
+                container.update(image=image, imagePullPolicy="Never")
+                if "uninstall" in container["args"]:
+                    container["args"] += ["--cgroup-root", self.site.cgroup_root]
+            if spec.get("automountServiceAccountToken", True):
+                main = spec["containers"][0]
+                main["volumeMounts"].append({"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True})
+                spec["volumes"].append({"name": "token", "projected": {"sources": [
+                    {"serviceAccountToken": {"path": "token"}}, {"configMap": {"name": "ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}]}})
+            pods.append({"apiVersion": "v1", "kind": "Pod", "spec": spec,
+                         "metadata": {**template["metadata"], "name": item["metadata"]["name"], "namespace": item["metadata"]["namespace"]}})
+        return objects, pods
+
+    def install(self, folder):
+        """The kustomization's DaemonSet, as a pod, takes the place of the agent of the site; until leave(). Its pod, ready."""
+        self.site.kill_daemon(signal.SIGTERM)
+        self.addCleanup(self.leave)
+        self.site.uninstall()
+        self.site.import_image(IMAGE)
+        objects, [pod] = self.rendered(folder, IMAGE)
+        ca = (self.site.dir / "api" / "certs" / "apiserver.crt").read_text()
+        objects.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "pintle-system"}, "data": {"ca.crt": ca}})
+        for item in sorted(objects, key=lambda item: item["kind"] != "Namespace"):
+            self.site.apply(item)
+        self.site.apply(pod)
+        return self.site.wait_ready("pintle", namespace="pintle-system")
+
+    def take_off(self):
+        """As the documentation has it: the agent goes, and the cleaner comes and is ready."""
+        self.site.kubectl("delete", "pod", "pintle", "-n", "pintle-system", "--grace-period=5")
+        _, [cleaner] = self.rendered("uninstall", IMAGE)
+        self.site.apply(cleaner)
+        self.site.wait_ready("pintle-uninstall", namespace="pintle-system")
+
+    def leave(self):
+        self.site.kubectl("delete", "pods", "--all", "-n", "pintle-system", "--grace-period=1", check=False)
+        self.site.start_daemon()
+
+    def in_agent(self, *words):
+        """pintlectl in the agent's container, by the kubelet's exec."""
+        return self.site.kubectl("exec", "-n", "pintle-system", "pintle", "--", "/usr/local/bin/pintlectl", *words, check=False)
+
+
+class BesideAKubelet(SiteCase):
     def test_a_pod_of_the_kubelet_has_its_programs_and_counts(self):
         self.site.apply(busybox_pod("server", SERVE))
         address = self.site.wait_ready("server")["status"]["podIP"]
@@ -441,127 +574,45 @@ class BesideAKubelet(unittest.TestCase):
         self.site.start_daemon()
         wait_until(lambda: not [path for path in self.site.pinned_links() if uid in path], 60, "its links unpinned")
 
-    def rendered(self, folder, image):
-        """The objects of a kustomization, with what differs here: the image, the cgroups' root, the way to the API, whose network is the
-        node's. There is no controller that makes pods of a DaemonSet or token volumes of a service account: done here as they do."""
-        objects, pods = [], []
-        text = self.site.kubectl("kustomize", ROOT / "deploy" / "kustomize" / folder)
-        listed = self.site.kubectl("create", "--dry-run=client", "-o", "json", "-f", "-", stdin=text)
-        items, at = [], 0
-        while at < len(listed.rstrip()):
-            item, end = json.JSONDecoder().raw_decode(listed, at)
-            items += item["items"] if item["kind"] == "List" else [item]
-            at = end + len(listed[end:]) - len(listed[end:].lstrip())
-        for item in items:
-            if item["kind"] == "ConfigMap" and "pintled.yaml" in item["data"]:
-                item["data"]["pintled.yaml"] = f"cgroupRoot: {self.site.cgroup_root}\n" + item["data"]["pintled.yaml"]
-            if item["kind"] != "DaemonSet":
-                objects.append(item)
-                continue
-            template = item["spec"]["template"]
-            spec = template["spec"]
-            spec.update(nodeName=NODE, hostNetwork=True, restartPolicy="Always")
-            for volume in spec["volumes"]:
-                path = volume.get("hostPath", {}).get("path")
-                if path == "/proc/1/net":
-                    volume["hostPath"]["path"] = f"/proc/{self.site.kubelet.pid}/net"
-                elif path == "/var/run/nri":
-                    volume["hostPath"]["path"] = f"{self.site.dir}/containerd"
-            host, port = self.api_address()
-            for container in spec["initContainers"] + spec["containers"]:
-                container.update(image=image, imagePullPolicy="Never")
-                if "uninstall" in container["args"]:
-                    container["args"] += ["--cgroup-root", self.site.cgroup_root]
-            if spec.get("automountServiceAccountToken", True):
-                main = spec["containers"][0]
-                main["env"] += [{"name": "KUBERNETES_SERVICE_HOST", "value": host}, {"name": "KUBERNETES_SERVICE_PORT", "value": port}]
-                main["volumeMounts"].append({"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True})
-                spec["volumes"].append({"name": "token", "projected": {"sources": [
-                    {"serviceAccountToken": {"path": "token"}}, {"configMap": {"name": "ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}]}})
-            pods.append({"apiVersion": "v1", "kind": "Pod", "spec": spec,
-                         "metadata": {**template["metadata"], "name": item["metadata"]["name"], "namespace": item["metadata"]["namespace"]}})
-        return objects, pods
-
-    def api_address(self):
-        server = self.site.kubectl("config", "view", "--raw", "-o", "jsonpath={.clusters[0].cluster.server}")
-        return server.removeprefix("https://").rsplit(":", 1)
-
     def test_the_daemon_set_runs_with_three_capabilities(self):
         self.site.apply(busybox_pod("guarded", SLEEP))
         uid = self.site.wait_ready("guarded")["metadata"]["uid"]
         self.effective("guarded")
-        self.site.kill_daemon(signal.SIGTERM)
-        try:
-            self.site.uninstall()
-            self.site.import_image("pintle.local/pintle:1")
-            objects, [pod] = self.rendered("base", "pintle.local/pintle:1")
-            ca = (self.site.dir / "api" / "certs" / "apiserver.crt").read_text()
-            objects.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": "pintle-system"}, "data": {"ca.crt": ca}})
-            for item in sorted(objects, key=lambda item: item["kind"] != "Namespace"):
-                self.site.apply(item)
-            self.site.apply(pod)
-            running = self.site.wait_ready("pintle", namespace="pintle-system")
-            container = running["status"]["containerStatuses"][0]["containerID"]
-            status = self.site.kubectl("exec", "-n", "pintle-system", "pintle", "--", "/usr/local/bin/pintlectl", "ebpf", "status", "guarded", "-o", "json")
-            [row] = json.loads(status)["pods"]
-            self.assertEqual((row["uid"], {hook["state"] for hook in row["hooks"]}), (uid, {"Attached"}))
-            told = self.site.kubectl("exec", "-n", "pintle-system", "pintle", "--", "/usr/local/bin/pintlectl", "doctor", "-o", "json", check=False).stdout
-            nri = next(check["detail"] for check in json.loads(told)["checks"] if check["check"] == "NRI")
-            self.assertIn(" tells of pods at " if self.site.nri else "No such file or directory", nri)
-            pid = self.site.pid_of(container)
-            words = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
-            # BPF, PERFMON, NET_ADMIN at most: the daemon may give up what it has loaded with.
-            self.assertEqual(int(words["CapBnd"], 16) & ~(1 << 39 | 1 << 38 | 1 << 12), 0, words["CapBnd"])
-            self.assertEqual((words["Seccomp"], words["NoNewPrivs"]), ("2", "1"))
-            pins = [pin for link in self.site.links() for pin in link.get("pinned", []) if pin.startswith("/sys/fs/bpf/") and uid in pin]
-            self.assertTrue(pins, "pinned where the node sees it")
-            links = {hook["hook"]: hook["linkId"] for hook in row["hooks"]}
+        running = self.install("base")
+        container = running["status"]["containerStatuses"][0]["containerID"]
+        self.assertEqual([running["spec"].get(name) for name in ("hostNetwork", "hostPID", "hostIPC")], [None] * 3)
+        [row] = json.loads(self.in_agent("ebpf", "status", "guarded", "-o", "json").stdout)["pods"]
+        self.assertEqual((row["uid"], {hook["state"] for hook in row["hooks"]}), (uid, {"Attached"}))
+        told = self.in_agent("doctor", "-o", "json").stdout
+        nri = next(check["detail"] for check in json.loads(told)["checks"] if check["check"] == "NRI")
+        self.assertIn(" tells of pods at " if self.site.nri else "No such file or directory", nri)
+        pid = self.site.pid_of(container)
+        words = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+        # BPF, PERFMON, NET_ADMIN at most: the daemon may give up what it has loaded with.
+        for kind in ("CapBnd", "CapPrm", "CapEff"):
+            self.assertEqual(int(words[kind], 16) & ~(1 << 39 | 1 << 38 | 1 << 12), 0, f"{kind} {words[kind]}")
+        self.assertEqual((words["Seccomp"], words["NoNewPrivs"]), ("2", "1"))
+        for kind in ("pid", "net", "ipc", "uts", "mnt"):
+            self.assertNotEqual(os.readlink(f"/proc/{pid}/ns/{kind}"), os.readlink(f"/proc/{self.site.kubelet.pid}/ns/{kind}"), kind)
+        root = next(line.split() for line in pathlib.Path(f"/proc/{pid}/mounts").read_text().splitlines() if line.split()[1] == "/")
+        self.assertIn("ro", root[3].split(","), "a read-only root")
+        pins = [pin for link in self.site.links() for pin in link.get("pinned", []) if pin.startswith("/sys/fs/bpf/") and uid in pin]
+        self.assertTrue(pins, "pinned where the node sees it")
+        links = {hook["hook"]: hook["linkId"] for hook in row["hooks"]}
 
-            os.kill(pid, signal.SIGKILL)  # the kubelet starts the container again
-            def back():
-                now = self.site.pod("pintle", "pintle-system")["status"]["containerStatuses"][0]
-                if now["restartCount"] == 0 or not now["ready"]:
-                    return None
-                done = self.site.in_container(now["containerID"], "/usr/local/bin/pintlectl", "ebpf", "status", "guarded", "-o", "json")
-                return json.loads(done.stdout)["pods"][0] if done.stdout.startswith("{") else None
-            row = wait_until(lambda: (row := back()) and {hook["state"] for hook in row["hooks"]} == {"Adopted"} and row, 90, "adopted again")
-            self.assertEqual({hook["hook"]: hook["linkId"] for hook in row["hooks"]}, links)
+        os.kill(pid, signal.SIGKILL)  # the kubelet starts the container again
+        def back():
+            now = self.site.pod("pintle", "pintle-system")["status"]["containerStatuses"][0]
+            if now["restartCount"] == 0 or not now["ready"]:
+                return None
+            done = self.site.in_container(now["containerID"], "/usr/local/bin/pintlectl", "ebpf", "status", "guarded", "-o", "json")
+            return json.loads(done.stdout)["pods"][0] if done.stdout.startswith("{") else None
+        row = wait_until(lambda: (row := back()) and {hook["state"] for hook in row["hooks"]} == {"Adopted"} and row, 90, "adopted again")
+        self.assertEqual({hook["hook"]: hook["linkId"] for hook in row["hooks"]}, links)
 
-            self.site.kubectl("delete", "pod", "pintle", "-n", "pintle-system", "--grace-period=5")
-            _, [cleaner] = self.rendered("uninstall", "pintle.local/pintle:1")
-            self.site.apply(cleaner)
-            self.site.wait_ready("pintle-uninstall", namespace="pintle-system")
-            self.assertEqual([pin for link in self.site.links() for pin in link.get("pinned", []) if pin.startswith("/sys/fs/bpf/")], [])
-            self.assertEqual(set(os.listdir("/sys/fs/bpf")) - {"maps.debug", "progs.debug"}, set())
-        finally:
-            self.site.kubectl("delete", "pods", "--all", "-n", "pintle-system", "--grace-period=1", check=False)
-            self.site.start_daemon()
-
-    def need_nri(self):
-        if not self.site.nri:
-            self.skipTest("this containerd has no NRI: PINTLE_CONTAINERD names a folder with 1.7 or newer")
-
-    def close_egress_of(self, group):
-        """Pods of the group may connect nowhere. In force for those that come as soon as the agent knows the policy."""
-        self.site.apply({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": group, "namespace": "default"},
-                         "spec": {"podSelector": {"matchLabels": {"group": group}}, "policyTypes": ["Egress"]}})
-        self.site.apply(self.connecting_pod(f"{group}-probe", group, "192.0.2.9", 0))
-        self.site.wait_ready(f"{group}-probe")
-        wait_until(lambda: "Egress" in self.site.ctl("ebpf", "policy", "show", f"{group}-probe", check=False).stdout.title(), 30, "the policy known")
-
-    def connecting_pod(self, name, group, address, tries):
-        """Connects from its first instruction on, and writes down what came of it; then it is ready."""
-        loop = f"for i in $(seq {tries}); do nc -w 1 {address} 8080 </dev/null >/dev/null 2>&1 && echo leaked; done; echo tried; touch /tmp/tried; {SLEEP}"
-        pod = busybox_pod(name, loop)
-        pod["metadata"]["labels"]["group"] = group
-        pod["spec"]["containers"][0]["readinessProbe"] = {"exec": {"command": ["cat", "/tmp/tried"]}, "periodSeconds": 1}
-        return pod
-
-    def leaks(self, name):
-        self.site.wait_ready(name)
-        text = self.site.logs(name)
-        self.assertIn(" tried\n", text)
-        return text.count(" leaked\n")
+        self.take_off()
+        self.assertEqual([pin for link in self.site.links() for pin in link.get("pinned", []) if pin.startswith("/sys/fs/bpf/")], [])
+        self.assertEqual(set(os.listdir("/sys/fs/bpf")) - {"maps.debug", "progs.debug"}, set())
 
     def start_starved(self, pod):
         """Starts the pod while the agent gets no processor, from before its sandbox until half a second after it was made."""

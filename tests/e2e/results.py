@@ -37,7 +37,9 @@ class _Result(unittest.TextTestResult):
 
 
 def run(module, junit):
-    suite = unittest.defaultTestLoader.loadTestsFromModule(module)
+    loader = unittest.TestLoader()
+    loader.testNamePatterns = [f"*{word}*" for word in sys.argv[1:]] or None  # words of a command line by hand
+    suite = loader.loadTestsFromModule(module)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=_Result).run(suite)
     root = xml.Element("testsuite", name=junit)
     for name, kind, message, seconds in result.rows:
