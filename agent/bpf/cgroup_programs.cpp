@@ -58,11 +58,6 @@ uint32_t map_id(int fd) {
   return info ? info->id : 0;
 }
 
-Status pin_anew(int fd, const std::string& path) {
-  PINTLE_TRY(unpin(path));
-  return pin_fd(fd, path);
-}
-
 }  // namespace
 
 // Takes the maps that are given or pinned; the names of those to be pinned once they are there.

@@ -104,6 +104,8 @@ Result<PinInventory::Found> PinInventory::look() const {
   if (const auto record = read_set_record(layout.set())) found.set = record->name;
   for (const auto& name : list_pins(layout.root + "/map").value_or(std::vector<std::string>()))
     found.add_map(UniqueFd(bpf_obj_get(layout.map(name).c_str())));
+  for (const auto& name : list_pins(layout.node_programs()).value_or(std::vector<std::string>()))
+    found.add_program(UniqueFd(bpf_obj_get(layout.node_program(name).c_str())));
   for (const auto& program : list_pins(layout.operators()).value_or(std::vector<std::string>()))
     for (const auto& name : list_pins(layout.operator_folder(program)).value_or(std::vector<std::string>())) {
       UniqueFd fd(bpf_obj_get((layout.operator_folder(program) + "/" + name).c_str()));
@@ -115,6 +117,7 @@ Result<PinInventory::Found> PinInventory::look() const {
     for (const int fd : held.maps) found.add_map(duplicate(fd));
   }
   for (const auto& name : list_pins(layout.root + "/link").value_or(std::vector<std::string>())) found.add_link(layout.link(name));
+  for (const auto& name : list_pins(layout.kubepods()).value_or(std::vector<std::string>())) found.add_link(layout.kubepods() + "/" + name);
   for (const auto& pod : list_pins(layout.pods()).value_or(std::vector<std::string>())) {
     const std::string folder = layout.pods() + "/" + pod;
     for (const auto& hook : list_pins(folder).value_or(std::vector<std::string>())) found.add_link(folder + "/" + hook);

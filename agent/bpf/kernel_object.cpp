@@ -10,6 +10,8 @@
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
+#include "bpf/pin.h"
+
 namespace pintle::bpf {
 
 Result<UniqueFd> open_pin(const std::string& path) {
@@ -21,6 +23,11 @@ Result<UniqueFd> open_pin(const std::string& path) {
 Status pin_fd(int fd, const std::string& path) {
   if (bpf_obj_pin(fd, path.c_str()) != 0) return fail_errno(errno, fmt::format("pin '{}'", path));
   return {};
+}
+
+Status pin_anew(int fd, const std::string& path) {
+  PINTLE_TRY(unpin(path));
+  return pin_fd(fd, path);
 }
 
 Result<MapInfo> map_info(int fd) {

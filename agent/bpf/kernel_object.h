@@ -32,6 +32,7 @@ struct ProgramInfo {
 
 [[nodiscard]] Result<UniqueFd> open_pin(const std::string& path);
 [[nodiscard]] Status pin_fd(int fd, const std::string& path);
+[[nodiscard]] Status pin_anew(int fd, const std::string& path);  // in place of what has the name
 [[nodiscard]] Result<MapInfo> map_info(int fd);
 [[nodiscard]] Result<ProgramInfo> program_info(int fd);
 

@@ -29,7 +29,7 @@ Result<KubepodsPrograms> KubepodsPrograms::load(const PinLayout& layout, int slo
   const void* elf = pintle_kubepods__elf_bytes(&size);
   PINTLE_ASSIGN_OR_RETURN(auto object, BpfObject::open({static_cast<const std::byte*>(elf), size}, "pintle_kubepods"));
   KubepodsPrograms out;
-  out.folder_ = layout.root + "/kubepods";
+  out.folder_ = layout.kubepods();
   PINTLE_TRY(make_pin_folder(out.folder_));
   const KubepodsMap maps[] = {{"kubepods_rows",
                                {BPF_MAP_TYPE_HASH, sizeof(uint64_t), sizeof(pintle_kubepods_row), PINTLE_KUBEPODS_ROWS, BPF_F_NO_PREALLOC},
@@ -56,14 +56,16 @@ Result<KubepodsPrograms> KubepodsPrograms::load(const PinLayout& layout, int slo
     PINTLE_ASSIGN_OR_RETURN(out.*map.fd, object.map_fd(map.name));
   }
   for (const auto* map : fresh) {
-    PINTLE_TRY(unpin(layout.map(map->name)));
-    PINTLE_TRY(pin_fd((out.*map->fd).get(), layout.map(map->name)));
+    PINTLE_TRY(pin_anew((out.*map->fd).get(), layout.map(map->name)));
   }
+  PINTLE_ASSIGN_OR_RETURN(const auto constants, object.map_fd("pintle_k.rodata"));
+  PINTLE_TRY(pin_anew(constants.get(), layout.map("kubepods_rodata")));  // to be told of without CAP_SYS_ADMIN, as the programs
   PINTLE_ASSIGN_OR_RETURN(out.ingress_, object.program_fd("kubepods_ingress"));
   PINTLE_ASSIGN_OR_RETURN(out.egress_, object.program_fd("kubepods_egress"));
-  for (const auto* program : {&out.ingress_, &out.egress_}) {
+  for (const auto& [program, name] : {std::pair{&out.ingress_, "kubepods_ingress"}, std::pair{&out.egress_, "kubepods_egress"}}) {
     PINTLE_ASSIGN_OR_RETURN(const auto info, program_info(program->get()));
     out.program_ids_.push_back(info.id);
+    PINTLE_TRY(pin_anew(program->get(), layout.node_program(name)));
   }
   out.drop_dead_links();
   return out;

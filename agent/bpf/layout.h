@@ -3,6 +3,7 @@
 //
 // Where the pins lie under a bpffs. The schema folder changes with any layout of a map's value or a ring's record:
 //   <bpffs>/<folder>/v3/prog/<program>   map/<map>   link/<exec|exit|oom|rmdir>   pods/<uid>/<hook>   pods/tmp_<uid>/ while being made
+//   kubepods/<cgroup id>_<ingress|egress>, links   node/<program>, those that are of no set: of link/ and kubepods/
 // and of operators' programs (bpf/pod_programs.h) operators/<name>/prog_<digest>   operators/<name>/map_<map>   pods/<uid>/op_<name>
 // prog/set is the record of what is there (bpf/program_set.h); next/ and prev/ are there while another set takes its place, and
 // pods/<uid>/<hook>_new while a link takes the place of one that could not be updated.
@@ -30,6 +31,10 @@ struct PinLayout {
   [[nodiscard]] std::string program(std::string_view name) const { return root + "/prog/" + std::string(name); }
   [[nodiscard]] std::string map(std::string_view name) const { return root + "/map/" + std::string(name); }
   [[nodiscard]] std::string link(std::string_view name) const { return root + "/link/" + std::string(name); }
+  [[nodiscard]] std::string kubepods() const { return root + "/kubepods"; }
+  // So that they can be told of without CAP_SYS_ADMIN, which it takes to get from a link to its program.
+  [[nodiscard]] std::string node_programs() const { return root + "/node"; }
+  [[nodiscard]] std::string node_program(std::string_view name) const { return node_programs() + "/" + std::string(name); }
   [[nodiscard]] std::string operators() const { return root + "/operators"; }
   [[nodiscard]] std::string operator_folder(std::string_view name) const { return operators() + "/" + std::string(name); }
   [[nodiscard]] std::string pods() const { return root + "/pods"; }

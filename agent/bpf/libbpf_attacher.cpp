@@ -67,7 +67,7 @@ Status LibbpfAttacher::load() {
   PINTLE_TRY(check_pin_folders(layout_));
   const bool cut_short = recover_set_folders(layout_);
   if (!options_.canary_parent.empty()) Canary::sweep(options_.canary_parent);
-  for (const char* folder : {"map", "link", "operators", "pods"}) PINTLE_TRY(make_pin_folder(layout_.root + "/" + folder));
+  for (const char* folder : {"map", "link", "node", "operators", "pods"}) PINTLE_TRY(make_pin_folder(layout_.root + "/" + folder));
   PINTLE_TRY(load_programs());
   {
     const MutexLock lock(mu_);

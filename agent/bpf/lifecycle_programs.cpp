@@ -22,11 +22,6 @@ constexpr const char* kPods = "lifecycle_pods";
 constexpr const char* kConfig = "lifecycle_config";
 constexpr const char* kLinks[] = {"exec", "exit", "oom", "rmdir"};
 
-Status pin_anew(int fd, const std::string& path) {
-  PINTLE_TRY(unpin(path));
-  return pin_fd(fd, path);
-}
-
 Result<UniqueFd> open_shared(const PinLayout& layout, const char* name, const MapShape& wanted, uint32_t id) {
   PINTLE_ASSIGN_OR_RETURN(auto fd, open_pin(layout.map(name)));
   PINTLE_ASSIGN_OR_RETURN(const auto info, map_info(fd.get()));
@@ -78,7 +73,7 @@ Result<LifecyclePrograms> LifecyclePrograms::load_anew(const PinLayout& layout, 
       return std::unexpected(
           Error{Code::kUnsupported, -err, fmt::format("load the lifecycle programs: {}", explain_load(-err, log.c_str()))});
   }
-  const UniqueFd programs[] = {UniqueFd(fds.exec_prog), UniqueFd(fds.exit_prog), UniqueFd(fds.oom_prog), UniqueFd(fds.rmdir_prog)};
+  UniqueFd programs[] = {UniqueFd(fds.exec_prog), UniqueFd(fds.exit_prog), UniqueFd(fds.oom_prog), UniqueFd(fds.rmdir_prog)};
   LifecyclePrograms out;
   out.slots_ = UniqueFd(fds.slots);
   out.urgent_ = UniqueFd(fds.urgent);
@@ -111,7 +106,7 @@ Result<LifecyclePrograms> LifecyclePrograms::load_anew(const PinLayout& layout, 
   PINTLE_TRY(out.write_config());
   for (size_t i = 0; i < std::size(kLinks); ++i) {
     PINTLE_ASSIGN_OR_RETURN(auto link, BpfLink::attach_tracepoint(programs[i].get()));
-    out.fresh_links_.emplace_back(kLinks[i], std::move(link));
+    out.fresh_links_.push_back({kLinks[i], std::move(link), std::move(programs[i])});
   }
   return out;
 }
@@ -122,7 +117,10 @@ Status LifecyclePrograms::commit(const PinLayout& layout) {
   for (const char* name : kLinks) PINTLE_TRY(unpin(layout.link(name)));
   PINTLE_TRY(pin_anew(pods_.get(), layout.map(kPods)));
   PINTLE_TRY(pin_anew(config_fd_.get(), layout.map(kConfig)));
-  for (const auto& [name, link] : fresh_links_) PINTLE_TRY(pin_anew(link.fd(), layout.link(name)));
+  for (const auto& [name, link, program] : fresh_links_) {
+    PINTLE_TRY(pin_anew(program.get(), layout.node_program(name)));
+    PINTLE_TRY(pin_anew(link.fd(), layout.link(name)));
+  }
   fresh_links_.clear();
   return {};
 }

@@ -40,7 +40,12 @@ class LifecyclePrograms {
   [[nodiscard]] static Result<LifecyclePrograms> load_anew(const PinLayout& layout, const MapSizes& sizes);
   [[nodiscard]] Status write_config();
   UniqueFd slots_, urgent_, bulk_, pods_, config_fd_;
-  std::vector<std::pair<const char*, BpfLink>> fresh_links_;  // not pinned yet
+  struct FreshLink {
+    const char* name;
+    BpfLink link;
+    UniqueFd program;
+  };
+  std::vector<FreshLink> fresh_links_;  // not pinned yet
   pintle_lifecycle_config config_{};
 };
 

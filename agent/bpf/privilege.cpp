@@ -138,8 +138,8 @@ Status check_pin_folder(const std::string& path) {
 
 Status check_pin_folders(const PinLayout& layout) {
   const std::string top = layout.root.substr(0, layout.root.rfind('/'));
-  for (const auto& path :
-       {top, layout.root, layout.root + "/prog", layout.root + "/map", layout.root + "/link", layout.operators(), layout.pods()})
+  for (const auto& path : {top, layout.root, layout.root + "/prog", layout.root + "/map", layout.root + "/link", layout.kubepods(),
+                           layout.node_programs(), layout.operators(), layout.pods()})
     if (auto checked = check_pin_folder(path); !checked && checked.error().code != Code::kNotFound) return checked;
   return {};
 }

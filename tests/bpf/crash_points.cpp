@@ -267,7 +267,7 @@ class Points {
     for (const auto& name : bpf::list_pins(layout().pods()).value_or(std::vector<std::string>()))
       if (!wanted.contains(name))
         fault(name.starts_with(bpf::kPendingPrefix) ? figures_.left_folders : figures_.orphan_pins, "pods/" + name);
-    const std::set<std::string> folders{"prog", "map", "link", "operators", "pods"};
+    const std::set<std::string> folders{"prog", "map", "link", "node", "operators", "pods"};
     for (const auto& name : bpf::list_pins(layout().root).value_or(std::vector<std::string>()))
       if (!folders.contains(name)) fault(figures_.left_folders, name);
     if (const auto programs = bpf::list_pins(layout().set()); !programs || programs->size() != model::kHookCount + 1)

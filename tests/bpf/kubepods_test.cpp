@@ -7,11 +7,15 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "bpf/inventory.h"
 #include "bpf/link.h"
+#include "injection.h"
 #include "kernel_fixture.h"
 
 using namespace pintle;
@@ -117,6 +121,30 @@ TEST_CASE("after a restart the links on kubepods are the same, and pods are coun
   CHECK(run_inside(later.child("c"), [] { return udp_echo(2, 100); }) == 0);
   REQUIRE(node->attach(identity("later"), later.handle(), kEveryHook)->effective());
   CHECK(node->counters(PodUid("later"))->tx_packets == 2);
+}
+
+TEST_CASE("what counts on kubepods and the node's tracepoints are told with three capabilities, also after a restart") {
+  Companion node("t_kubepods_told");
+  for (const bool restarted : {false, true}) {
+    INFO(restarted);
+    node.begin();
+    const int status = run_inside(cgroup_home(), [&] {
+      keep_only({CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN});
+      const SystemClock clock;
+      const auto told = bpf::PinInventory({.layout = node->layout(), .held = {}, .ring_counts = {}}, clock).programs();
+      if (!told) return 1;
+      for (const auto* name :
+           {"kubepods_ingress", "kubepods_egress", "lifecycle_exec", "lifecycle_exit", "lifecycle_oom", "lifecycle_rmdir"}) {
+        const auto found = std::ranges::find_if(
+            *told, [&](const auto& program) { return program.name == std::string_view(name).substr(0, 15) || program.name == name; });
+        if (found == told->end()) return 2;
+        if (found->links != 1) return 3;
+      }
+      return 0;
+    });
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+  }
 }
 
 TEST_CASE("a refused hook leaves counting to kubepods") {

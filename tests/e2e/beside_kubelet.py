@@ -213,16 +213,17 @@ class Site:
         ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
         wait_until(lambda: self.kubectl("get", "node", NODE, "-o", ready, check=False).stdout == "True", 90, "the kubelet's node Ready")
 
-    def _write_config(self, **nri):
+    def _write_config(self, ebpf, **nri):
         nri = {"socket": f"{self.dir}/containerd/nri.sock", **nri}
+        ebpf = {"bpffs": str(self.bpffs), "programsFolder": "", "programsNamespace": "kube-system", **ebpf}
         config = {"apiVersion": "pintle.dev/v1", "kind": "PintleConfiguration", "cgroupRoot": self.cgroup_root,
                   "pintle": {"mode": "companion", "nodeName": NODE, "kubeconfig": str(self.kubeconfig), "rootDir": str(self.dir / "root"),
-                             "runDir": str(self.dir / "run"), "metrics": {"listen": ""}, "companion": {"nri": nri},
-                             "ebpf": {"bpffs": str(self.bpffs), "programsFolder": "", "programsNamespace": "kube-system"}}}
+                             "runDir": str(self.dir / "run"), "metrics": {"listen": ""}, "companion": {"nri": nri}, "ebpf": ebpf}}
         (self.dir / "pintled.yaml").write_text(json.dumps(config))
 
-    def start_daemon(self, **nri):
-        self._write_config(**nri)
+    def start_daemon(self, ebpf=None, **nri):
+        """With more of the sections `ebpf` and `companion.nri`."""
+        self._write_config(ebpf or {}, **nri)
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen([str(self.build / "pintled"), "--config", str(self.dir / "pintled.yaml")], stdout=log, stderr=log)
         self.ctl("status", "--wait", "--timeout", "30s")
