@@ -27,6 +27,7 @@
 #include "bpf/bpffs.h"
 #include "bpf/inventory.h"
 #include "bpf/libbpf_attacher.h"
+#include "bpf/pins_claim.h"
 #include "bpf/privilege.h"
 #include "bpf/uninstall.h"
 #include "cgroup/cgroup_fs_tree.h"
@@ -287,6 +288,7 @@ class Agent::Parts {
 
   // First of all, since capabilities belong to threads: with everything loaded, what took more is given up before there is a second one.
   [[nodiscard]] Status build_programs() {
+    PINTLE_ASSIGN_OR_RETURN(pins, bpf::PinsClaim::use(attacher_options(config)));
     attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
     PINTLE_TRY(bpf::check_pin_folders(attacher->layout()));
     if (attacher->unsupported()) PINTLE_LOG(kWarning, "bpf", "no eBPF on this node: {}", attacher->unsupported()->message());
@@ -661,6 +663,7 @@ class Agent::Parts {
   std::unique_ptr<ApiSide> api;
 
   std::unique_ptr<cgroup::CgroupFsTree> cgroups;
+  bpf::PinsClaim pins;
   std::unique_ptr<bpf::LibbpfAttacher> attacher;
   std::unique_ptr<bpf::PinInventory> inventory;
   std::unique_ptr<cri::CriRuntime> runtime;
@@ -729,9 +732,10 @@ std::string Agent::summary() const {
 Status mount_bpffs(const config::AgentConfig& config) { return bpf::mount_bpffs(config.pintle.ebpf.bpffs); }
 
 Status clean_up(const config::AgentConfig& config) {
-  // Binding the control socket is the proof that no agent is alive; it is given back at the end.
+  // Binding the control socket is the proof that no agent of this run folder is alive, the claim that none of another one uses the pins.
   auto socket = server::ControlSocket::bind(config.pintle.control_socket, std::nullopt);
   if (!socket) return std::unexpected(with_context(socket.error(), "an agent may still run here: stop it first"));
+  PINTLE_ASSIGN_OR_RETURN(const auto claim, bpf::PinsClaim::take(attacher_options(config)));
   // One thing that can't be removed is no reason to leave the others; the first error is the one to tell.
   Status outcome;
   const auto note = [&outcome](Status done) {

@@ -4,7 +4,8 @@
 // The programs that count on kubepods beside a kubelet (ebpf/kubepods): loaded once, attached by a pinned link to each kubepods there is,
 // and told which cgroups below are pods and classes. They close the time between a pod's first packet and its own hooks. Maps of an earlier
 // run are used again and its links updated in place. Thread rule: the owner serializes.
-// Pins: map/kubepods_*, node/kubepods_*, kubepods/<cgroup id>_<ingress|egress>. Errors: kUnsupported (the kernel refused, with the reason), kInternal.
+// Pins: map/kubepods_*, node/kubepods_*, kubepods/<cgroup id>_<ingress|egress>. Errors: kUnsupported (the kernel refused, with the reason),
+// kInternal.
 #pragma once
 
 #include <optional>

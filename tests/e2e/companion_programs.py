@@ -14,7 +14,7 @@ import unittest
 
 import beside_kubelet
 import results
-from beside_kubelet import SERVE, SLEEP, SiteCase
+from beside_kubelet import IMAGE, SERVE, SLEEP, SiteCase
 from harness import arguments, busybox_pod, cgroups_of, enter_namespaces, wait_until
 from spine import labelled, pod_program
 
@@ -249,6 +249,23 @@ class CompanionPrograms(SiteCase):
         finally:
             self.site.start_daemon()
         self.effective("survivor")
+
+    def test_the_cleaner_waits_for_an_agent_that_still_runs(self):
+        self.site.apply(busybox_pod("kept", SLEEP))
+        self.site.wait_ready("kept")
+        self.install("base")
+        ours = lambda: [pin for link in self.site.links() for pin in link.get("pinned", []) if pin.startswith("/sys/fs/bpf/")]
+        before = set(ours())
+        self.assertTrue(before)
+        # As `helm upgrade` does it: the new DaemonSet comes before the old one's pods have gone.
+        _, [cleaner] = self.rendered("uninstall", IMAGE)
+        self.site.apply(cleaner)
+        told = lambda: self.site.kubectl("logs", "-n", "pintle-system", "pintle-uninstall", "-c", "uninstall", check=False).stdout
+        wait_until(lambda: "a pintled uses them, in this container or another one of the node; stop it first" in told(), 30, "the cleaner refuses")
+        self.assertEqual(before - set(ours()), set(), "nothing taken from the agent")
+        self.site.kubectl("delete", "pod", "pintle", "-n", "pintle-system", "--grace-period=5")
+        self.site.wait_ready("pintle-uninstall", namespace="pintle-system")
+        self.assertEqual((ours(), set(os.listdir("/sys/fs/bpf")) - {"maps.debug", "progs.debug"}), ([], set()))
 
     def probe_pod(self, name, group, address):
         pod = busybox_pod(name, "", volumes=[{"name": "probe", "hostPath": {"path": str(self.site.dir / "probe")}}])

@@ -254,13 +254,13 @@ class HelmOnKubeApiserver(OnKubeApiserver):
         self.assertEqual(self.daemon_sets(), ["daemonset.apps/pintle"])
         may = self.kubectl("auth", "can-i", "watch", "configmaps", "--as", ACCOUNT, "-n", "pintle-system", check=False).stdout.strip()
         self.assertEqual(may, "yes")
-        told = self.helm_run("upgrade", "pintle", CHART, "--reuse-values", "--set", "uninstall=true")
+        told = self.helm_run("upgrade", "pintle", CHART, "--reset-then-reuse-values", "--set", "uninstall=true")
         self.assertIn("daemonset/pintle-uninstall", told)
         self.assertEqual(self.daemon_sets(), ["daemonset.apps/pintle-uninstall"])
         self.helm_run("uninstall", "pintle")
         self.assertEqual(self.daemon_sets(), [])
         for kind in ("clusterrole", "clusterrolebinding"):
-            self.assertNotIn(f"/pintle\n", self.kubectl("get", kind, "-o", "name").stdout)
+            self.assertNotIn("/pintle\n", self.kubectl("get", kind, "-o", "name").stdout)
         self.assertEqual(self.kubectl("get", "roles,rolebindings,serviceaccounts", "-n", "pintle-system", "-o", "name").stdout, "")
 
 
