@@ -118,7 +118,8 @@ class CompanionPrograms(SiteCase):
         return folder
 
     def containers_of(self, *names):
-        return {name: [(c["containerID"], c["restartCount"], c["ready"]) for c in self.site.pod(name)["status"]["containerStatuses"]] for name in names}
+        told = {name: self.site.pod(name)["status"]["containerStatuses"] for name in names}
+        return {name: [(c["containerID"], c["restartCount"], c["ready"]) for c in statuses] for name, statuses in told.items()}
 
     def refused_ports(self, name):
         """Of the two that the test's objects know."""
@@ -147,7 +148,8 @@ class CompanionPrograms(SiteCase):
         self.assertRegex(self.in_agent("ebpf", "status", "guarded").stdout, r"connect4:deny-port\s")
         self.assertEqual((self.refused_ports("guarded"), self.refused_ports("other")), ([7001], []))
         [link] = [link for link in self.site.links() if link["id"] == first["linkId"]]
-        self.assertEqual((link["attach_type"], bpftool("prog", "show", "id", link["prog_id"])["tag"]), ("cgroup_inet4_connect", first["programTag"]))
+        tag = bpftool("prog", "show", "id", link["prog_id"])["tag"]
+        self.assertEqual((link["attach_type"], tag), ("cgroup_inet4_connect", first["programTag"]))
         self.assertTrue([pin for pin in link["pinned"] if pin.startswith("/sys/fs/bpf/")], "pinned where the node sees it")
 
         # With the agent's three capabilities as well.
@@ -178,7 +180,8 @@ class CompanionPrograms(SiteCase):
         self.assertEqual(self.containers_of("guarded", "other"), before)
 
     def test_bpftool_and_pintlectl_tell_the_same(self):
-        plain, traced = busybox_pod("plain", SLEEP), busybox_pod("traced", SLEEP, annotations={"pintle.dev/ebpf-trace": "connect,sendmsg,bind,accept,tcp"})
+        plain = busybox_pod("plain", SLEEP)
+        traced = busybox_pod("traced", SLEEP, annotations={"pintle.dev/ebpf-trace": "connect,sendmsg,bind,accept,tcp"})
         self.site.apply(labelled(plain, app="plain"), labelled(traced, app="traced"))
         document = pod_program("deny-port", {"app": "plain"}, order="before")
         self.config_map("deny", self.files(document, connect="connect_v1.bpf.o"))
@@ -200,8 +203,9 @@ class CompanionPrograms(SiteCase):
                 self.assertEqual(tags, {number: bpftool("prog", "show", "id", number)["tag"] for number in tags})
                 path = self.cgroup_of(name)
                 kinds = sorted((hook["programId"], links[hook["linkId"]]["attach_type"]) for hook in row["hooks"])
-                for command in (bpftool("cgroup", "show", path), next(group["programs"] for group in bpftool("cgroup", "tree", path) if group["cgroup"] == path)):
-                    self.assertEqual(sorted((one["id"], one["attach_type"]) for one in command), kinds)
+                [in_tree] = [group["programs"] for group in bpftool("cgroup", "tree", path) if group["cgroup"] == path]
+                for told in (bpftool("cgroup", "show", path), in_tree):
+                    self.assertEqual(sorted((one["id"], one["attach_type"]) for one in told), kinds)
                 running = bpftool("cgroup", "show", path, "effective")
                 for hook in row["hooks"]:
                     order = [one["id"] for one in running if one["attach_type"] == links[hook["linkId"]]["attach_type"]]
@@ -219,17 +223,19 @@ class CompanionPrograms(SiteCase):
 
         def note():
             for kind, ids in known.items():
-                ids.update({number: entry.get("name") or entry.get("attach_type") or entry["type"] for number, entry in self.ours(kind).items()})
+                for number, entry in self.ours(kind).items():
+                    ids[number] = entry.get("name") or entry.get("attach_type") or entry["type"]
 
         def has(program_set):
             rows = self.hooks("survivor")
-            return {hook["programSet"] for hook in rows if not hook.get("podProgram")} == {program_set} and any(hook.get("podProgram") for hook in rows)
+            sets = {hook["programSet"] for hook in rows if not hook.get("podProgram")}
+            return sets == {program_set} and any(hook.get("podProgram") for hook in rows)
         wait_until(lambda: has("builtin"), 30, "the operator's program")
         note()
         try:
             for program_set in ("next", "builtin", "next"):
                 self.site.kill_daemon(signal.SIGKILL)
-                self.site.start_daemon(ebpf={"setsFolder": str(OPTIONS.build.resolve() / "ebpf" / "sets"), "programSet": program_set})
+                self.site.start_daemon(ebpf={"setsFolder": str(OPTIONS.build / "ebpf" / "sets"), "programSet": program_set})
                 wait_until(lambda: has(program_set), 30, f"set {program_set}")
                 note()
             tree = set(cgroups_of(self.site.dir.name))
@@ -241,8 +247,8 @@ class CompanionPrograms(SiteCase):
             self.assertEqual(set(os.listdir(self.site.bpffs)) - {"maps.debug", "progs.debug"}, set())
 
             def left():
-                return {kind: {number: ids[number] for number in ids.keys() & {entry["id"] for entry in bpftool(kind)}} for kind, ids in known.items()}
-            wait_until(lambda: left() == {"link": {}, "prog": {}, "map": {}}, 30, "all of them gone")
+                return [(kind, number, known[kind][number]) for kind in known for number in known[kind].keys() & {one["id"] for one in bpftool(kind)}]
+            wait_until(lambda: not left(), 30, f"all of them gone; {left()}")
             self.assertGreater(min(len(ids) for ids in known.values()), 4)
             self.assertEqual(set(cgroups_of(self.site.dir.name)), tree, "cgroups are the kubelet's")
             self.assertEqual((self.refused_ports("survivor"), self.containers_of("survivor")), ([], before))
@@ -261,7 +267,8 @@ class CompanionPrograms(SiteCase):
         _, [cleaner] = self.rendered("uninstall", IMAGE)
         self.site.apply(cleaner)
         told = lambda: self.site.kubectl("logs", "-n", "pintle-system", "pintle-uninstall", "-c", "uninstall", check=False).stdout
-        wait_until(lambda: "a pintled uses them, in this container or another one of the node; stop it first" in told(), 30, "the cleaner refuses")
+        refusal = "a pintled uses them, in this container or another one of the node; stop it first"
+        wait_until(lambda: refusal in told(), 30, "the cleaner refuses")
         self.assertEqual(before - set(ours()), set(), "nothing taken from the agent")
         self.site.kubectl("delete", "pod", "pintle", "-n", "pintle-system", "--grace-period=5")
         self.site.wait_ready("pintle-uninstall", namespace="pintle-system")
@@ -271,7 +278,8 @@ class CompanionPrograms(SiteCase):
         pod = busybox_pod(name, "", volumes=[{"name": "probe", "hostPath": {"path": str(self.site.dir / "probe")}}])
         pod["metadata"]["labels"]["group"] = group
         [container] = pod["spec"]["containers"]
-        container.update(command=["/probe/connects", address, str(TRIES)], volumeMounts=[{"name": "probe", "mountPath": "/probe", "readOnly": True}],
+        container.update(command=["/probe/connects", address, str(TRIES)],
+                         volumeMounts=[{"name": "probe", "mountPath": "/probe", "readOnly": True}],
                          readinessProbe={"exec": {"command": ["cat", "/tmp/tried"]}, "periodSeconds": 1})
         return pod
 
@@ -286,7 +294,8 @@ class CompanionPrograms(SiteCase):
 
     def connect_from_the_first_instruction(self, pods):
         (self.site.dir / "probe").mkdir(exist_ok=True)
-        subprocess.run(["cc", "-O1", "-static", "-x", "c", "-o", self.site.dir / "probe" / "connects", "-"], input=CONNECTS, text=True, check=True)
+        program = self.site.dir / "probe" / "connects"
+        subprocess.run(["cc", "-O1", "-static", "-x", "c", "-o", program, "-"], input=CONNECTS, text=True, check=True)
         self.site.apply(busybox_pod("server", SERVE))
         address = self.site.wait_ready("server")["status"]["podIP"]
         self.close_egress_of("shut")

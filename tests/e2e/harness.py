@@ -42,6 +42,7 @@ def arguments():
     parser.add_argument("--junit", default="results.xml")
     parser.add_argument("--keep", action="store_true", help="leave the folder for inspection")
     options, rest = parser.parse_known_args()
+    options.build = options.build.resolve()  # the daemon's configuration takes absolute paths
     sys.argv[1:] = rest
     return options
 
