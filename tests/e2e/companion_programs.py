@@ -247,8 +247,12 @@ class CompanionPrograms(SiteCase):
             self.assertEqual(set(os.listdir(self.site.bpffs)) - {"maps.debug", "progs.debug"}, set())
 
             def left():
-                return [(kind, number, known[kind][number]) for kind in known for number in known[kind].keys() & {one["id"] for one in bpftool(kind)}]
-            wait_until(lambda: not left(), 30, f"all of them gone; {left()}")
+                there = {kind: {one["id"] for one in bpftool(kind)} for kind in known}
+                return [(kind, number, name) for kind, ids in known.items() for number, name in ids.items() if number in there[kind]]
+            try:
+                wait_until(lambda: not left(), 30, "all of them gone")
+            except AssertionError as error:
+                raise AssertionError(f"{error}: {left()}")
             self.assertGreater(min(len(ids) for ids in known.values()), 4)
             self.assertEqual(set(cgroups_of(self.site.dir.name)), tree, "cgroups are the kubelet's")
             self.assertEqual((self.refused_ports("survivor"), self.containers_of("survivor")), ([], before))
