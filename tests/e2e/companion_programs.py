@@ -2,6 +2,7 @@
 # Copyright The Pintle Authors
 """Programs of operators and of Pintle beside a real kubelet: ConfigMaps as an operator makes them, bpftool as the judge of what pintlectl
 shows, taking Pintle off after the worst, and connect() from a container's first instruction on. Needs what beside_kubelet.py needs."""
+import contextlib
 import json
 import os
 import pathlib
@@ -56,10 +57,11 @@ def held_by(pid):
     """Ids of the BPF objects that a process has open, as the kernel tells them: kind -> ids. (bpftool does not know holders everywhere.)"""
     held = {"link": set(), "prog": set(), "map": set()}
     for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        kind = os.readlink(entry).removeprefix("anon_inode:").strip("[]").removeprefix("bpf").strip("-_")
-        if kind in held:
-            info = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/fdinfo", entry.name).read_text().splitlines())
-            held[kind].add(int(info[f"{kind}_id"]))
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            kind = os.readlink(entry).removeprefix("anon_inode:").strip("[]").removeprefix("bpf").strip("-_")
+            if kind in held:
+                info = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/fdinfo", entry.name).read_text().splitlines())
+                held[kind].add(int(info[f"{kind}_id"]))
     return held
 
 
