@@ -298,18 +298,19 @@ class CompanionPrograms(SiteCase):
             told[name] = (int(line[-3]), int(line[-1]))
         return told
 
-    def connect_from_the_first_instruction(self, pods):
+    def connect_from_the_first_instruction(self, pods, prefix):
+        """Of pods with the prefix, whose logs may stay a while after they have gone."""
         (self.site.dir / "probe").mkdir(exist_ok=True)
         program = self.site.dir / "probe" / "connects"
         subprocess.run(["cc", "-O1", "-static", "-x", "c", "-o", program, "-"], input=CONNECTS, text=True, check=True)
         self.site.apply(busybox_pod("server", SERVE))
         address = self.site.wait_ready("server")["status"]["podIP"]
         self.close_egress_of("shut")
-        self.site.apply(self.probe_pod("open", "open", address))
-        self.assertEqual(self.connects(["open"]), {"open": (0, TRIES)}, "others may connect, and it is counted")
+        self.site.apply(self.probe_pod(f"{prefix}-open", "open", address))
+        self.assertEqual(self.connects([f"{prefix}-open"]), {f"{prefix}-open": (0, TRIES)}, "others may connect, and it is counted")
         told = {}
         for first in range(0, pods, 8):
-            names = [f"shut-{number}" for number in range(first, min(first + 8, pods))]
+            names = [f"{prefix}-{number}" for number in range(first, min(first + 8, pods))]
             self.site.apply(*(self.probe_pod(name, "shut", address) for name in names))
             told.update(self.connects(names))
             self.site.kubectl("delete", "pods", "-l", "group=shut", "--grace-period=0", "--force", "--wait=false")
@@ -317,7 +318,7 @@ class CompanionPrograms(SiteCase):
 
     def test_nri_no_connect_leaks_from_the_first_instruction_on(self):
         self.need_nri()
-        told = self.connect_from_the_first_instruction(24)
+        told = self.connect_from_the_first_instruction(24, "held")
         self.assertEqual(told, dict.fromkeys(told, (TRIES, 0)))
         self.assertEqual(len(told), 24)
 
@@ -325,7 +326,7 @@ class CompanionPrograms(SiteCase):
         self.site.kill_daemon(signal.SIGTERM)
         try:
             self.site.start_daemon(mode="off")
-            told = self.connect_from_the_first_instruction(24)
+            told = self.connect_from_the_first_instruction(24, "raced")
             self.assertEqual(told, dict.fromkeys(told, (TRIES, 0)))
             self.assertEqual(len(told), 24)
         finally:
