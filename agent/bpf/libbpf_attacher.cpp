@@ -3,6 +3,7 @@
 #include "bpf/libbpf_attacher.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <sys/stat.h>
@@ -37,6 +38,12 @@ void add_uses(HookStatus& status, const model::PodCounters& counters) {
   }
 }
 
+std::vector<model::ProgramSetLeftover> told(const std::vector<Error>& errors) {
+  std::vector<model::ProgramSetLeftover> out;
+  for (const auto& error : errors) out.push_back({error.sys_errno, error.message()});
+  return out;
+}
+
 }  // namespace
 
 std::unique_ptr<LibbpfAttacher> LibbpfAttacher::create(Options options, const Clock& clock) {
@@ -65,7 +72,7 @@ Status LibbpfAttacher::load() {
   layout_.root = fmt::format("{}/{}/{}", *bpffs, options_.folder, kSchema);
   outcome_.cgroup_error = outcome_.lifecycle_error = "not tried: no folder to pin in";
   PINTLE_TRY(check_pin_folders(layout_));
-  const bool cut_short = recover_set_folders(layout_);
+  auto recovered = recover_set_folders(layout_);
   if (!options_.canary_parent.empty()) Canary::sweep(options_.canary_parent);
   for (const char* folder : {"map", "link", "node", "operators", "pods"}) PINTLE_TRY(make_pin_folder(layout_.root + "/" + folder));
   PINTLE_TRY(load_programs());
@@ -86,12 +93,10 @@ Status LibbpfAttacher::load() {
     else
       kubepods_error_ = std::move(loaded).error();
   }
-  recover();
-  if (programs_->fresh())
-    (void)switch_to(programs_->fresh());  // told by program_set(); else the set before stays in force
-  else if (cut_short)
-    // Ignoring: what can't be moved now is when the pod is attached.
-    (void)SetSwitch({layout_, *programs_, [this](const PodUid& uid) { return place_of(uid); }, {}, clock_}).move_pods(programs_->current());
+  PINTLE_TRY(recover());
+  const bool switched = programs_->fresh() && switch_to(programs_->fresh());  // else the set before stays in force: program_set() tells
+  if (recovered.sweep_pods && !switched) std::ranges::move(move_pods(), std::back_inserter(recovered.leftovers));
+  note_leftovers(recovered.leftovers);
   return {};
 }
 
@@ -130,9 +135,9 @@ Result<CgroupPrograms> LibbpfAttacher::load_set(const std::optional<SharedMaps>&
 }
 
 // Finds which slots are in use by the pods that have pins; everything else is free.
-void LibbpfAttacher::recover() {
-  const auto names = list_pins(layout_.pods());
-  for (const auto& name : names.value_or(std::vector<std::string>())) {
+Status LibbpfAttacher::recover() {
+  PINTLE_ASSIGN_OR_RETURN(const auto names, list_pins(layout_.pods()));
+  for (const auto& name : names) {
     if (name.starts_with(kPendingPrefix)) {
       (void)remove_pin_folder(layout_.pods() + "/" + name);  // ignoring: removed again before its name is next used
       continue;
@@ -141,12 +146,13 @@ void LibbpfAttacher::recover() {
   }
   const MutexLock lock(mu_);
   recover_kubepods();
-  if (!lifecycle_) return;
+  if (!lifecycle_) return {};
   std::set<CgroupId> known;
   for (const auto& [uid, record] : pods_)
     if (slots_->find(uid)) known.insert(record.cgroup_id);
   for (const auto id : lifecycle_->list_pods())
     if (!known.contains(id)) (void)lifecycle_->remove_pod(id);  // ignoring: a stale row counts for a slot that is zeroed when assigned
+  return {};
 }
 
 // Rows of pods that have ended meanwhile.
@@ -392,15 +398,45 @@ SetSwitch::Outcome LibbpfAttacher::run_switch(const ProgramSetPtr& next) {
   return SetSwitch({layout_, *programs_, [this](const PodUid& uid) { return place_of(uid); }, check, clock_}).run(next);
 }
 
+// Of the links that can't be moved now, the first.
+std::vector<Error> LibbpfAttacher::move_pods() {
+  SetSwitch sweep({layout_, *programs_, [this](const PodUid& uid) { return place_of(uid); }, {}, clock_});
+  auto moved = sweep.move_pods(programs_->current());
+  if (moved) return {};
+  return {with_context(std::move(moved).error(), fmt::format("move pods to program set {}", programs_->current()->describe()))};
+}
+
+void LibbpfAttacher::note_leftovers(const std::vector<Error>& errors) {
+  const MutexLock lock(mu_);
+  std::ranges::move(told(errors), std::back_inserter(set_status_.leftovers));
+}
+
+// What an earlier switch or start could not put in order.
+void LibbpfAttacher::mend_leftovers() {
+  {
+    const MutexLock lock(mu_);
+    if (set_status_.leftovers.empty()) return;
+  }
+  auto errors = recover_set_folders(layout_).leftovers;
+  std::ranges::move(move_pods(), std::back_inserter(errors));
+  const MutexLock lock(mu_);
+  set_status_.leftovers = told(errors);
+}
+
 Status LibbpfAttacher::switch_to(const ProgramSetPtr& next) {
   const auto outcome = run_switch(next);
+  note_leftovers(outcome.leftovers);
   if (outcome.end != SwitchStep::kInForce) {
     const Error error = outcome.error.value_or(Error{Code::kInternal, 0, "no step failed"});
     note_failed_set(next->name(), next->version(), next->object_id(), error, outcome.end);
     return std::unexpected(error);
   }
   const MutexLock lock(mu_);
-  set_status_ = {.since = clock_.now(), .switched = set_status_.switched + 1, .rolled_back = set_status_.rolled_back};
+  auto leftovers = std::move(set_status_.leftovers);
+  set_status_ = {.since = clock_.now(),
+                 .switched = set_status_.switched + 1,
+                 .rolled_back = set_status_.rolled_back,
+                 .leftovers = std::move(leftovers)};
   return {};
 }
 
@@ -425,6 +461,7 @@ std::optional<Error> LibbpfAttacher::failed_before(const SetObject& object) {
 
 Status LibbpfAttacher::use_program_set(const std::string& name) {
   if (unsupported_) return std::unexpected(*unsupported_);
+  mend_leftovers();
   const auto object = SetObject::find(options_.sets_folder, name);
   if (!object) {
     note_failed_set(name, "", 0, object.error(), SwitchStep::kRefused);

@@ -86,9 +86,12 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   [[nodiscard]] SetSwitch::Outcome run_switch(const ProgramSetPtr& next);
   [[nodiscard]] std::optional<PodPlace> place_of(const PodUid& uid);
   [[nodiscard]] Status switch_to(const ProgramSetPtr& next);
+  [[nodiscard]] std::vector<Error> move_pods();
+  void note_leftovers(const std::vector<Error>& errors);
+  void mend_leftovers();
   void note_failed_set(const std::string& wanted, const std::string& version, uint64_t object, const Error& error, SwitchStep end);
   [[nodiscard]] std::optional<Error> failed_before(const SetObject& object);
-  void recover();
+  [[nodiscard]] Status recover();
   void recover_pod(const PodUid& uid);
   void recover_kubepods() PINTLE_REQUIRES(mu_);
   void watch_links(const PodUid& uid, bool on);

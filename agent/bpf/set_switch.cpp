@@ -28,15 +28,19 @@ bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0;
 
 }  // namespace
 
-bool recover_set_folders(const PinLayout& layout) {
-  // Ignoring what can't be done here: what is left is found again by the next switch or start, and pods have their links either way.
-  for (const auto& folder : {layout.set(), layout.next_set()}) (void)remove_pin_folder(folder + std::string(kNewPinSuffix));
+FolderRecovery recover_set_folders(const PinLayout& layout) {
+  FolderRecovery out;
+  const auto note = [&](Status done) {
+    if (!done) out.leftovers.push_back(with_context(std::move(done).error(), "clear up after a switch of program sets"));
+  };
+  for (const auto& folder : {layout.set(), layout.next_set()}) note(remove_pin_folder(folder + std::string(kNewPinSuffix)));
   const auto plan = recover_sets({exists(layout.set()), exists(layout.next_set()), exists(layout.previous_set())});
-  if (plan.move == SetRecovery::Move::kNextToCurrent) (void)rename_folder(layout.next_set(), layout.set());
-  if (plan.move == SetRecovery::Move::kPreviousToCurrent) (void)rename_folder(layout.previous_set(), layout.set());
-  if (plan.drop_next) (void)remove_pin_folder(layout.next_set());
-  if (plan.drop_previous) (void)remove_pin_folder(layout.previous_set());
-  return plan.sweep_pods;
+  if (plan.move == SetRecovery::Move::kNextToCurrent) note(rename_folder(layout.next_set(), layout.set()));
+  if (plan.move == SetRecovery::Move::kPreviousToCurrent) note(rename_folder(layout.previous_set(), layout.set()));
+  if (plan.drop_next) note(remove_pin_folder(layout.next_set()));
+  if (plan.drop_previous) note(remove_pin_folder(layout.previous_set()));
+  out.sweep_pods = plan.sweep_pods;
+  return out;
 }
 
 SetSwitch::Outcome SetSwitch::run(const ProgramSetPtr& next) {
@@ -44,8 +48,9 @@ SetSwitch::Outcome SetSwitch::run(const ProgramSetPtr& next) {
   SwitchProgress progress;
   Outcome out;
   while (!is_final(progress.step)) {
-    auto done = carry_out(progress.step, before, next);
+    auto done = carry_out(progress.step, before, next, out.leftovers);
     const bool ok = done.has_value();
+    if (!ok && out.error) out.leftovers.push_back(std::move(done).error());
     if (!ok && !out.error) out.error = std::move(done).error();
     progress = after(progress, ok);
   }
@@ -53,14 +58,14 @@ SetSwitch::Outcome SetSwitch::run(const ProgramSetPtr& next) {
   return out;
 }
 
-Status SetSwitch::carry_out(SwitchStep step, const ProgramSetPtr& before, const ProgramSetPtr& next) {
+Status SetSwitch::carry_out(SwitchStep step, const ProgramSetPtr& before, const ProgramSetPtr& next, std::vector<Error>& leftovers) {
   switch (step) {
     case SwitchStep::kCheckNew: return parts_.check(*next, true);
     case SwitchStep::kPinNext: return next->pin(parts_.layout.next_set());
     case SwitchStep::kSwitchPods: parts_.programs.put_in_force(next, before); return move_pods(next);
     case SwitchStep::kCheckSwitched: PINTLE_TRY(check_pods(*next)); return parts_.check(*next, false);
     case SwitchStep::kCommit:
-      PINTLE_TRY(commit());
+      PINTLE_TRY(commit(leftovers));
       parts_.programs.put_in_force(next);
       return {};
     case SwitchStep::kSwitchBack: {
@@ -146,15 +151,18 @@ Status SetSwitch::check_pods(const ProgramSet& set) const {
   });
 }
 
-Status SetSwitch::commit() const {
+Status SetSwitch::commit(std::vector<Error>& leftovers) const {
   const auto& layout = parts_.layout;
+  const auto note = [&](Status done) {
+    if (!done) leftovers.push_back(std::move(done).error());
+  };
   PINTLE_TRY(remove_pin_folder(layout.previous_set()));
   PINTLE_TRY(rename_folder(layout.set(), layout.previous_set()));
   if (auto moved = rename_folder(layout.next_set(), layout.set()); !moved) {
-    (void)rename_folder(layout.previous_set(), layout.set());  // ignoring: a start does it
+    note(rename_folder(layout.previous_set(), layout.set()));
     return moved;
   }
-  (void)remove_pin_folder(layout.previous_set());  // ignoring: a start does it; the set is in force
+  note(remove_pin_folder(layout.previous_set()));
   return {};
 }
 

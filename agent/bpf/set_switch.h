@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "bpf/cgroup_programs.h"
 #include "bpf/set_plan.h"
@@ -35,23 +36,28 @@ class SetSwitch {
   struct Outcome {
     SwitchStep end = SwitchStep::kInForce;  // a final one
     std::optional<Error> error;             // of the step that failed first
+    std::vector<Error> leftovers;           // of steps after it, and of clearing up: the end is what it is, recover_set_folders() mends it
   };
   [[nodiscard]] Outcome run(const ProgramSetPtr& next);
   // Every link of every pod runs this set, but for those of which the cgroup is not known and the kernel refuses the update.
   [[nodiscard]] Status move_pods(const ProgramSetPtr& to);
 
  private:
-  [[nodiscard]] Status carry_out(SwitchStep step, const ProgramSetPtr& before, const ProgramSetPtr& next);
+  [[nodiscard]] Status carry_out(SwitchStep step, const ProgramSetPtr& before, const ProgramSetPtr& next, std::vector<Error>& leftovers);
   [[nodiscard]] Status move_link(const PodUid& uid, const std::string& pin, model::Hook hook, const ProgramSet& to);
   [[nodiscard]] Status attach_beside(const PodUid& uid, const std::string& pin, model::Hook hook, const ProgramSet& to);
   [[nodiscard]] Status check_pods(const ProgramSet& set) const;
-  [[nodiscard]] Status commit() const;
+  [[nodiscard]] Status commit(std::vector<Error>& leftovers) const;
   template <typename Act>
   [[nodiscard]] Status for_each_link(Act act) const;
   const Parts parts_;
 };
 
-// Mends the folders after a crash, before anything of them is read. True: links of pods may run a set that did not make it.
-[[nodiscard]] bool recover_set_folders(const PinLayout& layout);
+struct FolderRecovery {
+  bool sweep_pods = false;  // links of pods may run a set that did not make it
+  std::vector<Error> leftovers;
+};
+// Mends the folders after a crash, before anything of them is read; does what it can. Idempotent.
+[[nodiscard]] FolderRecovery recover_set_folders(const PinLayout& layout);
 
 }  // namespace pintle::bpf

@@ -93,6 +93,9 @@ codec::Node features_json(const v1::EbpfStatusReply& reply) {
   return json_list(std::move(features));
 }
 
+// What is wanted is in force, and no switch left anything behind.
+bool in_order(const v1::ProgramSet& set) { return set.wanted().empty() && set.leftovers().empty(); }
+
 int uncovered_of(const v1::EbpfStatusReply& reply) {
   int uncovered = 0;
   for (const auto& pod : reply.pods()) uncovered += coverage(pod) == Coverage::kNotEffective ? 1 : 0;
@@ -257,7 +260,10 @@ codec::Node program_set_json(const v1::ProgramSet& set) {
   object.add("name", set.name()).add("version", set.version()).add("state", set.state());
   object.add("since", set.since() == 0 ? "" : format_rfc3339(time_of(set.since())));
   if (!set.wanted().empty()) object.add("wanted", set.wanted()).add("wantedVersion", set.wanted_version()).add("error", set.error());
-  return object.take();
+  std::vector<codec::Node> leftovers;
+  for (const auto& leftover : set.leftovers())
+    leftovers.push_back(JsonObject().add("errno", leftover.sys_errno()).add("error", leftover.error()).take());
+  return object.add("leftovers", json_list(std::move(leftovers))).take();
 }
 
 void print_program_set(Session& session, const v1::ProgramSet& set) {
@@ -265,6 +271,7 @@ void print_program_set(Session& session, const v1::ProgramSet& set) {
     session.note(safe(fmt::format("program set '{}'{} is in force", set.name(),
                                   set.version().empty() ? "" : fmt::format(" (version {})", set.version()))));
   if (!set.wanted().empty()) session.note(safe(fmt::format("program set '{}' was {}: {}", set.wanted(), set.state(), set.error())));
+  for (const auto& leftover : set.leftovers()) session.note(safe(fmt::format("{}; tried again each 10 s", leftover.error())));
 }
 
 codec::Node counters_json(const v1::Counters& c) {
@@ -335,16 +342,18 @@ int ebpf_doctor(Session& session, const EbpfDoctorArgs& args) {
   if (!reply) return session.fail(reply.error());
   int missing = 0;
   for (const auto& feature : reply->features()) missing += feature.available() ? 0 : 1;
+  const bool ok = missing == 0 && in_order(reply->program_set());
   if (!format->is_table()) {
     print_objects(session, *format,
                   {{"ebpfdoctor", JsonObject()
                                       .add("apiVersion", "pintle.dev/v1")
                                       .add("kind", "EbpfDoctor")
-                                      .add("ok", missing == 0)
+                                      .add("ok", ok)
+                                      .add("programSet", program_set_json(reply->program_set()))
                                       .add("features", features_json(*reply))
                                       .take()}},
                   Shape::kSingle);
-    return missing == 0 ? kOk : kNotMet;
+    return ok ? kOk : kNotMet;
   }
   Table table({"FEATURE", "STATE", "REASON", "WITHOUT IT"});
   for (const auto& feature : reply->features())
@@ -354,9 +363,10 @@ int ebpf_doctor(Session& session, const EbpfDoctorArgs& args) {
                feature.without().empty() ? "-" : feature.without()});
   if (table.empty()) return session.fail(kNotMet, "the daemon probed nothing: it runs without eBPF");
   table.print(session.io().out, session.style());
+  print_program_set(session, reply->program_set());
   if (missing != 0)
     session.note(fmt::format("{} of {} features are missing; pods run with what there is", missing, reply->features_size()));
-  return missing == 0 ? kOk : kNotMet;
+  return ok ? kOk : kNotMet;
 }
 
 }  // namespace pintle::ctl

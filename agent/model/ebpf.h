@@ -224,6 +224,12 @@ struct AttachReport {
 // The programs that are in force on this node's pods, and what became of the last try to put others in their place.
 inline constexpr std::string_view kBuiltinSet = "builtin";                      // the one that is compiled in
 inline constexpr std::string_view kProgramSetLabel = "pintle.dev/program-set";  // of the node
+// What of a switch could not be put in order: a folder of pins, a pod's link. Tried again at each look.
+struct ProgramSetLeftover {
+  int sys_errno = 0;
+  std::string error;
+  bool operator==(const ProgramSetLeftover&) const = default;
+};
 struct ProgramSetStatus {
   enum class Attempt {
     kNone,        // the set in force is the one wanted
@@ -235,6 +241,7 @@ struct ProgramSetStatus {
   Attempt attempt = Attempt::kNone;
   std::string wanted, wanted_version, error;  // of the attempt that failed
   uint64_t switched = 0, rolled_back = 0;     // how often in this run
+  std::vector<ProgramSetLeftover> leftovers;  // empty: all is in order
   bool operator==(const ProgramSetStatus&) const = default;
 };
 [[nodiscard]] std::string_view to_string(ProgramSetStatus::Attempt attempt);  // "in force", "refused", "rolled back"

@@ -92,7 +92,8 @@ const std::string& hostname_of(const NodeSettings& settings) { return settings.h
 model::NodeCondition program_set_condition(const model::ProgramSetStatus& set) {
   const bool good = set.attempt == model::ProgramSetStatus::Attempt::kNone;
   const bool back = set.attempt == model::ProgramSetStatus::Attempt::kRolledBack;
-  const std::string in_force = fmt::format("program set '{}' (version {}) is in force", set.name, set.version);
+  std::string in_force = fmt::format("program set '{}' (version {}) is in force", set.name, set.version);
+  for (const auto& leftover : set.leftovers) in_force += "; " + leftover.error;
   return {.type = std::string(kProgramSetCondition),
           .status = good ? ConditionStatus::kTrue : ConditionStatus::kFalse,
           .reason = good   ? "InForce"

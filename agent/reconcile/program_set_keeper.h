@@ -22,7 +22,7 @@ struct ProgramSetKeeperOptions {
   std::string configured{model::kBuiltinSet};
   // The label's value; nullopt: the node has none. May block for as long as a request may. Null: no label counts here.
   std::function<Result<std::optional<std::string>>(std::stop_token stop)> label;
-  // At the first look if the start could not have what was wanted, and after every change.
+  // At the first look if something was amiss with the start already, and after every change.
   std::function<void(const model::ProgramSetStatus&)> told;
   Duration period = std::chrono::seconds(10);
 };
@@ -32,7 +32,7 @@ class ProgramSetKeeper {
   // REQUIRES: `attacher` outlives this.
   ProgramSetKeeper(ports::ProgramAttacher& attacher, ProgramSetKeeperOptions options)
       : attacher_(attacher), options_(std::move(options)), last_(attacher.program_set()) {
-    first_ = last_.attempt != model::ProgramSetStatus::Attempt::kNone;
+    first_ = last_.attempt != model::ProgramSetStatus::Attempt::kNone || !last_.leftovers.empty();
   }
   ~ProgramSetKeeper() { stop(); }
 

@@ -199,6 +199,11 @@ void to_proto(const model::ProgramSetStatus& set, v1::ProgramSet& out) {
   out.set_wanted_version(codec::as_utf8(set.wanted_version));
   out.set_error(codec::as_utf8(set.error));
   out.set_since(nanos(set.since));
+  for (const auto& leftover : set.leftovers) {
+    auto& row = *out.add_leftovers();
+    row.set_sys_errno(leftover.sys_errno);
+    row.set_error(codec::as_utf8(leftover.error));
+  }
 }
 
 void to_proto(const ports::PodProgramRecord& record, v1::PodProgram& out) {

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <filesystem>
 
+#include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -254,6 +256,62 @@ TEST_CASE("a crash in the middle of a switch: wholly the old set, or wholly the 
   CHECK(sets.start().program_set().name == "next");
   CHECK(link_ids(sets.attach()) == link_ids(before));
   CHECK(set_of(*sets.node, sets.uid) == "next");
+  sets.check_clean();
+}
+
+TEST_CASE("what a start can't put in order is told with errno and object, and mended once it can be") {
+  Sets sets("left");
+  REQUIRE(!sets.start().unsupported());
+  (void)sets.attach();
+  const auto layout = sets.node->layout();
+  const auto told = [&] { return sets.node->program_set().leftovers; };
+  CHECK(told().empty());
+  sets.node.stop();
+  SECTION("a folder that can't be emptied") {
+    const std::string stuck = layout.next_set() + "/stuck";
+    REQUIRE(bpf::make_pin_folder(stuck));
+    REQUIRE(!sets.start().unsupported());
+    REQUIRE(told().size() == 1);
+    CHECK(told()[0].sys_errno == EISDIR);
+    CHECK(told()[0].error == fmt::format("clear up after a switch of program sets: unpin '{}': Is a directory", stuck));
+    CHECK(set_of(*sets.node, sets.uid) == "builtin");
+    CHECK(sets.node->use_program_set("builtin"));  // tried again, in vain
+    CHECK(told().size() == 1);
+    REQUIRE(::rmdir(stuck.c_str()) == 0);
+    CHECK(sets.node->use_program_set("builtin"));
+    CHECK(told().empty());
+  }
+  SECTION("a folder that can't be renamed") {
+    // Of the commit's renames one was done; a mount over the folder keeps it where it is.
+    REQUIRE(std::rename(layout.set().c_str(), layout.next_set().c_str()) == 0);
+    REQUIRE(bpf::make_pin_folder(layout.previous_set()));
+    REQUIRE(::mount(layout.next_set().c_str(), layout.next_set().c_str(), nullptr, MS_BIND, nullptr) == 0);
+    REQUIRE(!sets.start().unsupported());
+    REQUIRE_FALSE(told().empty());
+    CHECK(told()[0].sys_errno == EBUSY);
+    CHECK(told()[0].error.find(fmt::format("rename '{}' to '{}': Device or resource busy", layout.next_set(), layout.set())) !=
+          std::string::npos);
+    REQUIRE(::umount2(layout.next_set().c_str(), MNT_DETACH) == 0);
+    CHECK(sets.node->use_program_set("builtin"));
+    CHECK(told().empty());
+  }
+  SECTION("a pod's link that can't be moved") {
+    const std::string folder = layout.pod(PodUid(sets.uid)) + "/";
+    const auto swap_pins = [&] {
+      REQUIRE(::renameat2(AT_FDCWD, (folder + "connect4").c_str(), AT_FDCWD, (folder + "sendmsg4").c_str(), RENAME_EXCHANGE) == 0);
+    };
+    swap_pins();
+    REQUIRE(bpf::make_pin_folder(layout.next_set()));  // a switch was cut short
+    REQUIRE(!sets.start().unsupported());
+    REQUIRE(told().size() == 1);
+    CHECK(told()[0].error.find("move pods to program set 'builtin'") == 0);
+    CHECK(told()[0].error.find(fmt::format("pod '{}', hook 'connect4': update link: it is of attach type", sets.uid)) != std::string::npos);
+    swap_pins();
+    CHECK(sets.node->use_program_set("builtin"));
+    CHECK(told().empty());
+  }
+  REQUIRE(sets.attach().effective());
+  CHECK(set_of(*sets.node, sets.uid) == "builtin");
   sets.check_clean();
 }
 

@@ -20,6 +20,7 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
   FaultPlan faults;                                              // attach, detach, list_pinned
   std::map<std::string, std::string> sets = {{"builtin", "1"}};  // name -> version: those that can be loaded
   std::set<std::string> refuses_sets, rolls_back_sets;           // of them: fail their check before, or after pods have them
+  std::vector<model::ProgramSetLeftover> leaves;                 // what the next uses of a set do not get in order
   std::set<model::Hook> refused;                                 // hooks that no pod gets until they are taken out again
 
   // A new agent: links found from now on count as adopted.
@@ -107,6 +108,7 @@ class FakeProgramAttacher final : public ports::ProgramAttacher {
   std::vector<model::FeatureProbe> features() override { return {{.name = "fake", .available = true}}; }
   Status use_program_set(const std::string& name) override {
     if (auto error = faults.next("use_program_set", name)) return std::unexpected(*error);
+    set_.leftovers = leaves;
     using Attempt = model::ProgramSetStatus::Attempt;
     const auto found = sets.find(name);
     const bool known = found != sets.end();

@@ -213,6 +213,31 @@ TEST_CASE("ebpf doctor: every feature, also those that are there") {
   CHECK(json(f.ctl({"ebpf", "doctor", "-o", "json"})).find("features")->children.size() == 2);
 }
 
+TEST_CASE("ebpf doctor: a program set that is not in order is told, and is a failure") {
+  CtlFixture f;
+  f.agent.add_feature({.name = "cgroup links", .available = true});
+  f.agent.set_program_set({.name = "builtin", .version = "1"});
+  CHECK(f.ctl({"ebpf", "doctor"}).code == 0);
+  f.agent.set_program_set({.name = "builtin",
+                           .version = "1",
+                           .attempt = model::ProgramSetStatus::Attempt::kRefused,
+                           .wanted = "next",
+                           .error = "of 8 packets it counted 0"});
+  const auto refused = f.ctl({"ebpf", "doctor"});
+  CHECK(refused.code == 1);
+  CHECK(has(refused.err, "program set 'next' was refused: of 8 packets it counted 0"));
+  f.agent.set_program_set({.name = "builtin", .version = "1", .leftovers = {{EISDIR, "unpin '/bpf/next/x': Is a directory"}}});
+  const auto left = f.ctl({"ebpf", "doctor"});
+  CHECK(left.code == 1);
+  CHECK(has(left.err, "note: unpin '/bpf/next/x': Is a directory; tried again each 10 s\n"));
+  CHECK(has(f.ctl({"ebpf", "status"}).err, "unpin '/bpf/next/x': Is a directory"));
+  const auto document = json(f.ctl({"ebpf", "doctor", "-o", "json"}));
+  CHECK(document.find("ok")->text == "false");
+  const auto* row = &document.find("programSet")->find("leftovers")->children.at(0);
+  CHECK(row->find("errno")->text == std::to_string(EISDIR));
+  CHECK(row->find("error")->text == "unpin '/bpf/next/x': Is a directory");
+}
+
 TEST_CASE("ebpf top: rates of the time between two readings") {
   CtlFixture f;
   f.agent.put(test::running_pod());

@@ -116,6 +116,24 @@ TEST_CASE("what a start could not have is told at the first look, even without a
   CHECK(rig.told.size() == 1);
 }
 
+TEST_CASE("what a switch left behind is told when it comes, once, and when it is mended") {
+  Rig rig;
+  rig.attacher.leaves = {{.sys_errno = EISDIR, .error = "unpin 'next/x': Is a directory"}};
+  ProgramSetKeeper keeper(rig.attacher, rig.options());
+  for (int i = 0; i < 3; ++i) keeper.look();
+  REQUIRE(rig.told.size() == 1);
+  CHECK(rig.told[0].attempt == Attempt::kNone);
+  CHECK(rig.told[0].leftovers == rig.attacher.leaves);
+  ProgramSetKeeper after_restart(rig.attacher, rig.options());  // found so by a start
+  after_restart.look();
+  after_restart.look();
+  REQUIRE(rig.told.size() == 2);
+  rig.attacher.leaves.clear();
+  after_restart.look();
+  REQUIRE(rig.told.size() == 3);
+  CHECK(rig.told[2].leftovers.empty());
+}
+
 TEST_CASE("the keeper looks by itself, and ends when told to") {
   Rig rig;
   rig.label = "next";

@@ -195,7 +195,8 @@ TEST_CASE("policy and programs are told as they are") {
                            .attempt = model::ProgramSetStatus::Attempt::kRefused,
                            .wanted = "next",
                            .wanted_version = "2",
-                           .error = "no good"});
+                           .error = "no good",
+                           .leftovers = {{.sys_errno = 21, .error = "unpin 'x': Is a directory"}}});
   v1::EbpfStatusReply status;
   grpc::ClientContext four;
   REQUIRE(f.stub->EbpfStatus(&four, {}, &status).ok());
@@ -205,4 +206,7 @@ TEST_CASE("policy and programs are told as they are") {
   CHECK(status.program_set().wanted() == "next");
   CHECK(status.program_set().wanted_version() == "2");
   CHECK(status.program_set().error() == "no good");
+  REQUIRE(status.program_set().leftovers_size() == 1);
+  CHECK(status.program_set().leftovers(0).sys_errno() == 21);
+  CHECK(status.program_set().leftovers(0).error() == "unpin 'x': Is a directory");
 }
