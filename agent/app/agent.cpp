@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include <malloc.h>
@@ -21,6 +22,7 @@
 #include "app/pod_feed.h"
 #include "app/policy_side.h"
 #include "app/program_side.h"
+#include "app/set_news.h"
 #include "app/version.h"
 #include "app/view.h"
 #include "base/log.h"
@@ -503,23 +505,21 @@ class Agent::Parts {
   }
 
   void tell_set(const model::ProgramSetStatus& set) {
-    using Attempt = model::ProgramSetStatus::Attempt;
-    const bool good = set.attempt == Attempt::kNone;
-    const std::string in_force = fmt::format("program set '{}' (version {}) is in force", set.name, set.version);
-    const std::string text =
-        good ? in_force : fmt::format("program set '{}' was {}: {}; {}", set.wanted, to_string(set.attempt), set.error, in_force);
-    if (good)
-      PINTLE_LOG(kInfo, "bpf", "{}", text);
+    const auto news = news_of(set);
+    if (news.good())
+      PINTLE_LOG(kInfo, "bpf", "{}", news.text);
     else
-      PINTLE_LOG(kWarning, "bpf", "{}", text);
-    view->set_component({"program-set", good, text});
+      PINTLE_LOG(kWarning, "bpf", "{}", news.text);
+    view->set_component({"program-set", true, news.in_force});
+    for (const auto& [name, error] : told_set_problems)
+      if (!news.problems.contains(name)) view->set_problem("program set", name, "", clock.now());
+    for (const auto& [name, error] : news.problems) view->set_problem("program set", name, error, clock.now());
+    told_set_problems = news.problems;
     const std::string& node = config.pintle.node_name;
     events.record({.object = {.api_version = "v1", .kind = "Node", .namespace_ = {}, .name = node, .uid = node},
-                   .type = good ? model::EventType::kNormal : model::EventType::kWarning,
-                   .reason = good                                  ? "ProgramSetInForce"
-                             : set.attempt == Attempt::kRolledBack ? "ProgramSetRolledBack"
-                                                                   : "ProgramSetRefused",
-                   .message = text,
+                   .type = news.good() ? model::EventType::kNormal : model::EventType::kWarning,
+                   .reason = news.reason,
+                   .message = news.text,
                    .time = clock.now()});
     if (node_agent) node_agent->kick();
   }
@@ -692,6 +692,7 @@ class Agent::Parts {
   std::unique_ptr<NriSide> nri;  // beside a kubelet
   std::unique_ptr<reconcile::ProgramAudit> audit;
   std::unique_ptr<reconcile::ProgramSetKeeper> sets;
+  std::map<std::string, std::string> told_set_problems;  // of its thread
   std::unique_ptr<PodFeed> feed;
   std::unique_ptr<observe::RuntimeObserver> observer;
   std::unique_ptr<sources::Merge> merge;

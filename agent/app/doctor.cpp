@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "app/set_news.h"
 #include "base/unique_fd.h"
 #include "bpf/privilege.h"
 
@@ -130,6 +131,18 @@ Check lockdown(const std::string& root) {
   return check;
 }
 
+// Pods have a whole set either way: never a failure.
+Check program_set(const model::ProgramSetStatus& set) {
+  const auto news = news_of(set);
+  Check check{.name = "program set",
+              .detail = news.text,
+              .why = "which programs pods get; one that was refused leaves all of them on the set before",
+              .fix = "mend the object file, or name another set by the node's label or pintle.ebpf.programSet"};
+  if (!set.leftovers.empty()) check.fix = "free what the detail names; Pintle tries again each 10 s";
+  if (!news.good()) check.state = State::kWarning;
+  return check;
+}
+
 void runtime(const DoctorInputs& inputs, std::vector<Check>& checks) {
   Check check{
       .name = "runtime",
@@ -173,6 +186,7 @@ std::vector<Check> run_doctor(const DoctorInputs& inputs) {
          .why = feature.without.empty() ? "" : "without it: " + feature.without,
          .fix = feature.available || feature.optional ? "" : "see the detail; `pintlectl ebpf status` names the hooks that are affected",
          .state = feature.available || feature.optional ? State::kOk : State::kWarning});
+  if (!inputs.program_set.name.empty()) checks.push_back(program_set(inputs.program_set));
   if (inputs.runtime != nullptr) runtime(inputs, checks);
   if (inputs.nri) checks.push_back(*inputs.nri);
   Check api{.name = "API",

@@ -183,6 +183,7 @@ std::vector<ports::DoctorCheck> View::doctor(std::stop_token stop) {
                      .runtime_endpoint = in_.config.container_runtime_endpoint,
                      .programs_only = in_.runtime == nullptr,
                      .features = in_.attacher.features(),
+                     .program_set = in_.attacher.program_set(),
                      .runtime = in_.runtime,
                      .nri = in_.nri ? in_.nri() : std::nullopt,
                      .api = [&]() -> Status {

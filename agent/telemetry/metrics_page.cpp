@@ -167,7 +167,7 @@ void MetricsPage::render_agent(MetricWriter& out) {
   out.sample({}, static_cast<uint64_t>(std::max(status.running_containers, 0)));
   out.family("pintle_loop_latency_seconds", kGauge, "How long the loop that owns all pods took to answer this scrape.");
   out.sample({}, seconds(status.loop_latency));
-  out.family("pintle_source_problems", kGauge, "Manifests and sources that could not be read.");
+  out.family("pintle_source_problems", kGauge, "What was given and is not in force: manifests, policies, programs, program sets.");
   out.sample({}, uint64_t{status.problems.size()});
   out.family("pintle_component_up", kGauge, "1 if the part of the daemon does its work, else 0.");
   std::set<std::string_view> told;

@@ -311,6 +311,11 @@ class SpineCases:
         refused = wait_until(lambda: (told := self._set_status("labelled"))[0]["state"] == "refused" and told, 30, "set 'blind' refused")
         self.assertEqual((refused[0]["name"], refused[0]["wanted"], refused[1], refused[2]), ("next", "blind", {"next"}, links))
         self.assertIn("it counted 0", refused[0]["error"])
+        # Pods have the set before: nothing fails, and whoever asks is told.
+        told = wait_until(lambda: (told := json.loads(self.node.ctl("status", "-o", "json")))["problems"] and told, 10, "a problem of the set")
+        self.assertEqual((told["ok"], [(p["source"], p["origin"]) for p in told["problems"]]), (True, [("program set", "blind")]))
+        doctor = self.node.ctl("ebpf", "doctor", "-o", "json", check=False)
+        self.assertEqual((doctor.returncode, json.loads(doctor.stdout)["programSet"]["wanted"]), (1, "blind"))
         wait_until(lambda: "ProgramSetRefused" in self._event_reasons(NODE), 20, "event ProgramSetRefused")
         told = lambda: next((c for c in json.loads(self.node.kubectl("get", "node", NODE, "-o", "json"))["status"]["conditions"]
                              if c["type"] == "pintle.dev/ProgramSet"), {})

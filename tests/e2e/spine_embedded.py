@@ -87,7 +87,7 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
             config["pintle"]["ebpf"]["programSet"] = name
             path.write_text(json.dumps(config))
             self.node.kill_daemon(signal.SIGTERM)
-            self.node.start_daemon(all_parts=name != "absent")
+            self.node.start_daemon()
 
         self.addCleanup(restart_with, "builtin")
         _, _, links = self._set_status("configured")

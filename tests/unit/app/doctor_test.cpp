@@ -64,3 +64,20 @@ TEST_CASE("the doctor has a row of NRI where the mode has") {
   REQUIRE(rows.size() == 1);
   CHECK(rows[0].state == State::kWarning);
 }
+
+TEST_CASE("the doctor warns of a program set that is not in order, and fails for none: pods have the one before") {
+  const auto row_of = [](model::ProgramSetStatus set) {
+    const auto checks = run_doctor({.root = "/nonexistent/", .program_set = std::move(set)});
+    const auto found = std::ranges::find(checks, "program set", &ports::DoctorCheck::name);
+    return found == checks.end() ? std::nullopt : std::optional(*found);
+  };
+  CHECK_FALSE(row_of({}));  // no eBPF: other rows say why
+  CHECK(row_of({.name = "builtin", .version = "1"})->state == State::kOk);
+  const auto refused =
+      row_of({.name = "builtin", .attempt = model::ProgramSetStatus::Attempt::kRefused, .wanted = "next", .error = "it counted 0"});
+  CHECK(refused->state == State::kWarning);
+  CHECK(refused->detail.find("program set 'next' was refused: it counted 0") == 0);
+  const auto left = row_of({.name = "builtin", .leftovers = {{21, "unpin 'x': Is a directory"}}});
+  CHECK(left->state == State::kWarning);
+  CHECK(left->fix.find("each 10 s") != std::string::npos);
+}
