@@ -170,7 +170,7 @@ void add_foreigners(std::vector<Injection>& out) {
                  }});
   out.push_back({"link: an exclusive program, and CAP_SYS_ADMIN for CAP_NET_ADMIN", Cause::kForeignExclusive, "as the only one allowed",
                  [](const Stage& s) -> Refusal {
-                   if (create_token(-1).error().sys_errno != EBADF) return not_possible("CAP_SYS_ADMIN does not stand in (6.9)");
+                   if (create_token(-1).error().sys_errno != EBADF) return not_before({6, 9}, "CAP_SYS_ADMIN that stands in");
                    attach_foreign(s.pod, s.egress, 0);
                    keep_only({CAP_SYS_ADMIN});
                    return link_ingress(s);
@@ -191,7 +191,7 @@ void add_requests(std::vector<Injection>& out) {
                    return link(s.pod, {.program_fd = s.ingress, .attach_type = BPF_CGROUP_INET_INGRESS, .flags = kFlagAllowMulti});
                  }});
   out.push_back({"link: before and after at once", Cause::kUnknownFlags, "flags 0x18", [](const Stage& s) -> Refusal {
-                   if (try_link_flags(s.ingress, BPF_CGROUP_INET_INGRESS, kFlagBefore) != EBADF) return not_possible("no BEFORE (6.17)");
+                   if (try_link_flags(s.ingress, BPF_CGROUP_INET_INGRESS, kFlagBefore) != EBADF) return not_before({6, 17}, "BEFORE");
                    const auto held = pod_link(s, s.egress, BPF_CGROUP_INET_INGRESS);  // an empty list takes any order
                    return link(s.pod, {.program_fd = s.ingress, .attach_type = BPF_CGROUP_INET_INGRESS, .flags = kFlagBefore | kFlagAfter});
                  }});
@@ -206,14 +206,14 @@ void add_requests(std::vector<Injection>& out) {
                  [](const Stage& s) { return link(s.pod, {.program_fd = s.connect4, .attach_type = 250}, Hook::kConnect4); }});
   out.push_back(
       {"link: before a program that isn't there", Cause::kNoSuchNeighbour, "is not on this cgroup", [](const Stage& s) -> Refusal {
-         if (try_link_flags(s.ingress, BPF_CGROUP_INET_INGRESS, kFlagBefore) != EBADF) return not_possible("no BEFORE (6.17)");
+         if (try_link_flags(s.ingress, BPF_CGROUP_INET_INGRESS, kFlagBefore) != EBADF) return not_before({6, 17}, "BEFORE");
          return link(s.pod, {.program_fd = s.ingress,
                              .attach_type = BPF_CGROUP_INET_INGRESS,
                              .flags = kFlagBefore | kFlagId,
                              .relative = id_of(s.egress)});
        }});
   out.push_back({"link: the list changed meanwhile", Cause::kListChanged, "revision", [](const Stage& s) -> Refusal {
-                   if (try_link_flags(s.ingress, BPF_CGROUP_INET_INGRESS, kFlagBefore) != EBADF) return not_possible("no revisions (6.17)");
+                   if (try_link_flags(s.ingress, BPF_CGROUP_INET_INGRESS, kFlagBefore) != EBADF) return not_before({6, 17}, "revisions");
                    return link(s.pod, {.program_fd = s.ingress, .attach_type = BPF_CGROUP_INET_INGRESS, .expected_revision = 4711});
                  }});
   out.push_back({"link: a map in the program's place", Cause::kNotAProgram, "is not one", [](const Stage& s) {
@@ -308,10 +308,10 @@ void add_traces(std::vector<Injection>& out) {
                  }});
   out.push_back({"iterator: cgroups without an order", Cause::kNoOrder, "in which order", [](const Stage&) -> Refusal {
                    const auto types = find_kernel_types({{BtfKind::kFunction, "bpf_iter_cgroup"}});
-                   if (!types || types->ids[0] == 0) return not_possible("no cgroup iterators (6.1)");
+                   if (!types || types->ids[0] == 0) return not_before({6, 1}, "cgroup iterators");
                    const auto program =
                        try_program({.type = BPF_PROG_TYPE_TRACING, .attach_type = BPF_TRACE_ITER, .btf_id = types->ids[0]});
-                   if (program.err != 0) return not_possible("iterator programs don't load here");
+                   if (program.err != 0) return not_before({6, 1}, "iterator programs that load");
                    bpf_link_create_opts options{};
                    options.sz = sizeof options;
                    bpf_iter_link_info info{};

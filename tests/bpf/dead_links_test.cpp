@@ -63,8 +63,7 @@ TEST_CASE("G16: a cgroup made anew and a pin that vanishes are suspected at once
     CHECK(suspicions.none());
   }
   SECTION("a cgroup made anew") {
-    const auto features = attacher.features();
-    if (!std::ranges::find(features, "tp_btf", &model::FeatureProbe::name)->available) SKIP("no tp_btf here");
+    require_tp_btf(attacher);
     pod.remove();
     pod.make();
     CHECK(suspicions.wait() == "suspect");

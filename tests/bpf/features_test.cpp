@@ -40,7 +40,8 @@ TEST_CASE("every rung tells why it is missing and what is done without, and agre
   // The floor, without which no other test of this binary runs.
   for (const auto* name : {"cgroup links", "ring buffer", "shared cgroup storage"}) CHECK(rung(ladder, name).available);
   const auto types = find_kernel_types({{BtfKind::kTypedef, "btf_trace_sched_process_exit"}, {BtfKind::kFunction, "bpf_fentry_test1"}});
-  if (!types) SKIP("no kernel BTF");
+  if (!kernel_has_btf()) SKIP("this kernel has no BTF");
+  REQUIRE(types);
   const bool tp_btf = try_program({.type = BPF_PROG_TYPE_TRACING, .attach_type = BPF_TRACE_RAW_TP, .btf_id = types->ids[0]}).err == 0;
   const bool fentry = try_program({.type = BPF_PROG_TYPE_TRACING, .attach_type = BPF_TRACE_FENTRY, .btf_id = types->ids[1]}).err == 0;
   CHECK(rung(ladder, "tp_btf programs").available == tp_btf);

@@ -17,12 +17,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 namespace pintle::kernel_test {
 
 void must(bool done, const std::string& step) {
   if (done) return;
   std::fprintf(stderr, "can't %s: %s\n", step.c_str(), std::strerror(errno));
   ::_exit(121);
+}
+
+Refusal not_before(KernelVersion since, const std::string& what) {
+  errno = 0;
+  must(kernel_version() < since, fmt::format("find {}, which kernels have since {}.{}", what, since.major, since.minor));
+  return not_possible(fmt::format("no {} ({}.{})", what, since.major, since.minor));
+}
+
+Refusal no_btf() {
+  errno = 0;
+  must(!kernel_has_btf(), "read the kernel's BTF, which is there");
+  return not_possible("no kernel BTF");
 }
 
 void keep_only(const std::vector<int>& capabilities) {

@@ -47,5 +47,8 @@ void use_up_files();
 void must(bool done, const std::string& step);
 inline Refusal refused(int err, bpf::Explanation why) { return {err, std::move(why), {}}; }
 inline Refusal not_possible(std::string reason) { return {0, {}, std::move(reason)}; }
+// Ends the child where the kernel is new enough to have it, or has BTF: the probe is at fault.
+Refusal not_before(KernelVersion since, const std::string& what);
+Refusal no_btf();
 
 }  // namespace pintle::kernel_test

@@ -2,8 +2,10 @@
 // Copyright The Pintle Authors
 #include "kernel_fixture.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -17,6 +19,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +74,33 @@ const std::string& require_kernel() {
   static const std::string missing = prepare(bpffs);
   if (!missing.empty()) SKIP(missing);
   return bpffs;
+}
+
+KernelVersion kernel_version() {
+  utsname names{};
+  KernelVersion out;
+  if (::uname(&names) == 0) (void)std::sscanf(names.release, "%d.%d", &out.major, &out.minor);
+  return out;
+}
+
+void missing(KernelVersion since, const std::string& what) {
+  const auto here = kernel_version();
+  INFO(fmt::format("{}: kernels have it since {}.{}, this is {}.{}", what, since.major, since.minor, here.major, here.minor));
+  REQUIRE(here < since);
+  SKIP(fmt::format("{}: came with {}.{}, this is {}.{}", what, since.major, since.minor, here.major, here.minor));
+}
+
+bool kernel_has_btf() { return ::access("/sys/kernel/btf/vmlinux", F_OK) == 0; }
+
+void require_tp_btf(bpf::LibbpfAttacher& attacher) {
+  const auto features = attacher.features();
+  const auto probe = std::ranges::find(features, "tp_btf", &model::FeatureProbe::name);
+  REQUIRE(probe != features.end());
+  if (probe->available) return;
+  if (!kernel_has_btf()) SKIP("this kernel has no BTF, and so no tp_btf");
+  if (read_file("/sys/kernel/security/lockdown").value_or("").find("[confidentiality]") != std::string::npos)
+    SKIP("this kernel is locked down, which forbids tp_btf");
+  missing({5, 5}, "tp_btf: " + probe->detail);
 }
 
 std::string cgroup_home() {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -26,6 +27,19 @@ std::string cgroup_home();
 
 // The tests' program sets (ebpf/CMakeLists.txt), as files of our own: an image's may be of whoever built it.
 std::string sets_folder();
+
+// What a test may leave out is asked of the kernel, never of the code under test: missing() skips on a kernel that came before the feature,
+// and fails on one that has it.
+struct KernelVersion {
+  int major = 0, minor = 0;
+  auto operator<=>(const KernelVersion&) const = default;
+};
+KernelVersion kernel_version();
+void missing(KernelVersion since, const std::string& what);
+// "/sys/kernel/btf/vmlinux": CONFIG_DEBUG_INFO_BTF.
+bool kernel_has_btf();
+// For tests of what the lifecycle programs tell: they load unless this kernel is older than 5.5, without BTF or locked down.
+void require_tp_btf(bpf::LibbpfAttacher& attacher);
 
 class PodDir {
  public:

@@ -63,7 +63,7 @@ void add_rights(std::vector<Injection>& out) {
                  }});
   out.push_back({"load: tp_btf without CAP_PERFMON", Cause::kMissingCapability, "lacks CAP_PERFMON", [](const Stage&) -> Refusal {
                    const auto types = find_kernel_types({{BtfKind::kTypedef, "btf_trace_sched_process_exit"}});
-                   if (!types || types->ids[0] == 0) return not_possible("no kernel BTF");
+                   if (!types || types->ids[0] == 0) return no_btf();
                    keep_only({CAP_BPF, CAP_NET_ADMIN});
                    return load({.type = BPF_PROG_TYPE_TRACING, .attach_type = BPF_TRACE_RAW_TP, .btf_id = types->ids[0]});
                  }});
@@ -77,13 +77,13 @@ void add_rights(std::vector<Injection>& out) {
                  }});
   out.push_back({"load: fentry where trampolines are refused", Cause::kTrampoline, "though tp_btf loads", [](const Stage&) -> Refusal {
                    const auto types = find_kernel_types({{BtfKind::kFunction, "bpf_fentry_test1"}});
-                   if (!types || types->ids[0] == 0) return not_possible("no kernel BTF");
+                   if (!types || types->ids[0] == 0) return no_btf();
                    auto said = load({.type = BPF_PROG_TYPE_TRACING, .attach_type = BPF_TRACE_FENTRY, .btf_id = types->ids[0]});
                    return said.err == 0 ? not_possible("fentry loads here") : said;
                  }});
   out.push_back({"load: LSM where trampolines are refused", Cause::kTrampoline, "though tp_btf loads", [](const Stage&) -> Refusal {
                    const auto types = find_kernel_types({{BtfKind::kFunction, "bpf_lsm_file_open"}});
-                   if (!types || types->ids[0] == 0) return not_possible("no LSM hooks in the kernel's BTF");
+                   if (!types || types->ids[0] == 0) return types ? not_possible("no LSM hooks in the kernel's BTF") : no_btf();
                    auto said = load({.type = BPF_PROG_TYPE_LSM, .attach_type = BPF_LSM_MAC, .btf_id = types->ids[0]});
                    return said.err == 0 ? not_possible("LSM programs load here") : said;
                  }});

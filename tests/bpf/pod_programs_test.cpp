@@ -462,7 +462,7 @@ TEST_CASE("three capabilities are enough to load, attach, replace, adopt and rem
 
 TEST_CASE("without the kernel's BTF an object that needs it is refused, and says so") {
   require_kernel();
-  if (!std::filesystem::exists("/sys/kernel/btf/vmlinux")) SKIP("this kernel has no BTF to hide");
+  if (!kernel_has_btf()) SKIP("this kernel has no BTF to hide");
   Node node("t_op_btf");
   auto& attacher = node.start();
   auto wanted = deny_port();
