@@ -34,6 +34,7 @@
 #include "bpf/uninstall.h"
 #include "cgroup/cgroup_fs_tree.h"
 #include "cri/cri_runtime.h"
+#include "kube/node_watcher.h"
 #include "kube/pod_watcher.h"
 #include "node/lease_keeper.h"
 #include "node/machine_info.h"
@@ -85,8 +86,8 @@ bpf::LibbpfAttacher::Options attacher_options(const config::AgentConfig& config)
   options.kubepods = config.pintle.mode == config::Mode::kCompanion;
   options.set = config.pintle.ebpf.program_set;
   options.sets_folder = config.pintle.ebpf.sets_folder;
-  if (options.kubepods) return options;  // no node to read a label from, and no cgroup to make
-  options.keep_set = true;
+  options.keep_set = true;               // until the node's label is known
+  if (options.kubepods) return options;  // no cgroup to make
   if (const auto layout = cgroup::probe_layout(); layout && !layout->v2.empty()) options.canary_parent = layout->v2 + config.cgroup_root;
   return options;
 }
@@ -180,7 +181,7 @@ class Agent::Parts {
     audit->start();
     attacher->on_suspicion([this](const PodUid& uid) { audit->suspect(uid); });
     sets->start();
-    return {};
+    return node_watch->start();
   }
 
   [[nodiscard]] Status start_telling() {
@@ -203,6 +204,7 @@ class Agent::Parts {
     if (pod_programs) pod_programs->stop();
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
     if (policies) policies->stop();
+    if (node_watch) node_watch->stop();
     if (sets) sets->stop();
     if (attacher) attacher->on_suspicion(nullptr);
     if (audit) audit->stop();
@@ -467,8 +469,9 @@ class Agent::Parts {
                                        .died = [this](const PodUid& uid, const std::string& what) { programs_died(uid, what); }});
     sets = std::make_unique<reconcile::ProgramSetKeeper>(
         *attacher, reconcile::ProgramSetKeeperOptions{.configured = config.pintle.ebpf.program_set,
-                                                      .label = set_label(),
+                                                      .by_label = true,
                                                       .told = [this](const model::ProgramSetStatus& set) { tell_set(set); }});
+    build_node_watch();
     feed = std::make_unique<PodFeed>(*loop, executor.get(), *view, events, policies->engine(), pod_programs->registry(), clock);
   }
 
@@ -493,15 +496,22 @@ class Agent::Parts {
     return {};
   }
 
-  // Of the node object, read anew each time: others write it.
-  [[nodiscard]] std::function<Result<std::optional<std::string>>(std::stop_token)> set_label() {
-    if (beside_kubelet()) return {};
-    return [this](std::stop_token stop) -> Result<std::optional<std::string>> {
-      PINTLE_ASSIGN_OR_RETURN(const auto read, api->nodes().get_node(config.pintle.node_name, std::move(stop)));
-      const auto label = read.metadata.labels.find(std::string(model::kProgramSetLabel));
-      if (label == read.metadata.labels.end()) return std::nullopt;
-      return label->second;
-    };
+  // The node object is watched: others write its label.
+  void build_node_watch() {
+    node_watch = std::make_unique<kube::NodeWatcher>(
+        api->kubeconfig(), clock, kube::NodeWatcherOptions{.node_name = config.pintle.node_name},
+        kube::NodeWatcher::Outputs{.node =
+                                       [this](const model::Node& read) {
+                                         const auto label = read.metadata.labels.find(std::string(model::kProgramSetLabel));
+                                         sets->set_label(label == read.metadata.labels.end() ? std::nullopt : std::optional(label->second));
+                                       },
+                                   .trouble =
+                                       [this](const std::string& error) {
+                                         view->set_problem("node", config.pintle.node_name, error, clock.now());
+                                         if (!error.empty()) PINTLE_LOG(kWarning, "node", "{}", error);
+                                       },
+                                   .forbidden = beside_kubelet() ? [this](const std::string&) { sets->set_label(std::nullopt); }
+                                                                 : std::function<void(const std::string&)>()});
   }
 
   void tell_set(const model::ProgramSetStatus& set) {
@@ -693,6 +703,7 @@ class Agent::Parts {
   std::unique_ptr<reconcile::ProgramAudit> audit;
   std::unique_ptr<reconcile::ProgramSetKeeper> sets;
   std::map<std::string, std::string> told_set_problems;  // of its thread
+  std::unique_ptr<kube::NodeWatcher> node_watch;
   std::unique_ptr<PodFeed> feed;
   std::unique_ptr<observe::RuntimeObserver> observer;
   std::unique_ptr<sources::Merge> merge;

@@ -72,7 +72,9 @@ Result<std::string> ListWatch::list_page(const std::string& continue_token, std:
   PINTLE_ASSIGN_OR_RETURN(HttpResponse response, connection_->exchange({.path = path}, std::move(stop)));
   if (response.status == 200) return std::move(response.body);
   retry_after = response.retry_after.value_or(std::chrono::seconds(0));
-  return std::unexpected(error_from_response(response, "list " + options_.what));
+  auto error = error_from_response(response, "list " + options_.what);
+  if (response.status == 403) kind_.forbidden(error.message());
+  return std::unexpected(std::move(error));
 }
 
 ListWatch::Step ListWatch::list(std::stop_token stop) {
@@ -133,6 +135,7 @@ ListWatch::Step ListWatch::watch(std::stop_token stop) {
     return step;
   }
   const Error error = error_from_response(*response, "watch " + options_.what);
+  if (response->status == 403) kind_.forbidden(error.message());
   step = failed(error.code == Code::kGone ? Next::kList : Next::kWatch, error);
   step.healthy = error.code == Code::kGone;
   step.wait_at_least = response->retry_after.value_or(std::chrono::seconds(0));

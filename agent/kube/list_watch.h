@@ -46,6 +46,8 @@ class WatchedKind {
   virtual void list_ends() = 0;
   virtual void changed(std::string_view object_json, bool deleted) = 0;
   virtual void trouble(Trouble trouble, const std::string& error) = 0;
+  // 403: nothing will come until somebody grants it. trouble() is called as well, and it is tried again.
+  virtual void forbidden(const std::string& /*error*/) {}
 };
 
 struct WatchCounts {

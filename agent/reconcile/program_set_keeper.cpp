@@ -17,17 +17,29 @@ void ProgramSetKeeper::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void ProgramSetKeeper::look(std::stop_token stop) {
-  std::optional<std::string> label;
-  if (options_.label) {
-    auto read = options_.label(std::move(stop));
-    if (!read) {
-      if (std::exchange(first_, false)) options_.told(last_);
-      return;
-    }
-    label = *std::move(read);
+void ProgramSetKeeper::set_label(std::optional<std::string> label) {
+  {
+    const MutexLock lock(mu_);
+    if (label_.has_value() && *label_ == label) return;
+    label_.emplace(std::move(label));
+    kicked_ = true;
   }
-  (void)attacher_.use_program_set(label.value_or(options_.configured));  // told by program_set()
+  changed_.notify_all();
+}
+
+std::optional<std::string> ProgramSetKeeper::wanted() {
+  if (!options_.by_label) return options_.configured;
+  const MutexLock lock(mu_);
+  return label_ ? std::optional(label_->value_or(options_.configured)) : std::nullopt;
+}
+
+void ProgramSetKeeper::look() {
+  const auto name = wanted();
+  if (!name) {
+    if (std::exchange(first_, false)) options_.told(last_);
+    return;
+  }
+  (void)attacher_.use_program_set(*name);  // told by program_set()
   auto now = attacher_.program_set();
   if (!std::exchange(first_, false) && now == last_) return;
   last_ = std::move(now);
@@ -37,9 +49,10 @@ void ProgramSetKeeper::look(std::stop_token stop) {
 void ProgramSetKeeper::run(const std::stop_token& stop) {
   (void)::pthread_setname_np(::pthread_self(), "sets");
   while (!stop.stop_requested()) {
-    look(stop);
+    look();
     const MutexLock lock(mu_);
-    (void)never_.wait_for(mu_, stop, options_.period, [&] { return stop.stop_requested(); });
+    (void)changed_.wait_for(mu_, stop, options_.period, [this]() PINTLE_REQUIRES(mu_) { return kicked_; });
+    kicked_ = false;
   }
 }
 

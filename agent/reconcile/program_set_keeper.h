@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// Keeps the program set in force that the node's label asks for, or without one the configuration: looks each 10 s, has the attacher put
-// another one in force, and tells what became of it. A label that can't be read changes nothing. A set that failed is tried again when its
-// file has changed, or when something else was wanted in between; the attacher knows (ports/program_attacher.h).
-// Thread rule: one thread of its own, on which everything is called; look() also from a test's.
+// Keeps the program set in force that the node's label asks for, or without one the configuration: looks when told of another label and
+// each 10 s, has the attacher put another set in force, and tells what became of it. A label that is not known yet changes nothing. A set
+// that failed is tried again when its file has changed, or when something else was wanted in between; the attacher knows
+// (ports/program_attacher.h). Thread rule: one thread of its own, on which everything is called; set_label() from any, look() from a
+// test's.
 #pragma once
 
 #include <functional>
@@ -20,8 +21,7 @@ namespace pintle::reconcile {
 
 struct ProgramSetKeeperOptions {
   std::string configured{model::kBuiltinSet};
-  // The label's value; nullopt: the node has none. May block for as long as a request may. Null: no label counts here.
-  std::function<Result<std::optional<std::string>>(std::stop_token stop)> label;
+  bool by_label = false;  // the node's label goes over it: nothing is done until set_label() was called
   // At the first look if something was amiss with the start already, and after every change.
   std::function<void(const model::ProgramSetStatus&)> told;
   Duration period = std::chrono::seconds(10);
@@ -38,10 +38,14 @@ class ProgramSetKeeper {
 
   void start();
   void stop();  // idempotent
-  void look(std::stop_token stop = {});
+  // The label's value; nullopt: the node has none.
+  void set_label(std::optional<std::string> label);
+  void look();
 
  private:
   void run(const std::stop_token& stop);
+  // nullopt: not known yet.
+  [[nodiscard]] std::optional<std::string> wanted();
 
   ports::ProgramAttacher& attacher_;
   const ProgramSetKeeperOptions options_;
@@ -49,7 +53,9 @@ class ProgramSetKeeper {
   model::ProgramSetStatus last_;
   bool first_ = false;
   Mutex mu_;
-  ConditionVariable never_;
+  ConditionVariable changed_;
+  std::optional<std::optional<std::string>> label_ PINTLE_GUARDED_BY(mu_);  // outer: known
+  bool kicked_ PINTLE_GUARDED_BY(mu_) = false;
   std::jthread thread_;
 };
 

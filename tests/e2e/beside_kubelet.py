@@ -215,7 +215,8 @@ class Site:
 
     def _write_config(self, ebpf, **nri):
         nri = {"socket": f"{self.dir}/containerd/nri.sock", **nri}
-        ebpf = {"bpffs": str(self.bpffs), "programsFolder": "", "programsNamespace": "kube-system", **ebpf}
+        ebpf = {"bpffs": str(self.bpffs), "programsFolder": "", "programsNamespace": "kube-system",
+                "setsFolder": str(self.build / "ebpf" / "sets"), **ebpf}
         config = {"apiVersion": "pintle.dev/v1", "kind": "PintleConfiguration", "cgroupRoot": self.cgroup_root,
                   "pintle": {"mode": "companion", "nodeName": NODE, "kubeconfig": str(self.kubeconfig), "rootDir": str(self.dir / "root"),
                              "runDir": str(self.dir / "run"), "metrics": {"listen": ""}, "companion": {"nri": nri}, "ebpf": ebpf}}
@@ -500,6 +501,34 @@ class BesideAKubelet(SiteCase):
         self.assertGreater(int(after["connects"]), int(before.get("connects", 0)))
         self.assertGreater(int(after["rxBytes"]), int(before.get("rxBytes", 0)))
         self.assertGreater(int(after["txPackets"]), int(before.get("txPackets", 0)))
+
+    def test_the_node_s_label_chooses_the_program_set(self):
+        self.site.apply(busybox_pod("labelled", SLEEP))
+        self.site.wait_ready("labelled")
+        links = [hook["linkId"] for hook in self.effective("labelled")["hooks"]]
+        label = lambda value: self.site.kubectl("label", "node", NODE, "--overwrite", f"pintle.dev/program-set{value}")
+        self.addCleanup(label, "-")
+
+        def told():
+            status = json.loads(self.site.ctl("ebpf", "status", "labelled", "-o", "json", check=False).stdout)
+            hooks = status["pods"][0]["hooks"]
+            return status["programSet"], {hook["programSet"] for hook in hooks}, [hook["linkId"] for hook in hooks]
+        label("=next")
+        seen = wait_until(lambda: (now := told())[1] == {"next"} and now, 10, "set 'next' on the pod")
+        self.assertEqual((seen[0]["name"], seen[2]), ("next", links))
+        label("=blind")
+        seen = wait_until(lambda: (now := told())[0]["state"] == "refused" and now, 10, "set 'blind' refused")
+        self.assertEqual((seen[0]["wanted"], seen[1], seen[2]), ("blind", {"next"}, links))
+        reasons = lambda: self.site.kubectl("get", "events", "-n", "default", "--field-selector", f"involvedObject.name={NODE}", "-o", "jsonpath={.items[*].reason}")
+        wait_until(lambda: {"ProgramSetInForce", "ProgramSetRefused"} <= set(reasons().split()), 20, "the node's events")
+        label("=next")
+        wait_until(lambda: told()[0]["state"] == "in force", 10, "nothing amiss again")
+        self.site.kill_daemon()
+        self.site.start_daemon()
+        self.assertEqual((told()[1], told()[2]), ({"next"}, links))  # kept until the label is known, and then
+        label("-")
+        seen = wait_until(lambda: (now := told())[1] == {"builtin"} and now, 10, "the set compiled in again")
+        self.assertEqual(seen[2], links)
 
     def test_a_static_pod_is_found_by_its_hash(self):
         pod = busybox_pod("static", SLEEP)

@@ -137,6 +137,7 @@ class KubeApiserver(OnKubeApiserver):
         for verb, resource, answer in (
                 ("list", "pods", "yes"), ("watch", "pods", "yes"), ("list", "networkpolicies.networking.k8s.io", "yes"),
                 ("watch", "namespaces", "yes"), ("list", "services", "yes"), ("watch", "endpointslices.discovery.k8s.io", "yes"),
+                ("list", "nodes", "yes"), ("watch", "nodes", "yes"), ("get", "nodes", "no"),
                 ("create", "events", "yes"), ("patch", "events", "yes"), ("get", "secrets", "no"), ("list", "secrets", "no"),
                 ("patch", "pods/status", "no"), ("delete", "pods", "no"), ("create", "pods", "no"), ("patch", "nodes", "no"),
                 ("update", "nodes/status", "no"), ("create", "leases.coordination.k8s.io", "no"), ("create", "pods/exec", "no")):

@@ -303,7 +303,7 @@ class SpineCases:
         _, sets, links = self._set_status("labelled")
         self.assertEqual(sets, {"builtin"})
         self._label_set("next")
-        in_force = wait_until(lambda: (told := self._set_status("labelled"))[1] == {"next"} and told, 30, "set 'next' on the pod")
+        in_force = wait_until(lambda: (told := self._set_status("labelled"))[1] == {"next"} and told, 10, "set 'next' on the pod")  # the node is watched
         self.assertEqual((in_force[0]["name"], in_force[0]["state"], in_force[2]), ("next", "in force", links))
         shown = json.loads(self.node.ctl("ebpf", "progs", "-o", "json"))
         self.assertEqual((shown["programSet"]["name"], {program["set"] for program in shown["items"]} - {""}), ("next", {"next"}))

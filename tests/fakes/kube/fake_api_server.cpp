@@ -40,11 +40,6 @@ std::optional<Target> parse_path(const std::string& path) {
   return out;
 }
 
-std::string node_of_selector(const std::string& selector) {
-  constexpr std::string_view kPrefix = "spec.nodeName=";
-  return selector.starts_with(kPrefix) ? selector.substr(kPrefix.size()) : "";
-}
-
 std::string query_of(const httplib::Request& request) {
   const size_t at = request.target.find('?');
   return at == std::string::npos ? "" : request.target.substr(at + 1);
@@ -216,9 +211,9 @@ void FakeApiServer::serve(const httplib::Request& request, httplib::Response& re
     if (body.is_discarded()) return answer(response, {400, status_object(400, "BadRequest", "the object provided is unrecognized")});
   }
   if (request.method == "GET" && name.empty()) {
-    answer(response, store_.list(resource, node_of_selector(request.get_param_value("fieldSelector")),
-                                 static_cast<size_t>(number(request.get_param_value("continue"))),
-                                 static_cast<size_t>(number(request.get_param_value("limit")))));
+    answer(response,
+           store_.list(resource, request.get_param_value("fieldSelector"), static_cast<size_t>(number(request.get_param_value("continue"))),
+                       static_cast<size_t>(number(request.get_param_value("limit")))));
   } else if (request.method == "GET") {
     answer(response, store_.get(resource, space, name));
   } else if (request.method == "POST" && subresource == "token") {
@@ -242,7 +237,7 @@ void FakeApiServer::serve(const httplib::Request& request, httplib::Response& re
 
 // One watch's place in the history and in the rounds of misbehaviour.
 struct FakeApiServer::Watch {
-  std::string resource, node;
+  std::string resource, field_selector;
   int64_t from = 0;
   size_t next_change = 0, next_injected = 0;
   int drop_round = 0, expire_round = 0, bookmark_round = 0;
@@ -257,7 +252,7 @@ void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Respon
     if (store_.is_compacted(watch->from))
       return answer(response, {410, status_object(410, "Expired", fmt::format("too old resource version: {}", watch->from))});
     watch->resource = resource;
-    watch->node = node_of_selector(request.get_param_value("fieldSelector"));
+    watch->field_selector = request.get_param_value("fieldSelector");
     watch->bookmarks = request.get_param_value("allowWatchBookmarks") == "true";
     watch->next_injected = injected_.size();
     watch->drop_round = drop_round_;
@@ -280,7 +275,7 @@ void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Respon
       for (; watch->next_change < store_.history().size(); ++watch->next_change) {
         const Change& change = store_.history()[watch->next_change];
         if (change.resource != watch->resource || change.version <= watch->from) continue;
-        if (!watch->node.empty() && change.object.value("spec", Json::object()).value("nodeName", "") != watch->node) continue;
+        if (!is_selected(change.object, watch->field_selector)) continue;
         lines.push_back(Json{{"type", change.type}, {"object", change.object}}.dump());
       }
       for (; watch->next_injected < injected_.size(); ++watch->next_injected) lines.push_back(injected_[watch->next_injected]);

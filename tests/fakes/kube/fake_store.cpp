@@ -161,12 +161,27 @@ StoreReply FakeStore::remove(const std::string& resource, const std::string& spa
   return {200, object};
 }
 
-StoreReply FakeStore::list(const std::string& resource, const std::string& node_name, size_t offset, size_t limit) const {
+bool is_selected(const Json& object, const std::string& field_selector) {
+  const size_t equals = field_selector.find('=');
+  if (equals == std::string::npos) return field_selector.empty();
+  const Json* at = &object;
+  const std::string field = field_selector.substr(0, equals);
+  for (size_t start = 0; start < field.size();) {
+    const size_t dot = std::min(field.find('.', start), field.size());
+    const auto found = at->find(field.substr(start, dot - start));
+    if (found == at->end()) return field_selector.substr(equals + 1).empty();
+    at = &*found;
+    start = dot + 1;
+  }
+  return at->is_string() && at->get<std::string>() == field_selector.substr(equals + 1);
+}
+
+StoreReply FakeStore::list(const std::string& resource, const std::string& field_selector, size_t offset, size_t limit) const {
   Json items = Json::array();
   size_t seen = 0, left = 0;
   for (const auto& [at, object] : objects_) {
     if (!at.starts_with(resource + "/")) continue;
-    if (!node_name.empty() && object.value("spec", Json::object()).value("nodeName", "") != node_name) continue;
+    if (!is_selected(object, field_selector)) continue;
     if (seen++ < offset) continue;
     if (limit != 0 && items.size() == limit)
       ++left;

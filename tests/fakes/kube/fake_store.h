@@ -28,6 +28,9 @@ struct Change {
 // An API Status object.
 [[nodiscard]] Json status_object(int code, const std::string& reason, const std::string& message);
 
+// "" or "FIELD=VALUE", as spec.nodeName=n1.
+[[nodiscard]] bool is_selected(const Json& object, const std::string& field_selector);
+
 class FakeStore {
  public:
   [[nodiscard]] StoreReply get(const std::string& resource, const std::string& space, const std::string& name) const;
@@ -37,7 +40,7 @@ class FakeStore {
                                  bool status_only);
   [[nodiscard]] StoreReply remove(const std::string& resource, const std::string& space, const std::string& name, const Json& options);
   // Items from the `offset`th on, at most `limit` (0: all); the continue token is "offset".
-  [[nodiscard]] StoreReply list(const std::string& resource, const std::string& node_name, size_t offset, size_t limit) const;
+  [[nodiscard]] StoreReply list(const std::string& resource, const std::string& field_selector, size_t offset, size_t limit) const;
 
   [[nodiscard]] int64_t version() const { return version_; }
   [[nodiscard]] const std::vector<Change>& history() const { return history_; }

@@ -16,8 +16,6 @@ namespace {
 
 struct Rig {
   fakes::FakeProgramAttacher attacher;
-  std::optional<std::string> label;
-  std::optional<Error> unreadable;
   std::vector<model::ProgramSetStatus> told;
   std::binary_semaphore heard{0};
   Rig() {
@@ -26,16 +24,13 @@ struct Rig {
   }
   ProgramSetKeeperOptions options(const std::string& configured = "builtin") {
     return {.configured = configured,
-            .label = [this](const std::stop_token&) -> Result<std::optional<std::string>> {
-              if (unreadable) return std::unexpected(*unreadable);
-              return label;
-            },
+            .by_label = true,
             .told =
                 [this](const model::ProgramSetStatus& set) {
                   told.push_back(set);
                   heard.release();
                 },
-            .period = std::chrono::milliseconds(1)};
+            .period = std::chrono::hours(1)};  // what a test sees by itself came of a label
   }
 };
 
@@ -44,14 +39,15 @@ struct Rig {
 TEST_CASE("the label goes over the configuration, and back when it is taken away") {
   Rig rig;
   ProgramSetKeeper keeper(rig.attacher, rig.options());
+  keeper.set_label(std::nullopt);
   keeper.look();
   CHECK(rig.told.empty());  // as it was
-  rig.label = "next";
+  keeper.set_label("next");
   keeper.look();
   keeper.look();
   REQUIRE(rig.told.size() == 1);
   CHECK(rig.told[0].name == "next");
-  rig.label.reset();
+  keeper.set_label(std::nullopt);
   keeper.look();
   REQUIRE(rig.told.size() == 2);
   CHECK(rig.told[1].name == "builtin");
@@ -60,21 +56,20 @@ TEST_CASE("the label goes over the configuration, and back when it is taken away
 TEST_CASE("the configuration alone decides where no label counts") {
   Rig rig;
   auto options = rig.options("next");
-  options.label = nullptr;
+  options.by_label = false;
   ProgramSetKeeper keeper(rig.attacher, options);
   keeper.look();
   REQUIRE(rig.told.size() == 1);
   CHECK(rig.told[0].name == "next");
 }
 
-TEST_CASE("a node that can't be read changes nothing") {
+TEST_CASE("a label that is not known yet changes nothing") {
   Rig rig;
   ProgramSetKeeper keeper(rig.attacher, rig.options("next"));
-  rig.unreadable = Error{Code::kUnavailable, 0, "no answer"};
   keeper.look();
   CHECK(rig.attacher.program_set().name == "builtin");
   CHECK(rig.attacher.faults.count("use_program_set") == 0);
-  rig.unreadable.reset();
+  keeper.set_label(std::nullopt);
   keeper.look();
   CHECK(rig.attacher.program_set().name == "next");
 }
@@ -82,7 +77,7 @@ TEST_CASE("a node that can't be read changes nothing") {
 TEST_CASE("what failed is told once, and again when something changes") {
   Rig rig;
   ProgramSetKeeper keeper(rig.attacher, rig.options());
-  rig.label = "bad";
+  keeper.set_label("bad");
   for (int i = 0; i < 3; ++i) keeper.look();
   REQUIRE(rig.told.size() == 1);
   CHECK(rig.told[0].attempt == Attempt::kRolledBack);
@@ -92,11 +87,11 @@ TEST_CASE("what failed is told once, and again when something changes") {
   keeper.look();
   REQUIRE(rig.told.size() == 2);
   CHECK(rig.told[1].wanted_version == "4");
-  rig.label = "absent";
+  keeper.set_label("absent");
   keeper.look();
   REQUIRE(rig.told.size() == 3);
   CHECK(rig.told[2].attempt == Attempt::kRefused);
-  rig.label.reset();
+  keeper.set_label(std::nullopt);
   keeper.look();
   REQUIRE(rig.told.size() == 4);
   CHECK(rig.told[3].attempt == Attempt::kNone);
@@ -106,12 +101,11 @@ TEST_CASE("what a start could not have is told at the first look, even without a
   Rig rig;
   CHECK_FALSE(rig.attacher.use_program_set("bad"));
   ProgramSetKeeper keeper(rig.attacher, rig.options("bad"));
-  rig.unreadable = Error{Code::kUnavailable, 0, "no answer"};
   keeper.look();
   keeper.look();
   REQUIRE(rig.told.size() == 1);
   CHECK(rig.told[0].wanted == "bad");
-  rig.unreadable.reset();
+  keeper.set_label(std::nullopt);
   keeper.look();
   CHECK(rig.told.size() == 1);
 }
@@ -120,11 +114,13 @@ TEST_CASE("what a switch left behind is told when it comes, once, and when it is
   Rig rig;
   rig.attacher.leaves = {{.sys_errno = EISDIR, .error = "unpin 'next/x': Is a directory"}};
   ProgramSetKeeper keeper(rig.attacher, rig.options());
+  keeper.set_label(std::nullopt);
   for (int i = 0; i < 3; ++i) keeper.look();
   REQUIRE(rig.told.size() == 1);
   CHECK(rig.told[0].attempt == Attempt::kNone);
   CHECK(rig.told[0].leftovers == rig.attacher.leaves);
   ProgramSetKeeper after_restart(rig.attacher, rig.options());  // found so by a start
+  after_restart.set_label(std::nullopt);
   after_restart.look();
   after_restart.look();
   REQUIRE(rig.told.size() == 2);
@@ -134,12 +130,30 @@ TEST_CASE("what a switch left behind is told when it comes, once, and when it is
   CHECK(rig.told[2].leftovers.empty());
 }
 
-TEST_CASE("the keeper looks by itself, and ends when told to") {
+TEST_CASE("another label is followed at once, not at the next look, and the keeper ends when told to") {
   Rig rig;
-  rig.label = "next";
   ProgramSetKeeper keeper(rig.attacher, rig.options());
+  keeper.start();
+  keeper.set_label("next");
+  rig.heard.acquire();
+  keeper.set_label("next");  // the node was written, with the same label
+  keeper.set_label("bad");
+  rig.heard.acquire();
+  keeper.stop();
+  REQUIRE(rig.told.size() == 2);
+  CHECK(rig.told[0].name == "next");
+  CHECK(rig.told[1].wanted == "bad");
+}
+
+TEST_CASE("a file that changed is noticed by the look between") {
+  Rig rig;
+  auto options = rig.options();
+  options.period = std::chrono::milliseconds(1);
+  ProgramSetKeeper keeper(rig.attacher, options);
+  rig.attacher.leaves = {{.sys_errno = EBUSY, .error = "rename 'next'"}};  // found so by a look, not by a label
+  keeper.set_label(std::nullopt);
   keeper.start();
   rig.heard.acquire();
   keeper.stop();
-  CHECK(rig.told[0].name == "next");
+  CHECK(rig.told[0].leftovers.size() == 1);
 }
