@@ -8,15 +8,14 @@
 #pragma once
 
 #include <map>
-#include <set>
 #include <string>
 #include <thread>
 #include <tuple>
 
 #include "base/time.h"
-#include "base/unique_fd.h"
 #include "ports/pod_source.h"
 #include "sources/manifest_set.h"
+#include "sources/watched_folder.h"
 
 namespace pintle::sources {
 
@@ -42,8 +41,6 @@ class FileSource final : public ports::PodSource {
   using Signature = std::tuple<uint64_t, uint64_t, int64_t, int64_t, int64_t, int64_t>;
 
   void run();
-  [[nodiscard]] Status rearm();
-  [[nodiscard]] bool drain_events();
   void look(Look kind);
   void keep_all(const Error& why);
   void look_at(const std::string& path, const std::string& name);
@@ -52,18 +49,13 @@ class FileSource final : public ports::PodSource {
 
   // const after construction
   const Clock& clock_;
-  const FileSourceOptions options_;
+  const Duration audit_;
   // own thread
   ports::PodSink* sink_ = nullptr;
   ManifestSet set_;
-  UniqueFd inotify_;
-  int folder_watch_ = -1;  // of the folder itself; other watches are of its parents
-  bool must_rearm_ = false;
-  std::set<std::string> being_written_;  // names modified and not closed since
+  WatchedFolder folder_;  // its stop(): any thread
   std::map<std::string, Signature> read_;
   std::string source_problem_;
-  // any thread
-  UniqueFd wake_;
   std::jthread thread_;
 };
 

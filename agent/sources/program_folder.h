@@ -11,14 +11,13 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/time.h"
-#include "base/unique_fd.h"
 #include "ports/pod_programs.h"
+#include "sources/watched_folder.h"
 
 namespace pintle::sources {
 
@@ -46,25 +45,18 @@ class ProgramFolder {
   };
 
   void run();
-  [[nodiscard]] Status rearm();
-  [[nodiscard]] bool drain_events();
   void look();
   void look_at(const std::string& name);
   void sign(const std::string& file, Signature& out) const;
   [[nodiscard]] ports::PodProgramFile read_whole(const std::string& name, Known& fresh) const;
 
   const Clock& clock_;
-  const ProgramFolderOptions options_;
+  const Duration audit_;
   ports::PodProgramSink& sink_;
   // The caller's thread in start(), then its own.
-  std::map<std::string, Known> known_;   // by file name
-  std::set<std::string> being_written_;  // names modified and not closed since
-  UniqueFd inotify_;
-  int folder_watch_ = -1;
-  bool must_rearm_ = false;
+  WatchedFolder folder_;                // its stop(): any thread
+  std::map<std::string, Known> known_;  // by file name
   std::string problem_;
-  // any thread
-  UniqueFd wake_;
   std::jthread thread_;
 };
 
