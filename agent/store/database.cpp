@@ -45,8 +45,9 @@ Result<std::string> move_aside(const std::string& path) {
     const std::string target = fmt::format("{}.damaged.{}", path, i);
     if (exists(target)) continue;
     if (::rename(path.c_str(), target.c_str()) != 0) return fail_errno(errno, fmt::format("move damaged '{}' aside", path));
-    for (const char* suffix : {"-wal", "-shm"})
-      (void)::rename((path + suffix).c_str(), (target + suffix).c_str());  // often absent: ignoring
+    for (const std::string suffix : {"-wal", "-shm"})  // often absent; left behind they would be taken for the new file's
+      if (::rename((path + suffix).c_str(), (target + suffix).c_str()) != 0 && errno != ENOENT)
+        return fail_errno(errno, fmt::format("move damaged '{}{}' aside", path, suffix));
     return target;
   }
   return fail(Code::kUnavailable, fmt::format("move damaged '{}' aside: too many damaged files lie there already; delete them", path));
@@ -74,7 +75,8 @@ Result<Database> Database::open_checked(const std::string& path, const Schema& s
   const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   database.handle_.reset(raw);
   if (opened != SQLITE_OK) return std::unexpected(database.error("open"));
-  (void)::chmod(path.c_str(), 0600);  // secrets lie here; SQLite makes -wal and -shm with the same mode
+  // Secrets lie here; SQLite makes -wal and -shm with the same mode.
+  if (::chmod(path.c_str(), 0600) != 0) return fail_errno(errno, fmt::format("keep '{}' from others (mode 0600)", path));
   (void)sqlite3_busy_timeout(raw, 5000);
 
   const auto note_damage = [&](const Error& error) { damaged = error.code == Code::kInvalid; };

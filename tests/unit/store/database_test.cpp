@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
+#include <cerrno>
+
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -31,6 +33,18 @@ TEST_CASE("a file that is no database is moved aside and a new one begun") {
   CHECK(fakes::read_text(path + ".damaged.1") == rubbish);
   REQUIRE((*store)->put("k", "a", "b"));
   CHECK((*store)->get("k", "a").value() == "b");
+}
+
+TEST_CASE("what can't be moved aside with its database is named, and not left for the new one") {
+  const fakes::TempDir dir;
+  const std::string path = dir / "state.db";
+  fakes::write_text(path, std::string(8192, 'x'));
+  REQUIRE(::mkdir((path + "-shm").c_str(), 0700) == 0);
+  fakes::write_text(path + ".damaged.1-shm", "of an earlier one");
+  const auto store = SqliteStore::open(path);
+  REQUIRE_FALSE(store);
+  CHECK(store.error().sys_errno == ENOTDIR);
+  CHECK(store.error().message().find("move damaged '" + path + "-shm' aside: Not a directory") != std::string::npos);
 }
 
 TEST_CASE("a database with a torn page is moved aside, and a second damage beside the first") {
