@@ -22,6 +22,7 @@
 #include "app/pod_feed.h"
 #include "app/policy_side.h"
 #include "app/program_side.h"
+#include "app/pull_credentials.h"
 #include "app/set_news.h"
 #include "app/version.h"
 #include "app/view.h"
@@ -415,13 +416,20 @@ class Agent::Parts {
 
   void build_core() {
     build_shared();
+    credentials = std::make_unique<PullCredentials>(
+        api->objects(), events, clock,
+        PullCredentials::Options{.files = node_credential_files(config.pintle.root_dir),
+                                 .told = [this](const std::string& file, const std::string& error) { tell_credentials(file, error); }});
     executor = std::make_unique<reconcile::PodExecutor>(
         reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &pod_programs->registry()},
         clock, reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
                                                              ? size_t{1}
                                                              : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16)),
-                                   .pod_pids_limit = config.pod_pids_limit});
+                                   .pod_pids_limit = config.pod_pids_limit,
+                                   .credentials = [this](const model::Pod& pod, const std::string& image, std::stop_token stop) {
+                                     return credentials->find(pod, image, std::move(stop));
+                                   }});
     actions = std::make_unique<reconcile::PooledRunner>(
         *executor, *workers, [this](PodUid uid, reconcile::ActionTicket ticket, reconcile::ActionReply reply) {
           if (reply.outcome.observed) observer->track(*reply.outcome.observed);
@@ -548,6 +556,11 @@ class Agent::Parts {
                    .reason = "Unreadable",
                    .message = problem.error,
                    .time = clock.now()});
+  }
+
+  void tell_credentials(const std::string& file, const std::string& error) {
+    view->set_problem("credentials", file, error, clock.now());
+    if (!error.empty()) PINTLE_LOG(kWarning, "images", "{}", error);
   }
 
   void tell_program_problem(const std::string& origin, const std::string& error) {
@@ -692,6 +705,7 @@ class Agent::Parts {
   std::unique_ptr<ProgramSide> pod_programs;
   std::unique_ptr<reconcile::WorkerPool> workers;
   std::unique_ptr<Companion> companion;  // beside a kubelet
+  std::unique_ptr<PullCredentials> credentials;
   std::unique_ptr<reconcile::PodExecutor> executor;
   std::unique_ptr<reconcile::PooledRunner> actions;
   std::unique_ptr<reconcile::PooledProbes> probe_runner;

@@ -23,9 +23,10 @@ Code code_from_status(const grpc::Status& status, bool cancelled_by_us) {
     case grpc::StatusCode::ALREADY_EXISTS: return Code::kAlreadyExists;
     case grpc::StatusCode::UNIMPLEMENTED: return Code::kUnsupported;
     case grpc::StatusCode::INVALID_ARGUMENT:
-    case grpc::StatusCode::OUT_OF_RANGE:
+    case grpc::StatusCode::OUT_OF_RANGE: return Code::kInvalid;
+    // A registry's refusal of credentials, handed on: neither an argument that is wrong nor for ever.
     case grpc::StatusCode::PERMISSION_DENIED:
-    case grpc::StatusCode::UNAUTHENTICATED: return Code::kInvalid;
+    case grpc::StatusCode::UNAUTHENTICATED: return Code::kUnavailable;
     case grpc::StatusCode::UNAVAILABLE:
     case grpc::StatusCode::DEADLINE_EXCEEDED:
     case grpc::StatusCode::ABORTED: return Code::kUnavailable;

@@ -189,9 +189,12 @@ class PodExecutor::Step {
     keep([&](PodState& state) { state.volumes = *std::move(volumes); });
   }
   void operator()(const EnsureImage& action) {
-    std::optional<model::RegistryAuth> auth;
-    if (self_.options_.registry_auth) auth = self_.options_.registry_auth(pod_, action.image, stop_);
-    auto image = self_.puller_.ensure(action.image, action.policy, auth, stop_);
+    CredentialLookup credentials;
+    if (self_.options_.credentials)
+      credentials = [this](const std::string& name, std::stop_token stop) {
+        return self_.options_.credentials(pod_, name, std::move(stop));
+      };
+    auto image = self_.puller_.ensure(action.image, action.policy, credentials, stop_);
     if (!image) return failed(std::move(image.error().error), std::move(image.error().reason));
     reply_.outcome.value = std::move(image->image);
     reply_.outcome.pulled = image->pulled;

@@ -13,6 +13,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/mutex.h"
 #include "base/time.h"
@@ -51,8 +52,9 @@ struct ExecutorOptions {
   int64_t pod_pids_limit = -1;                       // of each pod's cgroup; not above 0: none
   std::string host_hosts_file = "/etc/hosts";        // shown to pods of the host's network (row 18.8)
   DeadlineTimer deadline = thread_deadline_timer();  // bounds preStop hooks
-  // Credentials for a pull (imagePullSecrets, credential files); empty: none.
-  std::function<std::optional<model::RegistryAuth>(const model::Pod& pod, const std::string& image, std::stop_token stop)> registry_auth;
+  // Credentials for a pull (imagePullSecrets, credential files), as image_puller.h has them; empty: none.
+  std::function<Result<std::vector<model::RegistryAuth>>(const model::Pod& pod, const std::string& image, std::stop_token stop)>
+      credentials;
 };
 
 class PodExecutor {

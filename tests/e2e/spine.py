@@ -9,6 +9,7 @@ import signal
 import subprocess
 
 from harness import NODE, busybox_pod, condition, wait_until
+from registry import Registry
 
 SLEEP = "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done"
 
@@ -173,6 +174,58 @@ class SpineCases:
                                                  {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}])
         self.node.apply(pod)
         self.node.wait_phase("reads", "Succeeded")
+
+    def _private_pod(self, name, image, *secrets):
+        pod = busybox_pod(name, SLEEP, imagePullSecrets=[{"name": secret} for secret in secrets])
+        pod["spec"]["containers"][0]["image"] = image
+        return pod
+
+    def _wait_waiting(self, name, reason):
+        waiting = lambda pod: pod["status"].get("containerStatuses", [{}])[0].get("state", {}).get("waiting", {})
+        return waiting(self.node.wait_pod(name, lambda pod: waiting(pod).get("reason") == reason, 30, reason))["message"]
+
+    def test_an_image_of_a_private_registry_wants_the_pods_secret_or_the_nodes_file(self):
+        node, user, password = self.node, "puller", "hunter22-of-the-registry"
+        registry, file = Registry(user, password), self.node.dir / "root" / "config.json"
+        self.addCleanup(registry.close)
+        self.addCleanup(node.kubectl, "delete", "secret", "pull", "bad", "--ignore-not-found")
+        self.addCleanup(file.unlink, missing_ok=True)
+        image = lambda name: f"{registry.address}/private/{name}:1"
+
+        node.apply(self._private_pod("private", image("busybox"), "pull"))
+        told = self._wait_waiting("private", "ImagePullBackOff")
+        self.assertIn(image("busybox"), told)
+        expected = {"FailedToRetrieveImagePullSecret", "Pulling", "Failed", "BackOff"}
+        wait_until(lambda: self._event_reasons("private") >= expected, 10, "events of private")
+        node.kubectl("create", "secret", "docker-registry", "pull", f"--docker-server={registry.address}", f"--docker-username={user}",
+                     f"--docker-password={password}")
+        node.wait_ready("private")
+        self.assertGreater(registry.refused, 0)
+
+        wrong = base64.b64encode(password.encode()).decode()  # without a user
+        node.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bad", "namespace": "default"},
+                    "type": "kubernetes.io/dockerconfigjson",
+                    "stringData": {".dockerconfigjson": json.dumps({"auths": {registry.address: {"auth": wrong}}})}})
+        node.apply(self._private_pod("unread", image("nonroot"), "bad"))
+        read = lambda: [event["message"] for event in json.loads(node.kubectl("get", "events", "-o", "json"))["items"]
+                        if event["involvedObject"].get("name") == "unread" and event["reason"] == "Failed"]
+        self.assertIn("secret 'default/bad', key '.dockerconfigjson'", wait_until(read, 20, "Failed event of unread")[0])
+
+        file.write_text("{")
+        node.apply(self._private_pod("by-node", image("named")))
+        self._wait_waiting("by-node", "ImagePullBackOff")
+        self.assertIn(f"'{file}': is not JSON", node.ctl("status", "-o", "json", check=False).stdout)
+        basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+        file.write_text(json.dumps({"auths": {registry.address: {"auth": basic}}}))
+        node.wait_ready("by-node")
+        self.assertNotIn(str(file), node.ctl("status", "-o", "json", check=False).stdout)
+
+        shown = [node.log.read_text(errors="replace"), (node.dir / "events.json").read_text(errors="replace")]
+        shown += [node.kubectl("get", kind, "-o", "json") for kind in ("pods", "events")]
+        shown += [node.ctl("explain", f"pod/{name}", check=False).stdout for name in ("private", "unread", "by-node")]
+        for text in shown:
+            for secret in (password, wrong, basic):
+                self.assertNotIn(secret, text)
 
     def test_a_link_that_was_detached_is_found_and_put_back(self):
         self.node.apply(busybox_pod("watched", SLEEP))

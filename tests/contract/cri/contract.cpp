@@ -296,6 +296,29 @@ void check_cancelled(Subject& subject) {
   CHECK(code_of(subject.images().pull_image("pintle.invalid/none:1", std::nullopt, stop.get_token())) == Code::kCancelled);
 }
 
+void check_private_image(Subject& subject) {
+  const std::string image = subject.private_image();
+  auto& images = subject.images();
+  const auto refused = [&](const std::optional<model::RegistryAuth>& auth) {
+    const auto pulled = images.pull_image(image, auth, {});
+    REQUIRE_FALSE(pulled);
+    INFO(pulled.error().context);
+    CHECK(pulled.error().code != Code::kInvalid);  // that would be said of the image's name
+    CHECK(pulled.error().context.find(image) != std::string::npos);
+    const auto found = images.find_image(image);
+    REQUIRE_OK(found);
+    CHECK_FALSE(found->has_value());
+  };
+  refused(std::nullopt);
+  refused(model::RegistryAuth{kRegistryUser, "wrong", {}});
+  const auto pulled = images.pull_image(image, model::RegistryAuth{kRegistryUser, kRegistryPassword, {}}, {});
+  REQUIRE_OK(pulled);
+  CHECK_FALSE(pulled->empty());
+  const auto found = images.find_image(image);
+  REQUIRE_OK(found);
+  CHECK(found->has_value());
+}
+
 void check_images(Subject& subject) {
   const auto image = subject.images().find_image(subject.image());
   REQUIRE_OK(image);
@@ -390,6 +413,7 @@ void check_all(Subject& subject) {
   SECTION("a created container is neither running nor stopped") { check_not_running(subject); }
   SECTION("a stop request before the call") { check_cancelled(subject); }
   SECTION("images") { check_images(subject); }
+  SECTION("an image that only some may pull") { check_private_image(subject); }
 }
 
 }  // namespace pintle::contract

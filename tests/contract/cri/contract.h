@@ -14,6 +14,8 @@
 
 namespace pintle::contract {
 
+inline constexpr auto kRegistryUser = "puller", kRegistryPassword = "hunter22";
+
 class Subject {
  public:
   virtual ~Subject() = default;
@@ -21,6 +23,8 @@ class Subject {
   [[nodiscard]] virtual ports::ImageStore& images() = 0;
   // Present, and holding a shell.
   [[nodiscard]] virtual std::string image() const = 0;
+  // Not present, and its registry wants kRegistryUser and kRegistryPassword.
+  [[nodiscard]] virtual std::string private_image() = 0;
   // Makes the container's process end with `code`; it runs `exit_command(code)`.
   virtual void let_exit(const ContainerId& id, int32_t code) = 0;
   // A folder for logs; the cgroup under which pods may be made.

@@ -4,15 +4,18 @@
 // The contract, and what only a real runtime can show, on a containerd of this test's own (scripts/dev-containerd) in mount
 // and network namespaces of its own. The program starts itself again under that script; what it started it takes down.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 
 #include <fmt/format.h>
 #include <catch2/catch_session.hpp>
@@ -30,6 +33,47 @@ namespace {
 
 std::string cgroup_name() { return fmt::format("pintle-test-{}", getpid()); }
 
+// tests/e2e/registry.py, as long as this lives.
+class Registry {
+ public:
+  Registry() {
+    int to[2], from[2];
+    REQUIRE(pipe2(to, O_CLOEXEC) == 0);
+    const UniqueFd reading(to[0]);
+    held_ = UniqueFd(to[1]);
+    REQUIRE(pipe2(from, O_CLOEXEC) == 0);
+    const UniqueFd told(from[0]);
+    UniqueFd writing(from[1]);
+    const char* script = std::getenv("PINTLE_REGISTRY");
+    const std::string path = script != nullptr ? script : "tests/e2e/registry.py";
+    pid_ = fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ == 0) {
+      (void)dup2(reading.get(), STDIN_FILENO);
+      (void)dup2(writing.get(), STDOUT_FILENO);
+      execlp("python3", "python3", path.c_str(), contract::kRegistryUser, contract::kRegistryPassword, nullptr);
+      _exit(127);
+    }
+    writing.reset();
+    char next = 0;
+    while (!address_.ends_with('\n') && read(told.get(), &next, 1) == 1) address_ += next;
+    REQUIRE(address_.ends_with('\n'));
+    address_.pop_back();
+  }
+  ~Registry() {
+    held_.reset();  // the end of its input is its end
+    (void)waitpid(pid_, nullptr, 0);
+  }
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+  [[nodiscard]] const std::string& address() const { return address_; }
+
+ private:
+  UniqueFd held_;
+  pid_t pid_ = -1;
+  std::string address_;
+};
+
 class ContainerdSubject final : public contract::Subject {
  public:
   ContainerdSubject() {
@@ -41,6 +85,10 @@ class ContainerdSubject final : public contract::Subject {
   ports::ContainerRuntime& runtime() override { return *cri_; }
   ports::ImageStore& images() override { return *cri_; }
   std::string image() const override { return "pintle.local/busybox:1"; }
+  std::string private_image() override {
+    if (!registry_) registry_.emplace();
+    return registry_->address() + "/private/busybox:1";
+  }
   void let_exit(const ContainerId& id, int32_t code) override {
     const auto told = cri_->exec_sync(id, {"sh", "-c", fmt::format("echo {} > /tmp/exit", code)}, 10s, {});
     REQUIRE(told);
@@ -51,6 +99,7 @@ class ContainerdSubject final : public contract::Subject {
 
  private:
   std::unique_ptr<cri::CriRuntime> cri_;
+  std::optional<Registry> registry_;
 };
 
 std::string read_all(const std::string& path) {

@@ -11,13 +11,21 @@ using namespace pintle;
 namespace {
 
 constexpr auto kImage = "pintle.local/busybox:1";
+constexpr auto kPrivateImage = "reg.example/private/busybox:1";
+
+void add_images(fakes::FakeContainerRuntime& fake) {
+  fake.add_image(kImage);
+  fake.add_pullable(kPrivateImage);
+  fake.require_auth(kPrivateImage, {contract::kRegistryUser, contract::kRegistryPassword, {}});
+}
 
 class FakeSubject final : public contract::Subject {
  public:
-  FakeSubject() { fake_.add_image(kImage); }
+  FakeSubject() { add_images(fake_); }
   ports::ContainerRuntime& runtime() override { return fake_; }
   ports::ImageStore& images() override { return fake_; }
   std::string image() const override { return kImage; }
+  std::string private_image() override { return kPrivateImage; }
   void let_exit(const ContainerId& id, int32_t code) override { fake_.exit_container(id, code); }
   std::string log_root() const override { return "/var/log/pods"; }
   std::string cgroup_root() const override { return "/kubepods"; }
@@ -29,7 +37,7 @@ class FakeSubject final : public contract::Subject {
 class ServerSubject final : public contract::Subject {
  public:
   ServerSubject() {
-    server_.with_state([](fakes::FakeContainerRuntime& state) { state.add_image(kImage); });
+    server_.with_state(add_images);
     auto made = cri::CriRuntime::create({.runtime_endpoint = server_.endpoint(), .image_endpoint = {}});
     REQUIRE(made);
     cri_ = std::move(*made);
@@ -37,6 +45,7 @@ class ServerSubject final : public contract::Subject {
   ports::ContainerRuntime& runtime() override { return *cri_; }
   ports::ImageStore& images() override { return *cri_; }
   std::string image() const override { return kImage; }
+  std::string private_image() override { return kPrivateImage; }
   void let_exit(const ContainerId& id, int32_t code) override {
     server_.with_state([&](fakes::FakeContainerRuntime& state) { state.exit_container(id, code); });
   }

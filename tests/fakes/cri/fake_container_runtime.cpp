@@ -341,13 +341,16 @@ Result<std::vector<model::ImageInfo>> FakeContainerRuntime::list_images() {
   return out;
 }
 
-Result<std::string> FakeContainerRuntime::pull_image(const std::string& image, const std::optional<model::RegistryAuth>& /*auth*/,
+Result<std::string> FakeContainerRuntime::pull_image(const std::string& image, const std::optional<model::RegistryAuth>& auth,
                                                      std::stop_token stop) {
   FAKE_BEGIN("pull_image", image);
   if (stop.stop_requested()) return fail(Code::kCancelled, "pull_image: stopped");
   if (const auto error = pull_errors_.find(image); error != pull_errors_.end()) return std::unexpected(error->second);
   const auto found = pullable_.find(image);
   if (found == pullable_.end()) return fail(Code::kNotFound, fmt::format("pull_image '{}': no registry has it", image));
+  if (const auto wanted = wanted_auths_.find(image); wanted != wanted_auths_.end())
+    if (!auth || auth->username != wanted->second.username || auth->password != wanted->second.password)
+      return fail(Code::kInternal, fmt::format("pull_image '{}': 401 Unauthorized for '{}'", image, auth ? auth->password : ""));
   images_[found->second.id] = found->second;
   FAKE_END("pull_image");
   return found->second.id;

@@ -87,6 +87,8 @@ class FakeContainerRuntime final : public ports::ContainerRuntime, public ports:
   void remove_image(const std::string& image);
   void add_pullable(const std::string& name) { pullable_[name] = image_of(name); }
   void add_pullable(const std::string& name, const model::ImageInfo& image) { pullable_[name] = image; }
+  // Its registry wants this user and password.
+  void require_auth(const std::string& name, model::RegistryAuth auth) { wanted_auths_[name] = std::move(auth); }
   void fail_pull(const std::string& name, Error error) { pull_errors_[name] = std::move(error); }
   void clear_pull_failure(const std::string& name) { pull_errors_.erase(name); }
   [[nodiscard]] static model::ImageInfo image_of(const std::string& name);
@@ -130,6 +132,7 @@ class FakeContainerRuntime final : public ports::ContainerRuntime, public ports:
   std::map<std::string, model::ImageInfo> images_;  // by id
   std::map<std::string, model::ImageInfo> pullable_;
   std::map<std::string, Error> pull_errors_;
+  std::map<std::string, model::RegistryAuth> wanted_auths_;
   std::map<std::string, int32_t> stop_exit_codes_;
 };
 

@@ -341,7 +341,9 @@ class FakeCriServer::Impl::ImageCalls final : public rt::ImageService::Service {
 
   grpc::Status PullImage(ServerContext* context, const rt::PullImageRequest* request, rt::PullImageResponse* response) override {
     return impl_.handle("PullImage", context, [&](FakeContainerRuntime& state) {
-      const auto ref = state.pull_image(request->image().image(), std::nullopt, {});
+      std::optional<model::RegistryAuth> auth;
+      if (request->has_auth()) auth = {request->auth().username(), request->auth().password(), request->auth().server_address()};
+      const auto ref = state.pull_image(request->image().image(), auth, {});
       if (ref) response->set_image_ref(*ref);
       return answer(ref);
     });

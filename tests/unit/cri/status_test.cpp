@@ -16,6 +16,8 @@ TEST_CASE("gRPC statuses become codes that callers act on") {
       {StatusCode::NOT_FOUND, "no such container", Code::kNotFound},
       {StatusCode::ALREADY_EXISTS, "there is one", Code::kAlreadyExists},
       {StatusCode::UNIMPLEMENTED, "unknown method GetContainerEvents", Code::kUnsupported},
+      {StatusCode::UNAUTHENTICATED, "the registry wants credentials", Code::kUnavailable},
+      {StatusCode::PERMISSION_DENIED, "the registry refuses", Code::kUnavailable},
       {StatusCode::INVALID_ARGUMENT, "bad config", Code::kInvalid},
       {StatusCode::UNAVAILABLE, "connection refused", Code::kUnavailable},
       {StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded", Code::kUnavailable},

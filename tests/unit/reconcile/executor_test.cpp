@@ -226,6 +226,77 @@ TEST_CASE("Images by policy") {
   CHECK(ensure("busybox:1", model::PullPolicy::kIfNotPresent).reason == "ImageInspectError");
 }
 
+TEST_CASE("row 19.4: each credential is tried in turn until the registry takes one; none is asked for without need") {
+  using Auths = std::vector<model::RegistryAuth>;
+  Node node;
+  int asked = 0;
+  Result<Auths> known;
+  node.options.credentials = [&](const model::Pod& pod, const std::string& image, std::stop_token) {
+    CHECK(pod.metadata.uid == "u1");
+    CHECK((image == "private:1" || image == "busybox:1"));
+    ++asked;
+    return known;
+  };
+  node.executor = std::make_unique<PodExecutor>(
+      ExecutorPorts{node.cgroups, node.programs, node.volumes, node.door, node.door, node.objects, node.prober}, node.clock, node.reads,
+      node.options);
+  const auto ensure = [&](const std::string& image) {
+    return node.run(lifecycle::EnsureImage{"main", image, model::PullPolicy::kIfNotPresent}).outcome;
+  };
+  CHECK_FALSE(ensure("busybox:1").error);
+  CHECK(asked == 0);
+  node.runtime.add_pullable("private:1");
+  node.runtime.require_auth("private:1", {"u", "right", {}});
+  const auto anonymous = ensure("private:1");
+  CHECK(anonymous.reason == "ErrImagePull");
+  CHECK(anonymous.error->context == "pull_image 'private:1': 401 Unauthorized for ''");
+  known = Auths{{"u", "wrong", {}}, {"u", "wrong", {}}, {"u", "wrong again", {}}, {"u", "bad", {}}};
+  const auto refused = ensure("private:1");
+  CHECK(refused.reason == "ErrImagePull");
+  // The fake's registry answers with the password, as a real one might.
+  CHECK(refused.error->context ==
+        "pull_image 'private:1': 401 Unauthorized for '***'; pull_image 'private:1': 401 Unauthorized for '*** again'; "
+        "pull_image 'private:1': 401 Unauthorized for 'bad'");
+  known = fail(Code::kInvalid, "secret 'a', key 'b': no");
+  const auto unread = ensure("private:1");
+  CHECK(unread.reason == "ErrImagePull");
+  CHECK(unread.error->context == "secret 'a', key 'b': no");
+  known = Auths{{"u", "wrong", {}}, {"u", "right", {}}};
+  CHECK(ensure("private:1").pulled);
+  CHECK_FALSE(ensure("private:1").pulled);
+  CHECK(asked == 4);
+}
+
+TEST_CASE("row 19.4: a pull with other credentials is another pull") {
+  fakes::FakeContainerRuntime runtime;
+  runtime.add_pullable("private:1");
+  runtime.require_auth("private:1", {"u", "right", {}});
+  fakes::RuntimeDecorator<fakes::FakeContainerRuntime> door(runtime);
+  Mutex mu;
+  std::atomic<int> pulls{0};
+  std::latch begun(1), go(1);
+  door.around = [&](const std::function<void()>& call) {
+    const MutexLock lock(mu);
+    call();
+  };
+  door.hooks.before = [&](const char* op) -> std::optional<Error> {
+    if (std::string(op) == "pull_image" && ++pulls == 1) {
+      begun.count_down();
+      go.wait();
+    }
+    return std::nullopt;
+  };
+  ImagePuller puller(door);
+  std::optional<bool> without;
+  std::jthread first([&] { without = puller.ensure("private:1", model::PullPolicy::kAlways, {}, {}).has_value(); });
+  begun.wait();
+  const auto with = [](const std::string&, std::stop_token) { return Result<std::vector<model::RegistryAuth>>{{{"u", "right", {}}}}; };
+  CHECK(puller.ensure("private:1", model::PullPolicy::kAlways, with, {}));  // while the first one is still under way
+  go.count_down();
+  first.join();
+  CHECK(without == false);
+}
+
 TEST_CASE("One image is pulled once at a time, whoever asks; one who gives up fails nobody else") {
   fakes::FakeContainerRuntime runtime;
   runtime.add_pullable("big:1");
