@@ -11,6 +11,9 @@
 #include <sys/socket.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/trace_context.h"
 
 namespace pintle::model {
 namespace {
@@ -84,6 +87,20 @@ Result<std::vector<T>> read_items(std::string_view text, Read&& read) {
     if (trimmed(text).empty()) return bad(",", "the end of a list");
   }
   return out;
+}
+
+constexpr std::string_view kOurs = "pintle.dev/";
+constexpr std::string_view kAnnotations[] = {kEbpfPolicyAnnotation,           kTraceAnnotation,       kNetworkPolicyAnnotation,
+                                             kNetworkPolicyFailureAnnotation, kDenyDevicesAnnotation, kSysctlWritesAnnotation,
+                                             kDenySockoptsAnnotation,         kTraceparentAnnotation, kStopTraceparentAnnotation};
+
+// A misspelt name would protect nothing, and nobody would know.
+Status check_names(const StringMap& annotations) {
+  for (auto it = annotations.lower_bound(std::string(kOurs)); it != annotations.end() && it->first.starts_with(kOurs); ++it)
+    if (std::ranges::find(kAnnotations, it->first) == std::end(kAnnotations))
+      return fail(Code::kInvalid, fmt::format("annotation {}: there is no such one; those below pintle.dev/ are {}",
+                                              it->first.substr(0, 120), fmt::join(kAnnotations, ", ")));
+  return {};
 }
 
 }  // namespace
@@ -170,6 +187,7 @@ std::string to_string(const DeviceRule& rule) {
 std::string to_string(const SockoptRule& rule) { return fmt::format("{}:{}", rule.level, rule.name); }
 
 Result<ProgramSettings> settings_for(const StringMap& annotations, const ProgramSettings& defaults) {
+  PINTLE_TRY(check_names(annotations));
   ProgramSettings out = defaults;
   const auto take = [&](std::string_view key, auto& into, auto&& read) -> Status {
     const auto found = annotations.find(std::string(key));

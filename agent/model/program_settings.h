@@ -48,7 +48,8 @@ struct ProgramSettings {
 [[nodiscard]] std::string to_string(const SockoptRule& rule);
 [[nodiscard]] std::string_view sysctl_writes_name(Enforcement value);  // "allow", "audit", "deny"
 
-// The defaults with a pod's annotations over them. Every list is sorted and without repetitions.
+// The defaults with a pod's annotations over them. Every list is sorted and without repetitions. kInvalid also for a name below pintle.dev/
+// that is none of ours.
 [[nodiscard]] Result<ProgramSettings> settings_for(const StringMap& annotations, const ProgramSettings& defaults);
 // The plan of a pod that no network policy isolates.
 [[nodiscard]] ProgramPlan plan_from(const ProgramSettings& settings);

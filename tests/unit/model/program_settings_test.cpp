@@ -53,6 +53,22 @@ TEST_CASE("what can't be read is refused with annotation, value and what is allo
   }
 }
 
+TEST_CASE("a name below pintle.dev/ that is none of ours is refused with those there are; other people's are theirs") {
+  for (const char* key : {"pintle.dev/deny-device", "pintle.dev/trace", "pintle.dev/", "pintle.dev/zzz"}) {
+    INFO(key);
+    const auto read = settings_for({{key, "c 10:229 rw"}}, {});
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == Code::kInvalid);
+    CHECK_THAT(read.error().message(), ContainsSubstring(key) && ContainsSubstring("pintle.dev/deny-devices"));
+  }
+  CHECK(settings_for({{"pintle.dev/ebpf", "off"},
+                      {"pintle.dev/traceparent", "00"},
+                      {"pintle.dev/stop-traceparent", "00"},
+                      {"pintle.devices/x", "1"},
+                      {"other.dev/deny-device", "1"}},
+                     {}));
+}
+
 TEST_CASE("rules are written as they are read") {
   for (const char* text : {"c 10:229 rw", "b *:* rwm", "a *:3 m"}) CHECK(to_string(*read_device_rule(text)) == text);
   CHECK(to_string(*read_sockopt_rule("SOL_SOCKET:SO_MARK")) == "1:36");
