@@ -37,6 +37,8 @@
 #include "cri/cri_runtime.h"
 #include "kube/node_watcher.h"
 #include "kube/pod_watcher.h"
+#include "kube/service_watcher.h"
+#include "lifecycle/service_env.h"
 #include "node/lease_keeper.h"
 #include "node/machine_info.h"
 #include "node/node_agent.h"
@@ -48,10 +50,12 @@
 #include "reconcile/pooled_runner.h"
 #include "reconcile/program_audit.h"
 #include "reconcile/program_set_keeper.h"
+#include "reconcile/static_pods.h"
 #include "reconcile/status_writer.h"
 #include "server/control_service.h"
 #include "server/control_socket.h"
 #include "server/log_reader.h"
+#include "sources/annotations.h"
 #include "sources/file_source.h"
 #include "standalone/endpoint.h"
 #include "store/sqlite_object_log.h"
@@ -178,6 +182,7 @@ class Agent::Parts {
     for (const auto& source : sources) expected.insert(source->name());
     merge = std::make_unique<sources::Merge>(clock, std::move(expected), std::move(consumer));
     PINTLE_TRY(policies->start());
+    if (service_watch) PINTLE_TRY(service_watch->start());
     for (const auto& source : sources) PINTLE_TRY(source->start(*merge));
     audit->start();
     attacher->on_suspicion([this](const PodUid& uid) { audit->suspect(uid); });
@@ -206,6 +211,7 @@ class Agent::Parts {
     // Whoever draws conclusions ends before the calls are cut off: a cancelled call says nothing about a container or the node.
     if (policies) policies->stop();
     if (node_watch) node_watch->stop();
+    if (service_watch) service_watch->stop();
     if (sets) sets->stop();
     if (attacher) attacher->on_suspicion(nullptr);
     if (audit) audit->stop();
@@ -427,9 +433,9 @@ class Agent::Parts {
                                                              ? size_t{1}
                                                              : static_cast<size_t>(config.max_parallel_image_pulls.value_or(16)),
                                    .pod_pids_limit = config.pod_pids_limit,
-                                   .credentials = [this](const model::Pod& pod, const std::string& image, std::stop_token stop) {
-                                     return credentials->find(pod, image, std::move(stop));
-                                   }});
+                                   .credentials = [this](const model::Pod& pod, const std::string& image,
+                                                         std::stop_token stop) { return credentials->find(pod, image, std::move(stop)); },
+                                   .services = [this](const model::Pod& pod, std::stop_token stop) { return services_of(pod, stop); }});
     actions = std::make_unique<reconcile::PooledRunner>(
         *executor, *workers, [this](PodUid uid, reconcile::ActionTicket ticket, reconcile::ActionReply reply) {
           if (reply.outcome.observed) observer->track(*reply.outcome.observed);
@@ -480,6 +486,7 @@ class Agent::Parts {
                                                       .by_label = true,
                                                       .told = [this](const model::ProgramSetStatus& set) { tell_set(set); }});
     build_node_watch();
+    if (!beside_kubelet()) build_service_watch();
     feed = std::make_unique<PodFeed>(*loop, executor.get(), *view, events, policies->engine(), pod_programs->registry(), clock);
   }
 
@@ -556,6 +563,23 @@ class Agent::Parts {
                    .reason = "Unreadable",
                    .message = problem.error,
                    .time = clock.now()});
+  }
+
+  // A static pod does not wait for the API: it may be what the API runs in.
+  [[nodiscard]] Result<lifecycle::EnvList> services_of(const model::Pod& pod, const std::stop_token& stop) {
+    const bool waits = !reconcile::is_static(reconcile::annotation(pod, sources::kConfigSource));
+    const auto services = service_watch->of_pod(pod.metadata.namespace_, waits ? Duration(std::chrono::seconds(2)) : Duration(), stop);
+    if (services) return lifecycle::service_env(*services, pod.metadata.namespace_, pod.spec.enable_service_links);
+    if (!waits && services.error().code != Code::kCancelled) return lifecycle::EnvList();
+    return std::unexpected(services.error());
+  }
+
+  void build_service_watch() {
+    service_watch =
+        std::make_unique<kube::ServiceWatcher>(api->kubeconfig(), clock, kube::ServiceWatcherOptions(), [this](const std::string& error) {
+          view->set_problem("services", "watch", error, clock.now());
+          if (!error.empty()) PINTLE_LOG(kWarning, "services", "{}", error);
+        });
   }
 
   void tell_credentials(const std::string& file, const std::string& error) {
@@ -718,6 +742,7 @@ class Agent::Parts {
   std::unique_ptr<reconcile::ProgramSetKeeper> sets;
   std::map<std::string, std::string> told_set_problems;  // of its thread
   std::unique_ptr<kube::NodeWatcher> node_watch;
+  std::unique_ptr<kube::ServiceWatcher> service_watch;  // not beside a kubelet
   std::unique_ptr<PodFeed> feed;
   std::unique_ptr<observe::RuntimeObserver> observer;
   std::unique_ptr<sources::Merge> merge;

@@ -272,6 +272,9 @@ class PodExecutor::Step {
                        FetchedObjects::in(objects.config_maps),
                        FetchedObjects::in(objects.secrets),
                        {}};
+    if (self_.options_.services) {
+      PINTLE_ASSIGN_OR_RETURN(sources.services, self_.options_.services(pod_, stop_));
+    }
     return resolve_env(pod_, container, sources);
   }
 

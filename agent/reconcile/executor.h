@@ -17,6 +17,7 @@
 
 #include "base/mutex.h"
 #include "base/time.h"
+#include "lifecycle/env.h"
 #include "ports/cgroup_tree.h"
 #include "ports/container_runtime.h"
 #include "ports/image_store.h"
@@ -55,6 +56,9 @@ struct ExecutorOptions {
   // Credentials for a pull (imagePullSecrets, credential files), as image_puller.h has them; empty: none.
   std::function<Result<std::vector<model::RegistryAuth>>(const model::Pod& pod, const std::string& image, std::stop_token stop)>
       credentials;
+  // What the pod's containers are told of services (rows 13.3, 13.4); empty: nothing. An error fails the start as
+  // CreateContainerConfigError.
+  std::function<Result<lifecycle::EnvList>(const model::Pod& pod, std::stop_token stop)> services;
 };
 
 class PodExecutor {

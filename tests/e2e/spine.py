@@ -175,6 +175,19 @@ class SpineCases:
         self.node.apply(pod)
         self.node.wait_phase("reads", "Succeeded")
 
+    def test_services_are_told_as_variables(self):
+        self.addCleanup(self.node.kubectl, "delete", "service", "web-front", "--ignore-not-found")
+        self.node.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web-front", "namespace": "default"},
+                         "spec": {"clusterIP": "10.0.0.77", "selector": {"app": "web"}, "ports": [{"name": "http", "port": 80}]}})
+        master = self.node.kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}", check=False).stdout.strip()
+        told = 'test "$KUBERNETES_SERVICE_HOST" = "$MASTER"'  # a service of every real API server; the embedded endpoint has none
+        front = 'test "$WEB_FRONT_SERVICE_HOST:$WEB_FRONT_SERVICE_PORT_HTTP" = 10.0.0.77:80 && test "$URL" = tcp://10.0.0.77:80'
+        for name, links, test in (("linked", True, f"{told} && {front}"), ("unlinked", False, f'{told} && test -z "$WEB_FRONT_PORT"')):
+            pod = busybox_pod(name, test, restart="Never", enableServiceLinks=links)
+            pod["spec"]["containers"][0]["env"] = [{"name": "MASTER", "value": master}, {"name": "URL", "value": "$(WEB_FRONT_PORT)"}]
+            self.node.apply(pod)
+            self.node.wait_phase(name, "Succeeded")
+
     def _private_pod(self, name, image, *secrets):
         pod = busybox_pod(name, SLEEP, imagePullSecrets=[{"name": secret} for secret in secrets])
         pod["spec"]["containers"][0]["image"] = image

@@ -267,6 +267,29 @@ TEST_CASE("row 19.4: each credential is tried in turn until the registry takes o
   CHECK(asked == 4);
 }
 
+TEST_CASE("rows 13.3, 13.4: a container is told of services, and waits for them to be known") {
+  Node node;
+  Result<lifecycle::EnvList> known = fail(Code::kUnavailable, "services have not yet been read");
+  node.options.services = [&](const model::Pod& pod, std::stop_token) {
+    CHECK(pod.metadata.uid == "u1");
+    return known;
+  };
+  node.executor = std::make_unique<PodExecutor>(
+      ExecutorPorts{node.cgroups, node.programs, node.volumes, node.door, node.door, node.objects, node.prober}, node.clock, node.reads,
+      node.options);
+  node.up_to_sandbox();
+  const auto early = node.run(node.start()).outcome;
+  CHECK(early.reason == "CreateContainerConfigError");
+  REQUIRE(early.error);
+  CHECK(early.error->message().find("services have not yet been read") != std::string::npos);
+  known = lifecycle::EnvList{{"KUBERNETES_SERVICE_HOST", "10.96.0.1"}};
+  const auto started = node.run(node.start()).outcome;
+  CHECK_FALSE(started.error);
+  const auto* made = node.runtime.find_container("u1", "main", 0);
+  REQUIRE(made != nullptr);
+  CHECK(made->config.envs == lifecycle::EnvList{{"KUBERNETES_SERVICE_HOST", "10.96.0.1"}});
+}
+
 TEST_CASE("row 19.4: a pull with other credentials is another pull") {
   fakes::FakeContainerRuntime runtime;
   runtime.add_pullable("private:1");

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "kube/service_watcher.h"
+
+#include "codec/network_policy.h"
+#include "codec/object_name.h"
+
+namespace pintle::kube {
+
+ServiceWatcher::ServiceWatcher(Kubeconfig config, const Clock& clock, const ServiceWatcherOptions& options,
+                               std::function<void(const std::string& error)> trouble)
+    : trouble_(std::move(trouble)),
+      watch_(std::move(config), clock,
+             {.name = "service-watch",
+              .what = "services",
+              .path = "/api/v1/services",
+              .page_size = options.page_size,
+              .backoff = options.backoff},
+             *this) {}
+ServiceWatcher::~ServiceWatcher() { stop(); }
+
+Status ServiceWatcher::start() { return watch_.start(); }
+void ServiceWatcher::stop() { watch_.stop(); }
+
+Result<std::vector<model::ServiceView>> ServiceWatcher::of_pod(const std::string& namespace_, Duration patience, std::stop_token stop) {
+  MutexLock lock(mu_);
+  if (!read_.wait_for(mu_, stop, patience, [this]() PINTLE_REQUIRES(mu_) { return synced_; })) {
+    if (stop.stop_requested()) return fail(Code::kCancelled, "wait for services: given up");
+    return fail(Code::kUnavailable, "services have not yet been read at least once, so the container's variables are not known" +
+                                        (why_not_.empty() ? std::string() : ": " + why_not_));
+  }
+  std::vector<model::ServiceView> out;
+  for (auto at = services_.lower_bound({namespace_, ""}); at != services_.end() && at->first.first == namespace_; ++at)
+    out.push_back(at->second);
+  if (const auto master = services_.find({"default", "kubernetes"}); master != services_.end() && namespace_ != "default")
+    out.push_back(master->second);
+  return out;
+}
+
+void ServiceWatcher::list_begins() {
+  fresh_.clear();
+  unreadable_.clear();
+}
+
+Result<ListHead> ServiceWatcher::page(const std::string& body) {
+  PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
+  for (const auto& item : list.items) {
+    PINTLE_ASSIGN_OR_RETURN(const auto name, codec::decode_object_name(item));
+    if (auto service = take({name.namespace_, name.name}, item)) fresh_.insert_or_assign({name.namespace_, name.name}, *std::move(service));
+  }
+  return ListHead{list.resource_version, list.continue_token};
+}
+
+void ServiceWatcher::list_ends() {
+  tell();
+  const MutexLock lock(mu_);
+  services_ = std::exchange(fresh_, {});
+  synced_ = true;
+  read_.notify_all();
+}
+
+void ServiceWatcher::changed(std::string_view object_json, bool deleted) {
+  const auto name = codec::decode_object_name(object_json);
+  if (!name || name->name.empty()) return;  // a list sets it right
+  const Name key{name->namespace_, name->name};
+  unreadable_.erase(key);
+  auto service = deleted ? std::nullopt : take(key, object_json);
+  tell();
+  const MutexLock lock(mu_);
+  if (service)
+    services_.insert_or_assign(key, *std::move(service));
+  else
+    services_.erase(key);
+}
+
+// nullopt: it can't be read, and is told of until it can.
+std::optional<model::ServiceView> ServiceWatcher::take(const Name& name, std::string_view json) {
+  auto service = codec::decode_service_view(json);
+  if (service) return *std::move(service);
+  unreadable_[name] = with_context(std::move(service).error(), "read service '" + name.first + "/" + name.second + "'").message();
+  return std::nullopt;
+}
+
+void ServiceWatcher::trouble(Trouble trouble, const std::string& error) {
+  if (trouble == Trouble::kStream) return;  // what was lost comes again with the next list
+  api_error_ = error;
+  tell();
+}
+
+void ServiceWatcher::tell() {
+  const std::string now = !api_error_.empty() || unreadable_.empty() ? api_error_ : unreadable_.begin()->second;
+  if (now == told_) return;
+  told_ = now;
+  {
+    const MutexLock lock(mu_);
+    why_not_ = now;
+  }
+  trouble_(now);
+}
+
+}  // namespace pintle::kube

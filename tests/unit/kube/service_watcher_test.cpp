@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The Pintle Authors
+#include "kube/service_watcher.h"
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "fakes/kube/fake_api_server.h"
+
+using namespace pintle;
+using namespace pintle::kube;
+using fakes::ApiFault;
+using fakes::FakeApiServer;
+using fakes::Json;
+
+namespace {
+
+const SystemClock kClock;
+
+Json service(const std::string& space, const std::string& name, const Json& address) {
+  return {{"apiVersion", "v1"},
+          {"kind", "Service"},
+          {"metadata", {{"name", name}, {"namespace", space}}},
+          {"spec", {{"clusterIP", address}, {"ports", {{{"name", "http"}, {"port", 80}}}}}}};
+}
+
+struct World {
+  FakeApiServer server;
+  std::mutex mu;
+  std::condition_variable news;
+  std::vector<std::string> troubles;
+  ServiceWatcher watcher{server.config(),
+                         kClock,
+                         {.page_size = 2, .backoff = {std::chrono::milliseconds(5), std::chrono::milliseconds(20)}},
+                         [this](const std::string& error) {
+                           const std::lock_guard lock(mu);
+                           troubles.push_back(error);
+                           news.notify_all();
+                         }};
+
+  ~World() { watcher.stop(); }
+  bool told(const std::function<bool(const std::string&)>& wanted) {
+    std::unique_lock lock(mu);
+    return news.wait_for(lock, std::chrono::seconds(10), [&] { return !troubles.empty() && wanted(troubles.back()); });
+  }
+  std::vector<std::string> names(const std::string& space) {
+    const auto found = watcher.of_pod(space, std::chrono::seconds(10), {});
+    REQUIRE(found);
+    std::vector<std::string> out;
+    for (const auto& one : *found) out.push_back(one.namespace_ + "/" + one.name);
+    return out;
+  }
+  bool comes_to(const std::string& space, const std::vector<std::string>& wanted) {
+    const SteadyTime end = kClock.steady() + std::chrono::seconds(10);
+    while (names(space) != wanted) {
+      if (kClock.steady() > end) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("rows 13.3, 13.4: a namespace's services and default/kubernetes, as they come and go") {
+  World w;
+  w.server.create("services", "default", service("default", "kubernetes", "10.96.0.1"));
+  w.server.create("services", "default", service("default", "other", "10.96.0.2"));
+  w.server.create("services", "shop", service("shop", "cart", "10.96.0.3"));
+  REQUIRE(w.watcher.start());
+  CHECK(w.names("shop") == std::vector<std::string>{"shop/cart", "default/kubernetes"});
+  CHECK(w.names("default") == std::vector<std::string>{"default/kubernetes", "default/other"});
+  CHECK(w.names("empty") == std::vector<std::string>{"default/kubernetes"});
+  w.server.wait_for([](const auto&, int watches) { return watches == 1; });
+  w.server.create("services", "shop", service("shop", "bill", "10.96.0.4"));
+  CHECK(w.comes_to("shop", {"shop/bill", "shop/cart", "default/kubernetes"}));
+  w.server.remove("services", "shop", "cart");
+  CHECK(w.comes_to("shop", {"shop/bill", "default/kubernetes"}));
+}
+
+TEST_CASE("row 13.4: until services were read once nobody is told of any; why, and then they are") {
+  World w;
+  const auto early = w.watcher.of_pod("shop", Duration(), {});
+  REQUIRE_FALSE(early);
+  CHECK(early.error().code == Code::kUnavailable);
+  CHECK(early.error().message().find("not yet been read") != std::string::npos);
+
+  std::stop_source given_up;
+  given_up.request_stop();
+  CHECK(w.watcher.of_pod("shop", std::chrono::hours(1), given_up.get_token()).error().code == Code::kCancelled);
+
+  w.server.create("services", "shop", service("shop", "cart", "10.96.0.3"));
+  w.server.fail_next({.kind = ApiFault::Kind::kStatus, .path_contains = "services", .status = 403, .reason = "Forbidden"});
+  REQUIRE(w.watcher.start());
+  CHECK(w.told([](const std::string& error) { return error.find("403") != std::string::npos || error.empty(); }));
+  CHECK(w.names("shop") == std::vector<std::string>{"shop/cart"});  // waits for the list
+  CHECK(w.told([](const std::string& error) { return error.empty(); }));
+}
+
+TEST_CASE("a service that can't be read is told until it can, and hides no other") {
+  World w;
+  w.server.create("services", "shop", service("shop", "bad", 7));
+  w.server.create("services", "shop", service("shop", "cart", "10.96.0.3"));
+  REQUIRE(w.watcher.start());
+  CHECK(w.names("shop") == std::vector<std::string>{"shop/cart"});
+  CHECK(w.told([](const std::string& error) { return error.find("shop/bad") != std::string::npos; }));
+  w.server.wait_for([](const auto&, int watches) { return watches == 1; });
+  w.server.patch("services", "shop", "bad", {{"spec", {{"clusterIP", "10.96.0.9"}}}});
+  CHECK(w.comes_to("shop", {"shop/bad", "shop/cart"}));
+  CHECK(w.told([](const std::string& error) { return error.empty(); }));
+}
