@@ -75,7 +75,7 @@ constexpr std::pair<std::string_view, std::string_view> kLevelAliases[] = {
 
 // Items between commas; an empty text has none, an empty item is an error of its reader.
 template <typename T, typename Read>
-Result<std::vector<T>> read_items(std::string_view text, Read&& read) {
+Result<std::vector<T>> read_items(std::string_view text, const Read& read) {
   std::vector<T> out;
   text = trimmed(text);
   while (!text.empty()) {
