@@ -4,6 +4,7 @@
 
 #include "codec/network_policy.h"
 #include "codec/object_name.h"
+#include "model/master_service.h"
 
 namespace pintle::kube {
 
@@ -32,8 +33,8 @@ Result<std::vector<model::ServiceView>> ServiceWatcher::of_pod(const std::string
   std::vector<model::ServiceView> out;
   for (auto at = services_.lower_bound({namespace_, ""}); at != services_.end() && at->first.first == namespace_; ++at)
     out.push_back(at->second);
-  if (const auto master = services_.find({"default", "kubernetes"}); master != services_.end() && namespace_ != "default")
-    out.push_back(master->second);
+  const Name master{model::kMasterServiceNamespace, model::kMasterService};
+  if (const auto found = services_.find(master); found != services_.end() && namespace_ != master.first) out.push_back(found->second);
   return out;
 }
 

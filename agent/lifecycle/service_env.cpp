@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "model/master_service.h"
+
 namespace pintle::lifecycle {
 namespace {
 
@@ -44,7 +46,7 @@ EnvList service_env(std::span<const model::ServiceView> services, const std::str
   std::map<std::string_view, const model::ServiceView*> told;  // in the order of their names
   for (const auto& service : services) {
     if (service.cluster_ips.empty()) continue;
-    if (service.namespace_ == kMasterServiceNamespace && service.name == kMasterService)
+    if (service.namespace_ == model::kMasterServiceNamespace && service.name == model::kMasterService)
       told.try_emplace(service.name, &service);
     else if (links && service.namespace_ == namespace_)
       told.insert_or_assign(service.name, &service);

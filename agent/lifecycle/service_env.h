@@ -14,10 +14,6 @@
 
 namespace pintle::lifecycle {
 
-// Where the API server itself is, told to every pod.
-inline constexpr std::string_view kMasterServiceNamespace = "default";
-inline constexpr std::string_view kMasterService = "kubernetes";
-
 // Of the namespace's services if `links` (spec.enableServiceLinks), and always of default/kubernetes, over which a service of that name in
 // the namespace goes. Services without an address (headless, ExternalName) are not told.
 [[nodiscard]] EnvList service_env(std::span<const model::ServiceView> services, const std::string& namespace_, bool links);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
+#include <cerrno>
 #include <filesystem>
 #include <optional>
 
@@ -48,4 +49,17 @@ TEST_CASE("where there is no bpffs there is nothing to claim") {
   CHECK(PinsClaim::use(options));
   CHECK(PinsClaim::take(options));
   CHECK(!std::filesystem::exists("/tmp/t_claim"));
+}
+
+TEST_CASE("pins that can't be looked at are not taken for absent ones") {
+  const bpf::LibbpfAttacher::Options options{.bpffs = require_kernel(), .own_bpffs = "", .folder = "t_loop"};
+  const std::string folder = options.bpffs + "/t_loop";
+  std::filesystem::create_symlink(folder, folder);
+  const auto taken = PinsClaim::take(options);
+  const auto used = PinsClaim::use(options);  // pods run all the same: the attacher tells what is wrong
+  std::filesystem::remove(folder);
+  REQUIRE(!taken);
+  CHECK(taken.error().sys_errno == ELOOP);
+  CHECK_THAT(taken.error().message(), ContainsSubstring(folder));
+  CHECK(used);
 }

@@ -47,6 +47,10 @@ struct Node {
 
   Node() {
     runtime.add_image("busybox:1");
+    make_executor();
+  }
+  // Again, with other options.
+  void make_executor() {
     executor = std::make_unique<PodExecutor>(ExecutorPorts{cgroups, programs, volumes, door, door, objects, prober}, clock, reads, options);
   }
   ActionReply run(const lifecycle::Action& action, std::stop_token stop = {}) {
@@ -237,9 +241,7 @@ TEST_CASE("row 19.4: each credential is tried in turn until the registry takes o
     ++asked;
     return known;
   };
-  node.executor = std::make_unique<PodExecutor>(
-      ExecutorPorts{node.cgroups, node.programs, node.volumes, node.door, node.door, node.objects, node.prober}, node.clock, node.reads,
-      node.options);
+  node.make_executor();
   const auto ensure = [&](const std::string& image) {
     return node.run(lifecycle::EnsureImage{"main", image, model::PullPolicy::kIfNotPresent}).outcome;
   };
@@ -274,9 +276,7 @@ TEST_CASE("rows 13.3, 13.4: a container is told of services, and waits for them 
     CHECK(pod.metadata.uid == "u1");
     return known;
   };
-  node.executor = std::make_unique<PodExecutor>(
-      ExecutorPorts{node.cgroups, node.programs, node.volumes, node.door, node.door, node.objects, node.prober}, node.clock, node.reads,
-      node.options);
+  node.make_executor();
   node.up_to_sandbox();
   const auto early = node.run(node.start()).outcome;
   CHECK(early.reason == "CreateContainerConfigError");
