@@ -126,14 +126,14 @@ Result<CgroupPrograms> CgroupPrograms::adopt(const PinLayout& layout, const MapS
 }
 
 Result<CgroupPrograms> CgroupPrograms::load(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared,
-                                            const SetObject& wanted) {
+                                            const SetObject& wanted, ProgramLoader& loader) {
   if (auto adopted = adopt(layout, sizes, shared);
       adopted && adopted->current()->object_id() == wanted.id() && adopted->current()->name() == wanted.name())
     return adopted;
   CgroupPrograms out;
   const auto to_pin = out.find_maps(layout, sizes, shared);
   PINTLE_ASSIGN_OR_RETURN(auto object, out.open(wanted));
-  PINTLE_TRY(object.load());
+  PINTLE_TRY(object.load(loader));
   for (auto& [name, fd] : out.maps_)
     if (!fd.valid()) {
       PINTLE_ASSIGN_OR_RETURN(fd, object.map_fd(name));
@@ -155,7 +155,8 @@ Result<CgroupPrograms> CgroupPrograms::load(const PinLayout& layout, const MapSi
 
 Result<ProgramSetPtr> CgroupPrograms::load_set(const SetObject& set) const {
   PINTLE_ASSIGN_OR_RETURN(auto object, open(set));
-  if (auto loaded = object.load(); !loaded)
+  ProgramLoader loader;
+  if (auto loaded = object.load(loader); !loaded)
     return std::unexpected(with_context(std::move(loaded).error(), fmt::format("program set '{}'", set.name())));
   return ProgramSet::take(set, object, map_ids(), current().get());
 }

@@ -29,7 +29,7 @@ class CgroupPrograms {
   // one stays current() and the wanted one is fresh(). kUnsupported: the kernel refused; kInvalid: the set is none for this agent; both
   // with the reason. REQUIRES: the layout's folders exist.
   [[nodiscard]] static Result<CgroupPrograms> load(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared,
-                                                   const SetObject& wanted);
+                                                   const SetObject& wanted, ProgramLoader& loader);
   // What an earlier run left in force, whichever set that is. kNotFound: nothing, or not on these maps.
   [[nodiscard]] static Result<CgroupPrograms> adopt(const PinLayout& layout, const MapSizes& sizes,
                                                     const std::optional<SharedMaps>& shared);

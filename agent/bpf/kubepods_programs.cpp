@@ -51,7 +51,8 @@ Result<KubepodsPrograms> KubepodsPrograms::load(const PinLayout& layout, int slo
     else
       fresh.push_back(&map);
   }
-  PINTLE_TRY(object.load());
+  ProgramLoader loader;
+  PINTLE_TRY(object.load(loader));
   for (const auto& map : maps) {
     PINTLE_ASSIGN_OR_RETURN(out.*map.fd, object.map_fd(map.name));
   }

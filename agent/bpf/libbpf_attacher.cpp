@@ -100,16 +100,24 @@ Status LibbpfAttacher::load() {
   return {};
 }
 
-// The lifecycle object first: the cgroup object uses its maps.
+// The lifecycle object's maps first, which the cgroup object uses; the programs of both together. Where an earlier run left slots, only
+// once the lifecycle object is loaded: if that fails, the old ones stay in use.
 Status LibbpfAttacher::load_programs() {
   outcome_.lifecycle_error.reset();
-  auto lifecycle = LifecyclePrograms::load(layout_, options_.sizes);
-  if (lifecycle) {
+  const auto keep = [&](Status loaded) {  // an optional feature: told by features()
+    if (loaded) return;
+    outcome_.lifecycle_error = loaded.error().message();
+    lifecycle_.reset();
+  };
+  ProgramLoader loader;  // gone before the descriptors that it was given
+  const bool first = !open_pin(layout_.map("pod_slots"));
+  if (auto lifecycle = LifecyclePrograms::load(layout_, options_.sizes, loader))
     lifecycle_ = std::move(*lifecycle);
-  } else {
-    outcome_.lifecycle_error = lifecycle.error().message();  // an optional feature: told by features()
-  }
-  auto programs = load_set(lifecycle_ ? std::optional(lifecycle_->shared_maps()) : std::nullopt);
+  else
+    keep(std::unexpected(std::move(lifecycle).error()));
+  if (lifecycle_ && !first) keep(lifecycle_->finish(layout_, loader));
+  auto programs = load_set(lifecycle_ ? std::optional(lifecycle_->shared_maps()) : std::nullopt, loader);
+  if (lifecycle_ && first) keep(lifecycle_->finish(layout_, loader));
   if (!programs) {
     outcome_.cgroup_error = programs.error().message();
     return std::unexpected(std::move(programs).error());
@@ -121,17 +129,17 @@ Status LibbpfAttacher::load_programs() {
 }
 
 // The set wanted; if that can't be had, the one of an earlier run as it is pinned, or the one compiled in.
-Result<CgroupPrograms> LibbpfAttacher::load_set(const std::optional<SharedMaps>& shared) {
+Result<CgroupPrograms> LibbpfAttacher::load_set(const std::optional<SharedMaps>& shared, ProgramLoader& loader) {
   std::string wanted = options_.set;
   if (options_.keep_set)
     if (const auto record = read_set_record(layout_.set())) wanted = record->name;
   const auto object = SetObject::find(options_.sets_folder, wanted);
-  auto loaded = object ? CgroupPrograms::load(layout_, options_.sizes, shared, *object) : std::unexpected(object.error());
+  auto loaded = object ? CgroupPrograms::load(layout_, options_.sizes, shared, *object, loader) : std::unexpected(object.error());
   if (loaded) return loaded;
   note_failed_set(wanted, object ? object->version() : "", object ? object->id() : 0, loaded.error(), SwitchStep::kRefused);
   if (auto pinned = CgroupPrograms::adopt(layout_, options_.sizes, shared)) return pinned;
   if (wanted == model::kBuiltinSet) return loaded;
-  return CgroupPrograms::load(layout_, options_.sizes, shared, SetObject::builtin());
+  return CgroupPrograms::load(layout_, options_.sizes, shared, SetObject::builtin(), loader);
 }
 
 // Finds which slots are in use by the pods that have pins; everything else is free.

@@ -2,15 +2,14 @@
 // Copyright The Pintle Authors
 #include "bpf/lifecycle_programs.h"
 
-#include <algorithm>
 #include <cerrno>
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 
-#include "bpf/errno_causes.h"
 #include "bpf/pin.h"
-#include "lifecycle/lifecycle_loader.h"
+#include "bpf/set_object.h"
+#include "skeleton/lifecycle.skel.h"
 
 namespace pintle::bpf {
 namespace {
@@ -20,7 +19,18 @@ constexpr const char* kUrgent = "urgent_events";
 constexpr const char* kBulk = "bulk_events";
 constexpr const char* kPods = "lifecycle_pods";
 constexpr const char* kConfig = "lifecycle_config";
-constexpr const char* kLinks[] = {"exec", "exit", "oom", "rmdir"};
+constexpr struct {
+  const char *pin, *program, *tracepoint;
+} kPoints[] = {{"exec", "lifecycle_exec", "sched_process_exec"},
+               {"exit", "lifecycle_exit", "sched_process_exit"},
+               {"oom", "lifecycle_oom", "mark_victim"},
+               {"rmdir", "lifecycle_rmdir", "cgroup_rmdir"}};
+
+std::span<const std::byte> object_bytes() {
+  size_t size = 0;
+  const void* elf = pintle_lifecycle__elf_bytes(&size);
+  return {static_cast<const std::byte*>(elf), size};
+}
 
 Result<UniqueFd> open_shared(const PinLayout& layout, const char* name, const MapShape& wanted, uint32_t id) {
   PINTLE_ASSIGN_OR_RETURN(auto fd, open_pin(layout.map(name)));
@@ -38,19 +48,19 @@ Status check_tracing_link(const std::string& pin) {
 
 }  // namespace
 
-Result<LifecyclePrograms> LifecyclePrograms::load(const PinLayout& layout, const MapSizes& sizes) {
+Result<LifecyclePrograms> LifecyclePrograms::load(const PinLayout& layout, const MapSizes& sizes, ProgramLoader& loader) {
   if (auto adopted = adopt(layout, sizes)) return adopted;
-  return load_anew(layout, sizes);
+  return load_anew(sizes, loader);
 }
 
 Result<LifecyclePrograms> LifecyclePrograms::adopt(const PinLayout& layout, const MapSizes& sizes) {
   LifecyclePrograms out;
-  for (const char* name : kLinks) PINTLE_TRY(check_tracing_link(layout.link(name)));
+  for (const auto& point : kPoints) PINTLE_TRY(check_tracing_link(layout.link(point.pin)));
   PINTLE_ASSIGN_OR_RETURN(out.pods_, open_pin(layout.map(kPods)));
   PINTLE_ASSIGN_OR_RETURN(out.config_fd_, open_pin(layout.map(kConfig)));
   const uint32_t zero = 0;
   if (bpf_map_lookup_elem(out.config_fd_.get(), &zero, &out.config_) != 0) return fail_errno(errno, "read the lifecycle programs' row");
-  if (out.config_.object_id != pintle_lifecycle_object_id()) return fail(Code::kInvalid, "pinned lifecycle programs are of another build");
+  if (out.config_.object_id != content_id(object_bytes())) return fail(Code::kInvalid, "pinned lifecycle programs are of another build");
   PINTLE_ASSIGN_OR_RETURN(
       out.slots_, open_shared(layout, kSlots, {BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(pintle_pod_slot), sizes.slots, BPF_F_MMAPABLE},
                               out.config_.slots_map_id));
@@ -61,60 +71,73 @@ Result<LifecyclePrograms> LifecyclePrograms::adopt(const PinLayout& layout, cons
   return out;
 }
 
-Result<LifecyclePrograms> LifecyclePrograms::load_anew(const PinLayout& layout, const MapSizes& sizes) {
-  pintle_lifecycle_fds fds{};
-  const auto load = [&](char* log, uint32_t log_size) {
-    return pintle_lifecycle_load(sizes.slots, sizes.urgent_ring_bytes, sizes.bulk_ring_bytes, log, log_size, &fds);
-  };
-  const int err = load(nullptr, 0);
-  if (err != 0) {  // once more, for the verifier's words
-    std::string log(64 * 1024, '\0');
-    if (load(log.data(), static_cast<uint32_t>(log.size())) != 0)
-      return std::unexpected(
-          Error{Code::kUnsupported, -err, fmt::format("load the lifecycle programs: {}", explain_load(-err, log.c_str()))});
-  }
-  UniqueFd programs[] = {UniqueFd(fds.exec_prog), UniqueFd(fds.exit_prog), UniqueFd(fds.oom_prog), UniqueFd(fds.rmdir_prog)};
+Result<LifecyclePrograms> LifecyclePrograms::load_anew(const MapSizes& sizes, ProgramLoader& loader) {
+  const auto elf = object_bytes();
+  PINTLE_ASSIGN_OR_RETURN(auto object, BpfObject::open(elf, "pintle_lifecycle"));
   LifecyclePrograms out;
-  out.slots_ = UniqueFd(fds.slots);
-  out.urgent_ = UniqueFd(fds.urgent);
-  out.bulk_ = UniqueFd(fds.bulk);
-  out.pods_ = UniqueFd(fds.pods);
-  out.config_fd_ = UniqueFd(fds.config);
-  out.config_.object_id = pintle_lifecycle_object_id();
-  for (const auto& [fd, id] : {std::pair{fds.slots, &out.config_.slots_map_id}, std::pair{fds.urgent, &out.config_.urgent_map_id},
-                               std::pair{fds.bulk, &out.config_.bulk_map_id}}) {
-    PINTLE_ASSIGN_OR_RETURN(const auto info, map_info(fd));
+  out.object_ = std::make_unique<BpfObject>(std::move(object));
+  const struct {
+    const char* name;
+    uint32_t entries;
+    UniqueFd& fd;
+  } maps[] = {{kSlots, sizes.slots, out.slots_},
+              {kUrgent, sizes.urgent_ring_bytes, out.urgent_},
+              {kBulk, sizes.bulk_ring_bytes, out.bulk_},
+              {kPods, sizes.slots, out.pods_},
+              {kConfig, 1, out.config_fd_}};
+  for (const auto& map : maps) PINTLE_TRY(out.object_->set_max_entries(map.name, map.entries));
+  if (auto begun = out.object_->begin(loader); !begun)
+    return std::unexpected(with_context(std::move(begun).error(), "load the lifecycle programs"));
+  for (const auto& map : maps) {
+    PINTLE_ASSIGN_OR_RETURN(map.fd, out.object_->map_fd(map.name));
+  }
+  out.config_.object_id = content_id(elf);
+  for (const auto& [fd, id] : {std::pair{&out.slots_, &out.config_.slots_map_id}, std::pair{&out.urgent_, &out.config_.urgent_map_id},
+                               std::pair{&out.bulk_, &out.config_.bulk_map_id}}) {
+    PINTLE_ASSIGN_OR_RETURN(const auto info, map_info(fd->get()));
     *id = info.id;
   }
-  // Pods of the build before go on being seen: they are the same cgroups and slots.
-  if (auto old_pods = open_pin(layout.map(kPods))) {
-    pintle_lifecycle_config old{};
-    const uint32_t zero = 0;
-    const auto old_config = open_pin(layout.map(kConfig));
-    if (old_config && bpf_map_lookup_elem(old_config->get(), &zero, &old) == 0) {
-      LifecyclePrograms before;
-      before.pods_ = std::move(*old_pods);
-      for (const auto id : before.list_pods()) {
-        const uint64_t key = id.value();
-        uint32_t slot = 0;
-        if (bpf_map_lookup_elem(before.pods_.get(), &key, &slot) == 0 && slot < sizes.slots)
-          (void)bpf_map_update_elem(out.pods_.get(), &key, &slot, BPF_ANY);  // ignoring: attach() adds it again
-      }
-      out.config_.level_mask = old.level_mask;
-    }
-  }
-  PINTLE_TRY(out.write_config());
-  for (size_t i = 0; i < std::size(kLinks); ++i) {
-    PINTLE_ASSIGN_OR_RETURN(auto link, BpfLink::attach_tracepoint(programs[i].get()));
-    out.fresh_links_.push_back({kLinks[i], std::move(link), std::move(programs[i])});
-  }
   return out;
+}
+
+Status LifecyclePrograms::finish(const PinLayout& layout, ProgramLoader& loader) {
+  if (!object_) return {};  // adopted
+  if (auto finished = object_->finish(loader); !finished)
+    return std::unexpected(with_context(std::move(finished).error(), "load the lifecycle programs"));
+  PINTLE_ASSIGN_OR_RETURN(const auto slots, map_info(slots_.get()));
+  take_over_pods(layout, slots.shape.max_entries);
+  PINTLE_TRY(write_config());
+  for (const auto& point : kPoints) {
+    PINTLE_ASSIGN_OR_RETURN(auto program, object_->program_fd(point.program));
+    PINTLE_ASSIGN_OR_RETURN(auto link, BpfLink::attach_tracepoint(program.get(), point.tracepoint));
+    fresh_links_.push_back({point.pin, std::move(link), std::move(program)});
+  }
+  object_.reset();
+  return {};
+}
+
+// Pods of the build before go on being seen: they are the same cgroups and slots.
+void LifecyclePrograms::take_over_pods(const PinLayout& layout, uint32_t slots) {
+  auto old_pods = open_pin(layout.map(kPods));
+  const auto old_config = open_pin(layout.map(kConfig));
+  pintle_lifecycle_config old{};
+  const uint32_t zero = 0;
+  if (!old_pods || !old_config || bpf_map_lookup_elem(old_config->get(), &zero, &old) != 0) return;
+  LifecyclePrograms before;
+  before.pods_ = std::move(*old_pods);
+  for (const auto id : before.list_pods()) {
+    const uint64_t key = id.value();
+    uint32_t slot = 0;
+    if (bpf_map_lookup_elem(before.pods_.get(), &key, &slot) == 0 && slot < slots)
+      (void)bpf_map_update_elem(pods_.get(), &key, &slot, BPF_ANY);  // ignoring: attach() adds it again
+  }
+  config_.level_mask = old.level_mask;
 }
 
 Status LifecyclePrograms::commit(const PinLayout& layout) {
   if (fresh_links_.empty()) return {};
   // The new links are live. The old pins go first, so that a crash from here on leaves no link that counts into other maps.
-  for (const char* name : kLinks) PINTLE_TRY(unpin(layout.link(name)));
+  for (const auto& point : kPoints) PINTLE_TRY(unpin(layout.link(point.pin)));
   PINTLE_TRY(pin_anew(pods_.get(), layout.map(kPods)));
   PINTLE_TRY(pin_anew(config_fd_.get(), layout.map(kConfig)));
   for (const auto& [name, link, program] : fresh_links_) {

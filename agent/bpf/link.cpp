@@ -18,9 +18,9 @@ Result<BpfLink> BpfLink::attach_cgroup(int program_fd, int cgroup_fd, uint32_t a
   return BpfLink(std::move(fd));
 }
 
-Result<BpfLink> BpfLink::attach_tracepoint(int program_fd) {
-  UniqueFd fd(bpf_raw_tracepoint_open(nullptr, program_fd));
-  if (!fd.valid()) return fail_errno(errno, "attach to tracepoint");
+Result<BpfLink> BpfLink::attach_tracepoint(int program_fd, const char* tracepoint) {
+  UniqueFd fd(bpf_raw_tracepoint_open(tracepoint, program_fd));
+  if (!fd.valid()) return fail_errno(errno, fmt::format("attach to tracepoint '{}'", tracepoint));
   return BpfLink(std::move(fd));
 }
 

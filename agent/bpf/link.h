@@ -26,7 +26,7 @@ class BpfLink {
  public:
   BpfLink() = default;
   [[nodiscard]] static Result<BpfLink> attach_cgroup(int program_fd, int cgroup_fd, uint32_t attach_type);
-  [[nodiscard]] static Result<BpfLink> attach_tracepoint(int program_fd);
+  [[nodiscard]] static Result<BpfLink> attach_tracepoint(int program_fd, const char* tracepoint);
   // kNotFound.
   [[nodiscard]] static Result<BpfLink> open(const std::string& pin);
 

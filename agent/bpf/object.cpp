@@ -2,21 +2,23 @@
 // Copyright The Pintle Authors
 #include "bpf/object.h"
 
+#include <algorithm>
 #include <cerrno>
-#include <thread>
 
 #include <fcntl.h>
 
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "bpf/errno_causes.h"
 #include "bpf/libbpf_words.h"
 
 namespace pintle::bpf {
 namespace {
 
-constexpr int kWorthTwoThreads = 8;
 constexpr size_t kLogBytes = 256 * 1024;  // untouched, and so no memory, unless the verifier refuses
 
 Result<UniqueFd> duplicate(int fd, const std::string& what) {
@@ -31,98 +33,146 @@ Result<UniqueFd> duplicate(int fd, const std::string& what) {
 void BpfObject::Close::operator()(bpf_object* object) const { bpf_object__close(object); }
 
 Result<BpfObject> BpfObject::open(std::span<const std::byte> elf, const std::string& name) {
+  BpfObject out(elf, name);
+  if (auto parsed = ElfObject::parse(elf)) {
+    out.lean_ = std::make_shared<const ElfObject>(*std::move(parsed));
+    return out;
+  } else {
+    out.not_lean_ = std::move(parsed).error();
+  }
+  PINTLE_LOG(kDebug, "bpf", "object '{}' is libbpf's to load: {}", name, out.not_lean_.message());
+  PINTLE_TRY(out.open_with_libbpf());
+  return out;
+}
+
+Status BpfObject::open_with_libbpf() {
   install_libbpf_printer();
-  auto log = std::make_unique_for_overwrite<char[]>(kLogBytes);
-  log[0] = '\0';
+  log_ = std::make_unique_for_overwrite<char[]>(kLogBytes);
+  log_[0] = '\0';
   bpf_object_open_opts options{};
   options.sz = sizeof options;
-  options.object_name = name.c_str();
-  options.kernel_log_buf = log.get();
+  options.object_name = name_.c_str();
+  options.kernel_log_buf = log_.get();
   options.kernel_log_size = kLogBytes;
-  bpf_object* object = bpf_object__open_mem(elf.data(), elf.size(), &options);
-  if (object == nullptr) return fail_errno(errno, fmt::format("open BPF object '{}'", name));
-  return BpfObject(elf, std::move(log), object, name);
+  object_.reset(bpf_object__open_mem(elf_.data(), elf_.size(), &options));
+  if (!object_) return fail_errno(errno, fmt::format("open BPF object '{}'", name_));
+  return {};
+}
+
+Status BpfObject::require_map(const std::string& map) const {
+  if (const auto found = map_definition(map); !found) return fail(Code::kInternal, found.error().context);
+  return {};
 }
 
 Status BpfObject::set_max_entries(const std::string& map, uint32_t entries) {
-  bpf_map* found = bpf_object__find_map_by_name(object_.get(), map.c_str());
-  if (found == nullptr) return fail(Code::kInternal, fmt::format("BPF object '{}' has no map '{}'", name_, map));
-  if (const int err = bpf_map__set_max_entries(found, entries); err != 0) return fail_errno(-err, fmt::format("size map '{}'", map));
+  PINTLE_TRY(require_map(map));
+  sizes_[map] = entries;
   return {};
 }
 
 Status BpfObject::reuse_map(const std::string& map, int fd) {
-  bpf_map* found = bpf_object__find_map_by_name(object_.get(), map.c_str());
-  if (found == nullptr) return fail(Code::kInternal, fmt::format("BPF object '{}' has no map '{}'", name_, map));
-  if (const int err = bpf_map__reuse_fd(found, fd); err != 0) return fail_errno(-err, fmt::format("reuse map '{}'", map));
+  PINTLE_TRY(require_map(map));
+  PINTLE_ASSIGN_OR_RETURN(given_[map], duplicate(fd, fmt::format("map '{}'", map)));
   return {};
 }
 
 Result<BpfObject::MapDefinition> BpfObject::map_definition(const std::string& map) const {
+  const auto missing = [&] { return fail(Code::kInvalid, fmt::format("BPF object '{}' has no map '{}'", name_, map)); };
+  if (lean_) {
+    const auto found = std::ranges::find(lean_->maps(), map, &ElfMap::name);
+    if (found == lean_->maps().end()) return missing();
+    return MapDefinition{found->type, found->key_size, found->value_size, found->flags};
+  }
   const bpf_map* found = bpf_object__find_map_by_name(object_.get(), map.c_str());
-  if (found == nullptr) return fail(Code::kInvalid, fmt::format("BPF object '{}' has no map '{}'", name_, map));
+  if (found == nullptr) return missing();
   return MapDefinition{static_cast<uint32_t>(bpf_map__type(found)), bpf_map__key_size(found), bpf_map__value_size(found),
                        bpf_map__map_flags(found)};
 }
 
 Result<BpfObject::ProgramKind> BpfObject::program_kind(const std::string& program) const {
+  const auto missing = [&] { return fail(Code::kInvalid, fmt::format("BPF object '{}' has no program '{}'", name_, program)); };
+  if (lean_) {
+    const auto found = std::ranges::find(lean_->programs(), program, &ElfProgram::name);
+    if (found == lean_->programs().end()) return missing();
+    return ProgramKind{found->type, found->attach_type};
+  }
   const bpf_program* found = bpf_object__find_program_by_name(object_.get(), program.c_str());
-  if (found == nullptr) return fail(Code::kInvalid, fmt::format("BPF object '{}' has no program '{}'", name_, program));
+  if (found == nullptr) return missing();
   return ProgramKind{static_cast<uint32_t>(bpf_program__type(found)), static_cast<uint32_t>(bpf_program__expected_attach_type(found))};
 }
 
-// Its maps, and the programs that are chosen.
-Status BpfObject::load_chosen() {
-  const int err = bpf_object__load(object_.get());
-  if (err == 0) return {};
-  return std::unexpected(Error{Code::kUnsupported, -err, fmt::format("load BPF object '{}': {}", name_, explain_load(-err, log_.get()))});
+Result<UniqueFd> BpfObject::make_map(const ElfMap& map, int types_fd) const {
+  const auto what = fmt::format("map '{}'", map.name);
+  if (const auto given = given_.find(map.name); given != given_.end()) return duplicate(given->second.get(), what);
+  bpf_map_create_opts options{};
+  options.sz = sizeof options;
+  options.map_flags = map.flags;
+  if (map.value_type != 0) {  // for those who look at it; socket storage demands it
+    options.btf_fd = static_cast<uint32_t>(types_fd);
+    options.btf_key_type_id = map.key_type;
+    options.btf_value_type_id = map.value_type;
+  }
+  const auto size = sizes_.find(map.name);
+  UniqueFd fd(bpf_map_create(static_cast<bpf_map_type>(map.type), map.name.c_str(), map.key_size, map.value_size,
+                             size == sizes_.end() ? map.max_entries : size->second, &options));
+  if (!fd.valid()) return fail_errno(errno, fmt::format("make {}", what));
+  return fd;
 }
 
-Status BpfObject::take_out(Descriptors& maps, Descriptors& programs) const {
+Status BpfObject::begin(ProgramLoader& loader) {
+  if (!lean_) return std::unexpected(not_lean_);
+  if (const int err = btf__load_into_kernel(lean_->types()); err != 0) return fail_errno(-err, fmt::format("load the BTF of '{}'", name_));
+  const int types_fd = btf__fd(lean_->types());
+  std::vector<int> maps;
+  for (const auto& map : lean_->maps()) {
+    PINTLE_ASSIGN_OR_RETURN(auto& fd = maps_[map.name], make_map(map, types_fd));
+    maps.push_back(fd.get());
+  }
+  batch_ = loader.begin(lean_, types_fd, maps);
+  return {};
+}
+
+Status BpfObject::finish(ProgramLoader& loader) {
+  auto programs = loader.finish(batch_);
+  if (!programs) return std::unexpected(with_context(std::move(programs).error(), fmt::format("BPF object '{}'", name_)));
+  programs_ = *std::move(programs);
+  return {};
+}
+
+Status BpfObject::load(ProgramLoader& loader) {
+  if (lean_) {
+    auto loaded = begin(loader);
+    if (loaded) loaded = finish(loader);
+    if (loaded) return {};
+    PINTLE_LOG(kDebug, "bpf", "left to libbpf: {}", loaded.error().message());
+    maps_.clear();
+    PINTLE_TRY(open_with_libbpf());
+  }
+  return load_with_libbpf();
+}
+
+Status BpfObject::load_with_libbpf() {
+  for (const auto& [name, entries] : sizes_) {
+    const int err = bpf_map__set_max_entries(bpf_object__find_map_by_name(object_.get(), name.c_str()), entries);
+    if (err != 0) return fail_errno(-err, fmt::format("size map '{}'", name));
+  }
+  for (const auto& [name, fd] : given_) {
+    const int err = bpf_map__reuse_fd(bpf_object__find_map_by_name(object_.get(), name.c_str()), fd.get());
+    if (err != 0) return fail_errno(-err, fmt::format("reuse map '{}'", name));
+  }
+  if (const int err = bpf_object__load(object_.get()); err != 0)
+    return std::unexpected(
+        Error{Code::kUnsupported, -err, fmt::format("load BPF object '{}': {}", name_, explain_load(-err, log_.get()))});
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object_.get()) {
-    PINTLE_ASSIGN_OR_RETURN(maps[bpf_map__name(map)], duplicate(bpf_map__fd(map), fmt::format("map '{}'", bpf_map__name(map))));
+    PINTLE_ASSIGN_OR_RETURN(maps_[bpf_map__name(map)], duplicate(bpf_map__fd(map), fmt::format("map '{}'", bpf_map__name(map))));
   }
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, object_.get()) {
     const std::string name = bpf_program__name(program);
-    if (!bpf_program__autoload(program)) continue;
-    PINTLE_ASSIGN_OR_RETURN(programs[name], duplicate(bpf_program__fd(program), fmt::format("program '{}'", name)));
+    PINTLE_ASSIGN_OR_RETURN(programs_[name], duplicate(bpf_program__fd(program), fmt::format("program '{}'", name)));
   }
-  return {};
-}
-
-// The same object once more, on the maps that there are, with every second program: they come in pairs that are alike.
-Result<BpfObject::Descriptors> BpfObject::load_half(int half) const {
-  PINTLE_ASSIGN_OR_RETURN(auto object, open(elf_, name_));
-  for (const auto& [name, fd] : maps_) PINTLE_TRY(object.reuse_map(name, fd.get()));
-  int index = 0;
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, object.object_.get()) bpf_program__set_autoload(program, index++ % 2 == half);
-  PINTLE_TRY(object.load_chosen());
-  Descriptors maps, programs;
-  PINTLE_TRY(object.take_out(maps, programs));
-  return programs;
-}
-
-Status BpfObject::load() {
-  int count = 0;
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, object_.get())++ count;
-  const bool shared = count >= kWorthTwoThreads;
-  if (shared) bpf_object__for_each_program(program, object_.get()) bpf_program__set_autoload(program, false);
-  PINTLE_TRY(load_chosen());
-  PINTLE_TRY(take_out(maps_, programs_));
-  object_.reset();  // what is left is descriptors, and the halves need the memory
-  if (!shared) return {};
-  Result<Descriptors> second;
-  std::jthread other([&] { second = load_half(1); });
-  auto first = load_half(0);
-  other.join();
-  for (auto* half : {&first, &second}) {
-    if (!*half) return std::unexpected(std::move(*half).error());
-    programs_.merge(**half);
-  }
+  object_.reset();  // what is left is descriptors
   return {};
 }
 

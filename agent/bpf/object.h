@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// BpfObject owns an opened libbpf object; programs and maps are found by name. Descriptors are taken out as duplicates, so the
-// object and its copy of the ELF can go once everything is loaded. kernel_object.h reads maps and programs back by descriptor.
-// Thread rule: plain; load() has a second thread of its own while it runs. A verifier refusal carries the last lines of its log.
+// BpfObject: an object's maps and programs, found by name. Read by elf_object.h where that knows all that is in it, and loaded
+// in two threads; by libbpf otherwise, and wherever the kernel refuses the former. Descriptors are taken out as duplicates.
+// kernel_object.h reads maps and programs back by descriptor. Thread rule: plain. A verifier refusal carries the last lines of its log.
 #pragma once
 
 #include <map>
@@ -12,6 +12,8 @@
 #include <string>
 
 #include "base/unique_fd.h"
+#include "bpf/elf_object.h"
+#include "bpf/program_loader.h"
 
 struct bpf_object;
 
@@ -33,9 +35,14 @@ class BpfObject {
   };
   // As its section says, which the kernel will not tell again.
   [[nodiscard]] Result<ProgramKind> program_kind(const std::string& program) const;
-  // Maps first; then the programs, which are nearly all of the time: the verifier walks them one by one, so many are shared by two threads.
-  [[nodiscard]] Status load();
-  // REQUIRES: loaded.
+
+  [[nodiscard]] Status load(ProgramLoader& loader);
+  // load() in two steps, without libbpf: maps, which are there at once; and programs. Between them the loader is at work.
+  // kUnsupported: also where it has what only libbpf knows. REQUIRES: it outlives the loader, or finish().
+  [[nodiscard]] Status begin(ProgramLoader& loader);
+  [[nodiscard]] Status finish(ProgramLoader& loader);
+
+  // REQUIRES: loaded, for maps begun.
   [[nodiscard]] Result<UniqueFd> map_fd(const std::string& map) const;
   [[nodiscard]] Result<UniqueFd> program_fd(const std::string& program) const;
 
@@ -43,17 +50,21 @@ class BpfObject {
   struct Close {
     void operator()(bpf_object* object) const;
   };
-  BpfObject(std::span<const std::byte> elf, std::unique_ptr<char[]> log, bpf_object* object, std::string name)
-      : elf_(elf), log_(std::move(log)), object_(object), name_(std::move(name)) {}
   using Descriptors = std::map<std::string, UniqueFd>;
-  [[nodiscard]] Status load_chosen();
-  [[nodiscard]] Status take_out(Descriptors& maps, Descriptors& programs) const;
-  [[nodiscard]] Result<Descriptors> load_half(int half) const;
+  BpfObject(std::span<const std::byte> elf, std::string name) : elf_(elf), name_(std::move(name)) {}
+  [[nodiscard]] Status open_with_libbpf();
+  [[nodiscard]] Status load_with_libbpf();
+  [[nodiscard]] Status require_map(const std::string& map) const;
+  [[nodiscard]] Result<UniqueFd> make_map(const ElfMap& map, int types_fd) const;
   std::span<const std::byte> elf_;
-  std::unique_ptr<char[]> log_;  // the verifier writes here, during load() only
-  std::unique_ptr<bpf_object, Close> object_;
   std::string name_;
-  Descriptors maps_, programs_;  // once loaded
+  std::shared_ptr<const ElfObject> lean_;  // null: libbpf's to load, for this reason
+  Error not_lean_;
+  size_t batch_ = 0;
+  std::unique_ptr<char[]> log_;  // the verifier writes here, when libbpf loads
+  std::unique_ptr<bpf_object, Close> object_;
+  std::map<std::string, uint32_t> sizes_;
+  Descriptors given_, maps_, programs_;
 };
 
 }  // namespace pintle::bpf

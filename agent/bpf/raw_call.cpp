@@ -74,6 +74,42 @@ Result<AttachedPrograms> query_cgroup(int cgroup_fd, uint32_t attach_type, Query
   }
 }
 
+Result<UniqueFd> load_program(const ProgramRequest& request) {
+  const auto address = [](const void* data) { return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(data)); };
+  const auto& program = request.program;
+  bpf_attr attr{};
+  attr.prog_type = program.type;
+  attr.expected_attach_type = program.attach_type;
+  attr.insns = address(request.instructions.data());
+  attr.insn_cnt = static_cast<uint32_t>(request.instructions.size());
+  attr.license = address(request.license.c_str());
+  program.name.copy(attr.prog_name, sizeof attr.prog_name - 1);
+  attr.prog_btf_fd = static_cast<uint32_t>(request.types_fd);
+  attr.func_info = address(program.functions.bytes.data());
+  attr.func_info_rec_size = program.functions.size;
+  attr.func_info_cnt = program.functions.count;
+  attr.line_info = address(program.lines.bytes.data());
+  attr.line_info_rec_size = program.lines.size;
+  attr.line_info_cnt = program.lines.count;
+  if (program.relocations.count != 0) {  // a kernel before 5.17 refuses what it does not know
+    attr.core_relos = address(program.relocations.bytes.data());
+    attr.core_relo_rec_size = program.relocations.size;
+    attr.core_relo_cnt = program.relocations.count;
+  }
+  if (!request.log.empty()) {
+    attr.log_level = 1;
+    attr.log_buf = address(request.log.data());
+    attr.log_size = static_cast<uint32_t>(request.log.size());
+  }
+  UniqueFd fd;
+  for (int tries = 0; tries < 5 && !fd.valid(); ++tries) {
+    fd = UniqueFd(call(BPF_PROG_LOAD, attr));
+    if (!fd.valid() && errno != EAGAIN) break;
+  }
+  if (!fd.valid()) return fail_errno(errno, "load program");
+  return fd;
+}
+
 Result<UniqueFd> create_token(int bpffs_fd) {
   TokenAttr attr{0, static_cast<uint32_t>(bpffs_fd)};
   UniqueFd fd(call(kTokenCreate, attr));

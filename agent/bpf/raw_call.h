@@ -2,14 +2,17 @@
 // Copyright The Pintle Authors
 //
 // The few forms of bpf(2) that libbpf 1.4 can't say: cgroup links with an order (kernel 6.15 and 6.17), queries that tell the
-// revision, tokens (6.9). Layouts are the kernel's own, which never change once published. Not for what libbpf does as well.
+// revision, tokens (6.9), programs whose CO-RE relocations the kernel applies (5.17). Layouts are the kernel's own, which never change once published. Not for what libbpf does as well.
 // Thread rule: any. Errors carry the kernel's errno untouched.
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "bpf/elf_object.h"
 
 namespace pintle::bpf {
 
@@ -34,6 +37,16 @@ struct AttachedPrograms {
 enum class QueryScope { kOwn, kEffective };
 // Needs CAP_NET_ADMIN. EINVAL: a hook that this kernel doesn't know. ENOENT, ENODEV, ENXIO: the cgroup is gone.
 [[nodiscard]] Result<AttachedPrograms> query_cgroup(int cgroup_fd, uint32_t attach_type, QueryScope scope);
+
+struct ProgramRequest {
+  const ElfProgram& program;                // but for its instructions
+  std::span<const bpf_insn> instructions;   // with the descriptors of maps
+  const std::string& license;
+  int types_fd = -1;
+  std::span<char> log = {};  // empty: the verifier says nothing
+};
+// Tried again where a signal interrupted the verifier (EAGAIN), five times.
+[[nodiscard]] Result<UniqueFd> load_program(const ProgramRequest& request);
 
 // `bpffs_fd`: an open directory of a bpffs that delegates. EOPNOTSUPP (or EINVAL before 6.9), EPERM: not in its user namespace.
 [[nodiscard]] Result<UniqueFd> create_token(int bpffs_fd);

@@ -25,13 +25,6 @@ namespace {
 
 constexpr size_t kMostBytes = size_t{16} << 20;
 
-// FNV-1a: nobody has to be kept from making two objects of one id; who may write the file may do worse.
-uint64_t hash_of(std::span<const std::byte> bytes) {
-  uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const auto byte : bytes) hash = (hash ^ static_cast<uint64_t>(byte)) * 0x100000001b3ULL;
-  return hash;
-}
-
 template <typename T>
 std::optional<T> read_at(std::span<const std::byte> bytes, uint64_t offset) {
   if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return std::nullopt;
@@ -67,6 +60,12 @@ std::string others_in(const std::string& folder) {
 
 }  // namespace
 
+uint64_t content_id(std::span<const std::byte> bytes) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const auto byte : bytes) hash = (hash ^ static_cast<uint64_t>(byte)) * 0x100000001b3ULL;
+  return hash;
+}
+
 std::span<const std::byte> find_elf_section(std::span<const std::byte> elf, std::string_view name) {
   const auto header = read_at<Elf64_Ehdr>(elf, 0);
   if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_ident[EI_CLASS] != ELFCLASS64 ||
@@ -93,7 +92,7 @@ SetObject SetObject::builtin() {
   out.elf_ = {static_cast<const std::byte*>(elf), size};
   out.name_ = model::kBuiltinSet;
   if (const auto words = words_of(out.elf_)) out.version_ = version_of(*words);
-  out.id_ = hash_of(out.elf_);
+  out.id_ = content_id(out.elf_);
   return out;
 }
 
@@ -113,7 +112,7 @@ Result<SetObject> SetObject::parse(const std::string& name, std::vector<std::byt
                             words->abi, PINTLE_SET_ABI));
   out.name_ = name;
   out.version_ = version_of(*words);
-  out.id_ = hash_of(out.elf_);
+  out.id_ = content_id(out.elf_);
   return out;
 }
 

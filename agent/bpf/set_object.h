@@ -37,6 +37,9 @@ class SetObject {
   uint64_t id_ = 0;
 };
 
+// FNV-1a: nobody has to be kept from making two objects of one id; who may write the file may do worse.
+[[nodiscard]] uint64_t content_id(std::span<const std::byte> bytes);
+
 // The section of that name in a 64-bit ELF file of this machine's byte order; empty: there is none, or it is no such file.
 [[nodiscard]] std::span<const std::byte> find_elf_section(std::span<const std::byte> elf, std::string_view name);
 

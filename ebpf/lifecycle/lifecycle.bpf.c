@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /* Copyright The Pintle Authors */
 /*
- * exec, exit and OOM kills of the pods' processes, and the end of the pods' cgroups. Loaded as a light skeleton: the kernel relocates the
+ * exec, exit and OOM kills of the pods' processes, and the end of the pods' cgroups. Raw tracepoints, which need no look into the kernel's BTF to be attached; the kernel itself relocates the
  * few fields declared below against its own BTF, so that neither this build nor the agent reads any. A hint for the agent, never a state:
  * exit is told before the process can be waited for.
  */
@@ -84,7 +84,7 @@ static __always_inline __u32 current_pod_slot(void) {
   return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
+SEC("raw_tp/sched_process_exec")
 int BPF_PROG(lifecycle_exec) {
   const __u32 number = current_pod_slot();
   if (!number) return 0;
@@ -100,7 +100,7 @@ int BPF_PROG(lifecycle_exec) {
   return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
+SEC("raw_tp/sched_process_exit")
 int BPF_PROG(lifecycle_exit, struct task_struct* task) {
   /* Threads come here one by one; the process is gone with the last, who finds nobody alive. */
   if (BPF_CORE_READ(task, signal, live.counter) != 0) return 0;
@@ -150,7 +150,7 @@ static __always_inline __u32 task_pod_slot(struct task_struct* task, __u64* cgro
 }
 
 /* The killer's choice, made by whoever asked for memory: the current process, of this pod or of another. */
-SEC("tp_btf/mark_victim")
+SEC("raw_tp/mark_victim")
 int BPF_PROG(lifecycle_oom, struct task_struct* victim) {
   __u64 cgroup_id = 0;
   const __u32 number = task_pod_slot(victim, &cgroup_id);
@@ -169,7 +169,7 @@ int BPF_PROG(lifecycle_oom, struct task_struct* victim) {
 }
 
 /* A pod's cgroup goes under its links. Taken from slot 0: the pod's own numbers are those of what people are told. */
-SEC("tp_btf/cgroup_rmdir")
+SEC("raw_tp/cgroup_rmdir")
 int BPF_PROG(lifecycle_rmdir, struct cgroup* cgroup) {
   const __u64 id = BPF_CORE_READ(cgroup, kn, id);
   if (!bpf_map_lookup_elem(&lifecycle_pods, &id)) return 0;
