@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <ranges>
 #include <string_view>
 
 #include <elf.h>
@@ -134,7 +135,6 @@ class ElfParser {
   Status refer_to_map(ElfProgram& program, size_t at, const Reference& reference) const;
   Result<uint32_t> callee(const Function& caller, uint64_t instruction, int32_t imm, const Reference* reference) const;
   void append_records(ElfRecords& records, const ExtTable& table, const Function& function, size_t at, uint32_t unit) const;
-  [[nodiscard]] const Reference* reference_at(uint32_t section, uint64_t instruction) const;
   [[nodiscard]] const Section* section(std::string_view name) const {
     const auto found = std::ranges::find(sections_, name, &Section::name);
     return found == sections_.end() ? nullptr : &*found;
@@ -314,10 +314,12 @@ Status ElfParser::append(ElfProgram& program, std::vector<size_t>& where, uint32
   append_records(program.functions, function_info_, function, begin, 1);
   append_records(program.lines, line_info_, function, begin, 1);
   append_records(program.relocations, relocations_, function, begin, kInstructionBytes);
+  auto next = std::ranges::lower_bound(references_, Reference{function.section, function.begin, 0, 0});
   for (uint64_t i = function.begin; i < function.end; ++i) {
     const size_t at = begin + i - function.begin;
     const auto instruction = program.instructions[at];
-    const auto* reference = reference_at(function.section, i);
+    const Reference* reference = nullptr;
+    if (next != references_.end() && next->section == function.section && next->instruction == i) reference = &*next++;
     if (instruction.code == kLoadImmediate) {
       if (++i == function.end) return damaged(fmt::format("function '{}' ends within an instruction", function.name));
       if (reference != nullptr)
@@ -362,26 +364,23 @@ Result<uint32_t> ElfParser::callee(const Function& caller, uint64_t instruction,
   return static_cast<uint32_t>(found - functions_.begin());
 }
 
-// Those of the function's instructions, which are now counted from `at`; `unit`: how much an instruction is.
+// Those of the function's instructions, which come sorted and are now counted from `at`; `unit`: how much an instruction is.
 void ElfParser::append_records(ElfRecords& records, const ExtTable& table, const Function& function, size_t at, uint32_t unit) const {
   records.size = table.size;
   for (const auto& block : table.blocks) {
     if (block.section != sections_[function.section].name) continue;
-    for (size_t next = 0; next < block.records.size(); next += table.size) {
-      const uint64_t instruction = *read_at<uint32_t>(block.records, next) / kInstructionBytes;
-      if (instruction < function.begin || instruction >= function.end) continue;
+    const auto instruction_of = [&](size_t record) { return *read_at<uint32_t>(block.records, record * table.size) / kInstructionBytes; };
+    const auto all = std::views::iota(size_t{0}, block.records.size() / table.size);
+    for (size_t i = *std::ranges::lower_bound(all, function.begin, {}, instruction_of); i < all.size(); ++i) {
+      const uint64_t instruction = instruction_of(i);
+      if (instruction >= function.end) break;
       const auto moved = static_cast<uint32_t>((at + instruction - function.begin) * unit);
-      const auto record = block.records.subspan(next, table.size);
+      const auto record = block.records.subspan(i * table.size, table.size);
       records.bytes.insert(records.bytes.end(), record.begin(), record.end());
       std::memcpy(records.bytes.data() + records.bytes.size() - table.size, &moved, sizeof moved);
       ++records.count;
     }
   }
-}
-
-const Reference* ElfParser::reference_at(uint32_t section, uint64_t instruction) const {
-  const auto found = std::ranges::lower_bound(references_, Reference{section, instruction, 0, 0});
-  return found != references_.end() && found->section == section && found->instruction == instruction ? &*found : nullptr;
 }
 
 void ElfObject::FreeTypes::operator()(::btf* types) const { btf__free(types); }

@@ -35,6 +35,8 @@ class StopWatch {
 [[nodiscard]] Result<Figures> decide_bench();
 [[nodiscard]] Result<Figures> watch_bench();
 [[nodiscard]] Result<Figures> ebpf_load_bench();
+// One start of the eBPF side, pinned in a bpffs that is made in the folder and left: what ebpf_load_bench() runs.
+[[nodiscard]] Result<Figures> ebpf_start_bench(const std::string& folder);
 [[nodiscard]] Result<Figures> ebpf_attach_bench();
 // What the programs cost per packet, a policy's replacement, and how many events a second come through the bulk ring.
 [[nodiscard]] Result<Figures> ebpf_cost_bench();

@@ -18,6 +18,11 @@ int main(int argc, char** argv) {
       {"decide", bench::decide_bench},
       {"watch", bench::watch_bench},
       {"ebpf-load", bench::ebpf_load_bench},
+      {"ebpf-start",
+       [&]() -> Result<bench::Figures> {
+         if (argc != 3) return fail(Code::kInvalid, "ebpf-start takes the folder of a bpffs");
+         return bench::ebpf_start_bench(argv[2]);
+       }},
       {"ebpf-attach", bench::ebpf_attach_bench},
       {"ebpf-cost", bench::ebpf_cost_bench},
       {"goal-enforcement", bench::goal_enforcement_bench},
@@ -30,7 +35,7 @@ int main(int argc, char** argv) {
        }}};
   const auto found = benches.find(which);
   if (found == benches.end()) {
-    fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-attach|ebpf-cost|goal-…|cri-pod …\n");
+    fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-start|ebpf-attach|ebpf-cost|goal-…|cri-pod …\n");
     return 2;
   }
   bound_heap();  // as in the daemon
