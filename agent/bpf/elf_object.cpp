@@ -26,6 +26,7 @@ constexpr uint8_t kLoadImmediate = BPF_LD | BPF_IMM | BPF_DW, kCallCode = BPF_JM
 constexpr size_t kInstructionBytes = sizeof(bpf_insn);
 constexpr size_t kNowhere = SIZE_MAX;
 constexpr const char* kMaps = ".maps";
+constexpr int kMostNames = 32;  // of a type, one for the other
 
 // Of .BTF.ext; libbpf keeps it to itself.
 struct ExtHeader {
@@ -260,8 +261,8 @@ Result<ElfMap> ElfParser::read_map(const btf_type* variable) const {
   if (variable == nullptr || !btf_is_var(variable)) return damaged("a map without a name");
   map.name = btf__name_by_offset(types, variable->name_off);
   const auto* definition = btf__type_by_id(types, variable->type);
-  while (definition != nullptr && (btf_is_mod(definition) || btf_is_typedef(definition)))
-    definition = btf__type_by_id(types, definition->type);
+  for (int depth = 0; definition != nullptr && (btf_is_mod(definition) || btf_is_typedef(definition)); ++depth)
+    definition = depth < kMostNames ? btf__type_by_id(types, definition->type) : nullptr;
   if (definition == nullptr || !btf_is_struct(definition)) return damaged(fmt::format("map '{}' is no struct", map.name));
   for (uint16_t i = 0; i < btf_vlen(definition); ++i) {
     const auto& member = btf_members(definition)[i];
@@ -340,7 +341,8 @@ Status ElfParser::append(ElfProgram& program, std::vector<size_t>& where, uint32
 Status ElfParser::refer_to_map(ElfProgram& program, size_t at, const Reference& reference) const {
   const auto& symbol = symbols_[reference.symbol];
   const auto map = std::ranges::find(out_.maps_, symbol.name, &ElfMap::name);
-  if (reference.type != kMapReference || symbol.section >= sections_.size() || sections_[symbol.section].name != kMaps || map == out_.maps_.end())
+  if (reference.type != kMapReference || symbol.section >= sections_.size() || sections_[symbol.section].name != kMaps ||
+      map == out_.maps_.end())
     return not_ours(fmt::format("program '{}' refers to '{}'", program.name, symbol.name));
   program.instructions[at].src_reg = BPF_PSEUDO_MAP_FD;
   program.instructions[at].imm = 0;

@@ -148,7 +148,7 @@ Explanation explain_trace_attach(int err, const TraceEvidence& evidence) {
   switch (err) {
     case ENOENT:
       if (evidence.classic && !evidence.tracefs_mounted)
-        return {Cause::kNoTracefs, "tracefs is not mounted: mount it at /sys/kernel/tracing, or use tp_btf, which needs none"};
+        return {Cause::kNoTracefs, "tracefs is not mounted: mount it at /sys/kernel/tracing, or use a raw tracepoint, which needs none"};
       return {Cause::kNoTracepoint, "this kernel has no such tracepoint"};
     case EINVAL:
       if (evidence.iterator && !evidence.has_order) return {Cause::kNoOrder, "an iterator over cgroups must say in which order it walks"};

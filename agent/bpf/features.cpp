@@ -58,7 +58,7 @@ std::vector<model::FeatureProbe> probe_features(const LoadOutcome& outcome) {
        "no eBPF on pods: without pins a restart would leave them bare"},
       {"cgroup programs", !outcome.cgroup_error, outcome.cgroup_error.value_or(""), "no accounting and no connect events"},
       probe_btf(),
-      {"tp_btf", !outcome.lifecycle_error, outcome.lifecycle_error.value_or(""),
+      {"tracepoint programs", !outcome.lifecycle_error, outcome.lifecycle_error.value_or(""),
        "no exec and exit events; exits are learnt from the runtime"},
       probe_lockdown(),
   };

@@ -3,7 +3,8 @@
 //
 // The lifecycle object (exec, exit, OOM kills), its pinned tracepoint links and its maps. An earlier run's are adopted as they are when
 // they are this build's and count into the pinned slots; else loaded anew beside them, and only then the old links dropped.
-// It makes slots and rings, which the cgroup object then uses. Never required: without it the runtime's own events tell of exits. Thread rule: the owner serializes.
+// It makes slots and rings, which the cgroup object then uses. Never required: without it the runtime's own events tell of exits. Thread
+// rule: the owner serializes.
 #pragma once
 
 #include <memory>

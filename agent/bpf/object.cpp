@@ -161,8 +161,7 @@ Status BpfObject::load_with_libbpf() {
     if (err != 0) return fail_errno(-err, fmt::format("reuse map '{}'", name));
   }
   if (const int err = bpf_object__load(object_.get()); err != 0)
-    return std::unexpected(
-        Error{Code::kUnsupported, -err, fmt::format("load BPF object '{}': {}", name_, explain_load(-err, log_.get()))});
+    return std::unexpected(Error{Code::kUnsupported, -err, fmt::format("load BPF object '{}': {}", name_, explain_load(-err, log_.get()))});
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object_.get()) {
     PINTLE_ASSIGN_OR_RETURN(maps_[bpf_map__name(map)], duplicate(bpf_map__fd(map), fmt::format("map '{}'", bpf_map__name(map))));

@@ -28,7 +28,8 @@ Result<UniqueFd> load(const ElfObject& object, const ElfProgram& program, int ty
   auto again = load_program(request);
   if (again) return again;
   const int err = again.error().sys_errno;
-  return std::unexpected(Error{Code::kUnsupported, err, fmt::format("load program '{}': {}", program.name, explain_load(err, log.c_str()))});
+  return std::unexpected(
+      Error{Code::kUnsupported, err, fmt::format("load program '{}': {}", program.name, explain_load(err, log.c_str()))});
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 // Copyright The Pintle Authors
 //
 // The few forms of bpf(2) that libbpf 1.4 can't say: cgroup links with an order (kernel 6.15 and 6.17), queries that tell the
-// revision, tokens (6.9), programs whose CO-RE relocations the kernel applies (5.17). Layouts are the kernel's own, which never change once published. Not for what libbpf does as well.
-// Thread rule: any. Errors carry the kernel's errno untouched.
+// revision, tokens (6.9), programs whose CO-RE relocations the kernel applies (5.17). Layouts are the kernel's own, which never change once
+// published. Not for what libbpf does as well. Thread rule: any. Errors carry the kernel's errno untouched.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ enum class QueryScope { kOwn, kEffective };
 [[nodiscard]] Result<AttachedPrograms> query_cgroup(int cgroup_fd, uint32_t attach_type, QueryScope scope);
 
 struct ProgramRequest {
-  const ElfProgram& program;                // but for its instructions
-  std::span<const bpf_insn> instructions;   // with the descriptors of maps
+  const ElfProgram& program;               // but for its instructions
+  std::span<const bpf_insn> instructions;  // with the descriptors of maps
   const std::string& license;
   int types_fd = -1;
   std::span<char> log = {};  // empty: the verifier says nothing

@@ -268,7 +268,7 @@ struct ProgramEvent {
 
 // One probed capability of this kernel and why it is missing, for `doctor` and `ebpf status`.
 struct FeatureProbe {
-  std::string name;  // "cgroup links", "ring buffer", "tp_btf"
+  std::string name;  // "cgroup links", "ring buffer", "tracepoint programs"
   bool available = false;
   std::string detail;     // errno and likely cause when missing
   std::string without;    // what Pintle does without it

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 /* Copyright The Pintle Authors */
 /*
- * exec, exit and OOM kills of the pods' processes, and the end of the pods' cgroups. Raw tracepoints, which need no look into the kernel's BTF to be attached; the kernel itself relocates the
- * few fields declared below against its own BTF, so that neither this build nor the agent reads any. A hint for the agent, never a state:
- * exit is told before the process can be waited for.
+ * exec, exit and OOM kills of the pods' processes, and the end of the pods' cgroups. Raw tracepoints, which need no look into the kernel's
+ * BTF to be attached; the kernel itself relocates the few fields declared below against its own BTF, so that neither this build nor the
+ * agent reads any. A hint for the agent, never a state: exit is told before the process can be waited for.
  */
 #include <linux/bpf.h>
 

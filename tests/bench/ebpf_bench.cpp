@@ -47,7 +47,8 @@ Result<Load> start_a_process(const std::string& folder) {
   if (child == nullptr) return fail_errno(errno, "run " + command);
   Load load;
   const bool told = std::fscanf(child, R"({"ms": %lf, "peak_mb": %lf})", &load.ms, &load.peak_mb) == 2;
-  if (const int status = ::pclose(child); status != 0 || !told) return fail(Code::kUnsupported, fmt::format("{} failed: {}", command, status));
+  if (const int status = ::pclose(child); status != 0 || !told)
+    return fail(Code::kUnsupported, fmt::format("{} failed: {}", command, status));
   return load;
 }
 

@@ -104,7 +104,7 @@ TEST_CASE("exec and exit are told with comm and wait status") {
   Node node("t_exec");
   const PodDir pod("kubepods/besteffort/podexec");
   auto& attacher = node.start();
-  require_tp_btf(attacher);
+  require_tracepoints(attacher);
   EventLog log;
   attacher.on_event([&](const auto& event) { log.add(event); });
   REQUIRE(attacher.attach(identity("exec"), pod.handle(), kEveryHook));
@@ -139,7 +139,7 @@ TEST_CASE("exec and exit are seen where the mount does not show the hierarchy's 
   Node node("t_below");
   const PodDir pod("kubelet/kubepods/podbelow");
   auto& attacher = node.start();
-  require_tp_btf(attacher);
+  require_tracepoints(attacher);
   const std::string place = "/mnt/below";  // in the test's own mount namespace
   REQUIRE(::mkdir(place.c_str(), 0700) == 0);
   REQUIRE(::mount((cgroup_home() + "/kubelet").c_str(), place.c_str(), nullptr, MS_BIND, nullptr) == 0);

@@ -301,7 +301,7 @@ class Points {
 
   void look_at_rows() {
     const auto rows = bpf::open_pin(layout().map("lifecycle_pods"));
-    if (!rows) return;  // no tp_btf here
+    if (!rows) return;  // no tracepoint programs here
     std::set<uint64_t> cgroups;
     for (const auto* name : kPods)
       if (const auto cgroup = cgroup_of(name)) cgroups.insert(cgroup->id.value());

@@ -63,7 +63,7 @@ TEST_CASE("G16: a cgroup made anew and a pin that vanishes are suspected at once
     CHECK(suspicions.none());
   }
   SECTION("a cgroup made anew") {
-    require_tp_btf(attacher);
+    require_tracepoints(attacher);
     pod.remove();
     pod.make();
     CHECK(suspicions.wait() == "suspect");

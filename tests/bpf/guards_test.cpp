@@ -210,7 +210,7 @@ TEST_CASE("an OOM kill names the victim, the pod, and who asked for memory") {
   const std::string controllers = read_file(bpf::find_cgroup2_mount() + "/cgroup.subtree_control").value_or("");
   if (!v1 && controllers.find("memory") == std::string::npos) SKIP("no memory controller to make an OOM kill with");
   Pod pod("oom", model::default_program_plan());
-  require_tp_btf(*pod.node);
+  require_tracepoints(*pod.node);
   const std::string container = pod.dir.child("c1");
   std::vector<std::filesystem::path> above;  // deepest first
   if (v1) {

@@ -92,15 +92,15 @@ void missing(KernelVersion since, const std::string& what) {
 
 bool kernel_has_btf() { return ::access("/sys/kernel/btf/vmlinux", F_OK) == 0; }
 
-void require_tp_btf(bpf::LibbpfAttacher& attacher) {
+void require_tracepoints(bpf::LibbpfAttacher& attacher) {
   const auto features = attacher.features();
-  const auto probe = std::ranges::find(features, "tp_btf", &model::FeatureProbe::name);
+  const auto probe = std::ranges::find(features, "tracepoint programs", &model::FeatureProbe::name);
   REQUIRE(probe != features.end());
   if (probe->available) return;
-  if (!kernel_has_btf()) SKIP("this kernel has no BTF, and so no tp_btf");
+  if (!kernel_has_btf()) SKIP("this kernel has no BTF, and so no tracepoint programs");
   if (read_file("/sys/kernel/security/lockdown").value_or("").find("[confidentiality]") != std::string::npos)
-    SKIP("this kernel is locked down, which forbids tp_btf");
-  missing({5, 5}, "tp_btf: " + probe->detail);
+    SKIP("this kernel is locked down, which forbids tracepoint programs");
+  missing({5, 17}, "tracepoint programs: " + probe->detail);
 }
 
 std::string cgroup_home() {

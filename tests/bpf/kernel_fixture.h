@@ -39,7 +39,7 @@ void missing(KernelVersion since, const std::string& what);
 // "/sys/kernel/btf/vmlinux": CONFIG_DEBUG_INFO_BTF.
 bool kernel_has_btf();
 // For tests of what the lifecycle programs tell: they load unless this kernel is older than 5.5, without BTF or locked down.
-void require_tp_btf(bpf::LibbpfAttacher& attacher);
+void require_tracepoints(bpf::LibbpfAttacher& attacher);
 
 class PodDir {
  public:

@@ -135,7 +135,7 @@ def check_reasons(kernel, outcome, _):
 def check_programs(kernel, outcome, _):
     """Pintle's own programs are loaded with what there is"""
     features = {feature["name"]: feature for feature in read_json(outcome, "doctor.json")["features"]}
-    for name in ("bpffs", "cgroup programs", "tp_btf"):
+    for name in ("bpffs", "cgroup programs", "tracepoint programs"):
         assert features[name]["available"], features[name]
 
 

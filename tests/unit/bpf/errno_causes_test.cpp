@@ -218,7 +218,7 @@ TEST_CASE("facts 4.6, OBJ_PIN and OBJ_GET") {
 }
 
 TEST_CASE("facts 4.6, tracepoints and iterators") {
-  check(explain_trace_attach(ENOENT, {.classic = true, .tracefs_mounted = false}), Cause::kNoTracefs, "tp_btf");
+  check(explain_trace_attach(ENOENT, {.classic = true, .tracefs_mounted = false}), Cause::kNoTracefs, "raw tracepoint");
   check(explain_trace_attach(ENOENT, {.classic = true}), Cause::kNoTracepoint, "no such");
   check(explain_trace_attach(ENOENT, {.tracefs_mounted = false}), Cause::kNoTracepoint, "no such");
   check(explain_trace_attach(EINVAL, {.iterator = true, .has_order = false}), Cause::kNoOrder, "order");

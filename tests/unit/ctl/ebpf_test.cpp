@@ -69,13 +69,13 @@ TEST_CASE("ebpf status: a row for each hook with its place, and exit code 0 only
   CHECK(has(wide.out, "PROG ID   SET   RX        TX      CONNECTS   DENIED   EXECS   LOST   CGROUP"));
   CHECK(has(wide.out, "7         -     2.0 KiB   100 B   3          0        1       0      /kubepods/besteffort/poduid-default-web"));
   f.agent.put(test::crashing_pod());
-  f.agent.add_feature({.name = "tp_btf", .available = false, .detail = "EPERM", .without = "exits are seen by pidfd"});
+  f.agent.add_feature({.name = "tracepoint programs", .available = false, .detail = "EPERM", .without = "exits are seen by pidfd"});
   f.agent.set_events_lost(4);
   const auto bad = f.ctl({"ebpf", "status"});
   CHECK(bad.code == 1);
   CHECK(has(bad.out, "attach 'egress': operation not permitted"));
   CHECK(bad.err ==
-        "note: tp_btf is missing: EPERM; exits are seen by pidfd\n"
+        "note: tracepoint programs is missing: EPERM; exits are seen by pidfd\n"
         "note: 4 events were lost since the daemon started; 'ebpf status -o wide' says of which pods\n"
         "error: 1 of 2 pods without every program in force\n");
   CHECK(f.ctl({"ebpf", "status", "web"}).code == 0);

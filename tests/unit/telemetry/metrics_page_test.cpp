@@ -173,7 +173,7 @@ TEST_CASE("the agent's own cost") {
   f.agent.set_events_lost(3);
   f.agent.set_inventory(&f.inventory);
   f.agent.set_policies(&f.policies);
-  f.agent.add_feature({.name = "tp_btf", .available = true});
+  f.agent.add_feature({.name = "tracepoint programs", .available = true});
   f.inventory.load(
       ports::LoadedProgram{.id = 1, .name = "egress", .memlock_bytes = 100, .links = 2, .run_count = 3, .run_ns = 500'000'000});
   f.inventory.load(ports::LoadedProgram{.id = 2, .name = "egress", .run_count = 1, .run_ns = 250'000'000});
@@ -194,7 +194,7 @@ TEST_CASE("the agent's own cost") {
                            "pintle_loop_latency_seconds 0.0015",
                            R"(pintle_component_up{component="runtime"} 1)",
                            R"(pintle_component_up{component="ebpf"} 0)",
-                           R"(pintle_ebpf_feature_available{feature="tp_btf"} 1)",
+                           R"(pintle_ebpf_feature_available{feature="tracepoint programs"} 1)",
                            "pintle_ebpf_events_lost_total 3",
                            R"(pintle_ebpf_program_set_info{set="builtin",state="in force"} 1)",
                            R"(pintle_ebpf_program_set_info{set="next",state="rolled back"} 1)",
