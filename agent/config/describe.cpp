@@ -153,6 +153,8 @@ void write_pintle(Node& node, const AgentConfig& config) {
   Writer(out.map("metrics")).text("listen", options.metrics_listen);
   Writer(out.map("events")).text("json", options.events_json);
   write_otlp(out.map("otlp"), options.otlp);
+  out.text_if_any("imageCredentialProviderConfig", options.image_credential_provider_config);
+  out.text_if_any("imageCredentialProviderBinDir", options.image_credential_provider_bin_dir);
 }
 
 void write_taints(Node& list, const std::vector<model::Taint>& taints) {
