@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -23,7 +24,7 @@ extern char** environ;  // NOLINT: POSIX has it in no header
 namespace pintle {
 namespace {
 
-constexpr size_t kMostOfErrors = 4096, kLongestLine = 300;
+constexpr size_t kMostOfErrors = 4096, kLongestLine = 300, kLargestPipe = size_t{1} << 20U;
 
 struct Pipe {
   UniqueFd reader, writer;
@@ -47,6 +48,7 @@ std::vector<std::string> merged(const std::vector<std::string>& given) {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> out;
+  out.reserve(texts.size() + 1);
   for (auto& text : texts) out.push_back(text.data());
   out.push_back(nullptr);
   return out;
@@ -111,15 +113,19 @@ Result<pid_t> spawn(const ChildRun& run, const Pipe& in, const Pipe& out, const 
   return pid;
 }
 
-// What is there now, up to `most` in all; false: its other end is closed.
+// What is there now, kept up to `most` in all; false: its other end is closed. A pipe's fill at once, so that no program which writes
+// without an end keeps us here.
 bool take(const UniqueFd& from, std::string& into, size_t most) {
   std::array<char, 4096> part{};
-  for (;;) {
+  for (size_t taken = 0; taken < kLargestPipe;) {
     const ssize_t count = ::read(from.get(), part.data(), part.size());
     if (count == 0) return false;
-    if (count < 0) return errno == EAGAIN || errno == EINTR;
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno == EAGAIN;
+    taken += static_cast<size_t>(count);
     into.append(part.data(), std::min(static_cast<size_t>(count), most - std::min(most, into.size())));
   }
+  return true;
 }
 
 std::unexpected<Error> failed(const ChildRun& run, const std::string& how, const std::string& errors) {
@@ -136,10 +142,12 @@ Result<ChildOutput> run_child(const ChildRun& run, const Clock& clock, const std
   PINTLE_ASSIGN_OR_RETURN(Pipe err, make_pipe());
   const UniqueFd stopped(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stopped.valid()) return fail_errno(errno, "make an eventfd");
-  for (const auto* reader : {&out.reader, &err.reader}) (void)::fcntl(reader->get(), F_SETFL, O_NONBLOCK);
+  for (const auto* end : {&in.writer, &out.reader, &err.reader}) (void)::fcntl(end->get(), F_SETFL, O_NONBLOCK);
   // All of it before there is a reader: a program that reads none can't raise SIGPIPE then.
   if (run.input.size() > ChildRun::kMostInput) return fail(Code::kInvalid, fmt::format("input of '{}': too long", run.path));
-  if (::write(in.writer.get(), run.input.data(), run.input.size()) < 0) return fail_errno(errno, "write to a pipe");
+  if (const ssize_t written = ::write(in.writer.get(), run.input.data(), run.input.size());
+      written != static_cast<ssize_t>(run.input.size()))
+    return fail_errno(written < 0 ? errno : ENOBUFS, "write to a pipe");
   PINTLE_ASSIGN_OR_RETURN(const pid_t pid, spawn(run, in, out, err));
   Child child(pid);
   if (!child.ended().valid()) return fail(Code::kUnsupported, fmt::format("run '{}': the kernel has no pidfd_open", run.path));

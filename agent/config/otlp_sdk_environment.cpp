@@ -27,6 +27,7 @@ constexpr std::string_view kSamplerName = "OTEL_TRACES_SAMPLER", kArgumentName =
 
 std::string sampler_names() {
   std::vector<std::string_view> names;
+  names.reserve(kSamplers.size());
   for (const auto& one : kSamplers) names.push_back(one.name);
   return fmt::format("{}", fmt::join(names, ", "));
 }

@@ -53,6 +53,7 @@ class OtlpVariables {
     const auto given = text(name);
     if (given.empty()) return std::nullopt;
     std::vector<std::string_view> names;
+    names.reserve(values.size());
     for (const T value : values) {
       if (to_lower(given) == to_string(value)) return value;
       names.push_back(to_string(value));
