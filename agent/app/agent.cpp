@@ -14,6 +14,7 @@
 
 #include "app/api_side.h"
 #include "app/companion.h"
+#include "app/credential_plugins.h"
 #include "app/event_ring.h"
 #include "app/kubelet_pods.h"
 #include "app/node_facts.h"
@@ -131,6 +132,7 @@ class Agent::Parts {
       PINTLE_TRY(build_beside_kubelet());
     } else {
       PINTLE_TRY(build_node());
+      PINTLE_TRY(build_plugins());
       build_core();
     }
     return build_otlp();
@@ -420,12 +422,24 @@ class Agent::Parts {
         .name = "worker", .on_quiet = [] { (void)::malloc_trim(0); }});  // pages inside the heap that a burst left free
   }
 
+  [[nodiscard]] Status build_plugins() {
+    const auto &file = config.pintle.image_credential_provider_config, &folder = config.pintle.image_credential_provider_bin_dir;
+    if (file.empty()) return {};
+    PINTLE_ASSIGN_OR_RETURN(auto providers, load_credential_providers(file, folder));
+    plugins = std::make_unique<CredentialPlugins>(
+        std::move(providers), clock,
+        CredentialPlugins::Options{.bin_folder = folder,
+                                   .told = [this](const auto& plugin, const auto& error) { tell_credentials("plugin " + plugin, error); }});
+    return {};
+  }
+
   void build_core() {
     build_shared();
     credentials = std::make_unique<PullCredentials>(
         api->objects(), events, clock,
         PullCredentials::Options{.files = node_credential_files(config.pintle.root_dir),
-                                 .told = [this](const std::string& file, const std::string& error) { tell_credentials(file, error); }});
+                                 .told = [this](const std::string& file, const std::string& error) { tell_credentials(file, error); },
+                                 .plugins = plugins.get()});
     executor = std::make_unique<reconcile::PodExecutor>(
         reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &pod_programs->registry()},
         clock, reads,
@@ -582,8 +596,8 @@ class Agent::Parts {
         });
   }
 
-  void tell_credentials(const std::string& file, const std::string& error) {
-    view->set_problem("credentials", file, error, clock.now());
+  void tell_credentials(const std::string& origin, const std::string& error) {
+    view->set_problem("credentials", origin, error, clock.now());
     if (!error.empty()) PINTLE_LOG(kWarning, "images", "{}", error);
   }
 
@@ -729,6 +743,7 @@ class Agent::Parts {
   std::unique_ptr<ProgramSide> pod_programs;
   std::unique_ptr<reconcile::WorkerPool> workers;
   std::unique_ptr<Companion> companion;  // beside a kubelet
+  std::unique_ptr<CredentialPlugins> plugins;
   std::unique_ptr<PullCredentials> credentials;
   std::unique_ptr<reconcile::PodExecutor> executor;
   std::unique_ptr<reconcile::PooledRunner> actions;

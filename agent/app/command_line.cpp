@@ -15,7 +15,7 @@ namespace {
 // Settings that a command line may give on top of the file.
 struct Overrides {
   std::optional<std::string> mode, node_name, node_ip, kubeconfig, root_dir, run_dir, control_socket, listen, runtime, manifests,
-      cgroup_root, cgroup_mount, bpffs, ebpf_policy, log_level;
+      cgroup_root, cgroup_mount, bpffs, ebpf_policy, log_level, provider_config, provider_bin_dir;
 };
 
 // Each override is one line of YAML, so that the file's own checks hold for it too.
@@ -40,6 +40,8 @@ std::string overlay(const Overrides& given) {
   line(own, "  ", "listen", given.listen);
   line(own, "  ", "cgroupMount", given.cgroup_mount);
   line(own, "  ", "logLevel", given.log_level);
+  line(own, "  ", "imageCredentialProviderConfig", given.provider_config);
+  line(own, "  ", "imageCredentialProviderBinDir", given.provider_bin_dir);
   std::string ebpf;
   line(ebpf, "    ", "bpffs", given.bpffs);
   line(ebpf, "    ", "policy", given.ebpf_policy);
@@ -64,6 +66,8 @@ void merge(config::AgentConfig& config, const config::AgentConfig& flags, const 
   if (given.listen) config.pintle.listen = flags.pintle.listen;
   if (given.cgroup_mount) config.pintle.cgroup_mount = flags.pintle.cgroup_mount;
   if (given.log_level) config.log_level = flags.log_level;
+  if (given.provider_config) config.pintle.image_credential_provider_config = flags.pintle.image_credential_provider_config;
+  if (given.provider_bin_dir) config.pintle.image_credential_provider_bin_dir = flags.pintle.image_credential_provider_bin_dir;
   if (given.bpffs) config.pintle.ebpf.bpffs = flags.pintle.ebpf.bpffs;
   if (given.ebpf_policy) config.pintle.ebpf.policy = flags.pintle.ebpf.policy;
 }
@@ -94,6 +98,9 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
   cli.add_option("--cgroup-mount", given.cgroup_mount, "companion: where the node's cgroup2 tree is mounted (default: looked for)");
   cli.add_option("--bpffs", given.bpffs, "bpf file system for pins");
   cli.add_option("--ebpf", given.ebpf_policy, "required, best-effort or off");
+  cli.add_option("--image-credential-provider-config", given.provider_config,
+                 "CredentialProviderConfig file, or folder of such: programs that are asked for the credentials of images");
+  cli.add_option("--image-credential-provider-bin-dir", given.provider_bin_dir, "folder of these programs");
   cli.add_option("--log-level", given.log_level, "debug, info, warning or error");
   cli.add_flag("--version", version, "print the version and stop");
   CommandLine result;
@@ -142,6 +149,10 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
   }
   if (result.config.pintle.mode == config::Mode::kNode && result.config.pintle.kubeconfig.empty())
     return fail(Code::kInvalid, "mode node needs a kubeconfig: set pintle.kubeconfig or --kubeconfig");
+  const auto& pintle = result.config.pintle;
+  if (pintle.image_credential_provider_config.empty() != pintle.image_credential_provider_bin_dir.empty())
+    return fail(Code::kInvalid,
+                "pintle.imageCredentialProviderConfig and pintle.imageCredentialProviderBinDir go together; set the other one too");
   return result;
 }
 

@@ -79,7 +79,7 @@ Companion::~Companion() { stop(); }
 Result<std::unique_ptr<Companion>> Companion::create(const config::AgentConfig& config, Parts parts) {
   PINTLE_ASSIGN_OR_RETURN(std::string tree, cgroup::find_node_tree(config.pintle.cgroup_mount));
   std::string top = config.cgroup_root == "/" ? tree : tree + config.cgroup_root;
-  return std::unique_ptr<Companion>(new Companion(std::move(tree), std::move(top), parts));
+  return std::unique_ptr<Companion>(new Companion(std::move(tree), std::move(top), std::move(parts)));
 }
 
 reconcile::PodLoopOutputs Companion::outputs(ports::EventSink& events) {
@@ -132,7 +132,7 @@ void Companion::note(const sources::PodChanges& changes) {
       told_by_api_.insert(pod->uid());
       nameless_.erase(pod->uid());
     }
-  for (const auto& uid : changes.removed) told_by_api_.erase(uid);
+  for (const auto& gone : changes.removed) told_by_api_.erase(gone.uid);
 }
 
 // Under the lock, so that what the API tells of it comes after, in the loop and in the engine.

@@ -142,15 +142,24 @@ std::vector<ports::Attribute> otlp_resource(const config::AgentConfig& config, c
 Result<std::unique_ptr<telemetry::OtlpExporter>> make_otlp(OtlpInputs inputs) {
   const auto& otlp = inputs.config.pintle.otlp;
   PINTLE_ASSIGN_OR_RETURN(auto destinations, make_destinations(otlp, inputs.clock));
-  telemetry::OtlpExporterOptions options{
-      .sampling = otlp.sampling, .traces = otlp.exports(model::OtlpSignal::kTraces), .logs = otlp.exports(model::OtlpSignal::kLogs)};
+  telemetry::OtlpExporterOptions options{.sampling = otlp.sampling.value_or(1.0),
+                                         .parent_based = otlp.parent_based.value_or(true),
+                                         .traces = otlp.exports(model::OtlpSignal::kTraces),
+                                         .logs = otlp.exports(model::OtlpSignal::kLogs)};
   auto& pipeline = options.pipeline;
   pipeline.origin = {.resource = otlp_resource(inputs.config, inputs.version, config::host_name().value_or(inputs.config.pintle.node_name),
                                                machine_id(), ::getpid()),
                      .version = inputs.version};
   if (otlp.exports(model::OtlpSignal::kMetrics)) pipeline.figures = std::move(inputs.figures);
   pipeline.pod_name = std::move(inputs.pod_name);
-  pipeline.interval = otlp.interval;
+  pipeline.interval = otlp.interval.value_or(pipeline.interval);
+  for (const auto signal : model::kOtlpSignals) {
+    PINTLE_ASSIGN_OR_RETURN(const auto batching, batching_of(otlp, signal));
+    pipeline.of(signal) = {.patience = batching.delay,
+                           .most = static_cast<size_t>(batching.queue),
+                           .batch = static_cast<size_t>(batching.size),
+                           .give_up_after = batching.give_up_after};
+  }
   pipeline.seed = std::random_device{}();
   pipeline.on_change = [health = std::make_shared<Health>(std::move(inputs.told))](
                            telemetry::OtlpSignal signal, const std::string& problem) { health->changed(signal, problem); };

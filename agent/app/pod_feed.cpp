@@ -24,7 +24,7 @@ void PodFeed::take(sources::PodChanges changes) {
   ready_ = ready_ || changes.all_sources_ready;
   auto shared = std::make_shared<const sources::PodChanges>(std::move(changes));
   loop_.post([shared, ready](reconcile::PodLoop& pods, Time now) {
-    for (const auto& uid : shared->removed) pods.remove_pod(uid, now);
+    for (const auto& gone : shared->removed) pods.remove_pod(gone.uid, now, gone.traceparent);
     for (const auto* list : {&shared->added, &shared->updated, &shared->deleting, &shared->status_only})
       for (const auto& pod : *list) pods.set_pod(pod, shared->source, now);
     if (ready) pods.set_sources_ready(now);
@@ -35,7 +35,7 @@ void PodFeed::take(sources::PodChanges changes) {
       policies_.set_pod(*pod);
       programs_.set_pod(*pod);
     }
-  for (const auto& uid : shared->removed) policies_.remove_pod(uid);
+  for (const auto& gone : shared->removed) policies_.remove_pod(gone.uid);
   if (ready) policies_.set_pods_ready();
 }
 

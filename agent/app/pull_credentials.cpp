@@ -51,6 +51,9 @@ Result<std::vector<model::RegistryAuth>> PullCredentials::find(const model::Pod&
   auto out = model::credentials_for(image, own);
   auto node = model::credentials_for(image, of_node());
   out.insert(out.end(), std::make_move_iterator(node.begin()), std::make_move_iterator(node.end()));
+  if (options_.plugins == nullptr) return out;
+  PINTLE_ASSIGN_OR_RETURN(auto asked, options_.plugins->find(image, stop));
+  out.insert(out.end(), std::make_move_iterator(asked.begin()), std::make_move_iterator(asked.end()));
   return out;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// What a pod's images are pulled with (facts rows 19.4, 19.6): its imagePullSecrets first, then the node's own file. Both are read anew for
-// each pull, so that what was created or mended counts at the next try. A secret that can't be had is told as an event on the pod, and
-// the pull goes on without; one that can't be read fails it. No credential ever goes into an event, error or log line.
-// Thread rule: any thread.
+// What a pod's images are pulled with (facts rows 19.4 to 19.6): its imagePullSecrets first, then the node's own file, then what the
+// node's credential plugins answer. Secrets and file are read anew for each pull, so that what was created or mended counts at the next
+// try. A secret that can't be had is told as an event on the pod, and the pull goes on without; one that can't be read fails it. No
+// credential ever goes into an event, error or log line. Thread rule: any thread.
 #pragma once
 
 #include <functional>
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "app/credential_plugins.h"
 #include "base/time.h"
 #include "model/registry_credentials.h"
 #include "ports/object_reader.h"
@@ -24,6 +25,7 @@ class PullCredentials {
   struct Options {
     std::vector<std::string> files;  // of the node, as Docker's config.json: the first one that is there and can be read counts
     std::function<void(const std::string& file, const std::string& error)> told;  // of a file; an empty error: it is good
+    CredentialPlugins* plugins = nullptr;                                         // null: there are none
   };
   // REQUIRES: all outlive this.
   PullCredentials(ports::ObjectReader& objects, ports::EventSink& events, const Clock& clock, Options options)

@@ -241,6 +241,8 @@ void read_pintle(const Cursor& cursor, AgentConfig& config) {
   fields.with("events",
               [&](const Cursor& at) { Fields(at).with("json", [&](const Cursor& inner) { read_event_file(inner, out.events_json); }); });
   fields.with("otlp", [&](const Cursor& at) { read_otlp(at, out.otlp); });
+  fields.with("imageCredentialProviderConfig", [&](const Cursor& at) { read_absolute(at, out.image_credential_provider_config); });
+  fields.with("imageCredentialProviderBinDir", [&](const Cursor& at) { read_absolute(at, out.image_credential_provider_bin_dir); });
   fields.with("logLevel", [&](const Cursor& at) { read_name(at, config.log_level, kLogLevels); });
 }
 

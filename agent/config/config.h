@@ -84,7 +84,9 @@ struct PintleOptions {
   model::StringMap node_labels;
   EbpfOptions ebpf;
   std::string metrics_listen = "127.0.0.1:9810";  // GET /metrics; empty: off
-  std::string events_json;                        // a file to which events of programs go, or "stdout"; empty: off
+  // Programs that are asked for the credentials of images, as a kubelet's flags of these names have it; both or neither.
+  std::string image_credential_provider_config, image_credential_provider_bin_dir;
+  std::string events_json;  // a file to which events of programs go, or "stdout"; empty: off
   OtlpOptions otlp;
   bool operator==(const PintleOptions&) const = default;
 };

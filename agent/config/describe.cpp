@@ -75,6 +75,12 @@ void write_way(Writer& out, const OtlpWay& way) {
   }
   if (way.insecure) out.boolean("insecure", *way.insecure);
   if (way.timeout) out.duration("timeout", *way.timeout);
+  if (way.give_up_after) out.duration("giveUpAfter", *way.give_up_after);
+  if (!way.batch_delay && !way.batch_size && !way.batch_queue) return;
+  Writer batch(out.map("batch"));
+  if (way.batch_delay) batch.duration("delay", *way.batch_delay);
+  if (way.batch_size) batch.number("size", *way.batch_size);
+  if (way.batch_queue) batch.number("queue", *way.batch_queue);
 }
 
 void write_otlp(Node& node, const OtlpOptions& options) {
@@ -88,14 +94,15 @@ void write_otlp(Node& node, const OtlpOptions& options) {
     inner.text_if_any("endpoint", own.endpoint);
     write_way(inner, own);
   }
-  out.duration("interval", options.interval);
+  if (options.interval) out.duration("interval", *options.interval);
   if (options.signals) {
     std::vector<std::string> signals;
     for (const auto signal : model::kOtlpSignals)
       if ((*options.signals)[index_of(signal)]) signals.emplace_back(to_string(signal));
     out.texts("signals", signals);
   }
-  out.real("sampling", options.sampling);
+  if (options.sampling) out.real("sampling", *options.sampling);
+  if (options.parent_based) out.boolean("parentBased", *options.parent_based);
   out.text_if_any("serviceName", options.service_name);
   if (!options.resource_attributes.empty()) write_pairs(out, "resourceAttributes", options.resource_attributes);
 }
@@ -146,6 +153,8 @@ void write_pintle(Node& node, const AgentConfig& config) {
   Writer(out.map("metrics")).text("listen", options.metrics_listen);
   Writer(out.map("events")).text("json", options.events_json);
   write_otlp(out.map("otlp"), options.otlp);
+  out.text_if_any("imageCredentialProviderConfig", options.image_credential_provider_config);
+  out.text_if_any("imageCredentialProviderBinDir", options.image_credential_provider_bin_dir);
 }
 
 void write_taints(Node& list, const std::vector<model::Taint>& taints) {

@@ -120,6 +120,20 @@ Result<OtlpRoute> route_of(const OtlpOptions& options, OtlpSignal signal) {
   out.key_file = pair.key_file;
   out.skip_verification = own.skip_verification.value_or(options.skip_verification.value_or(false));
   out.timeout = own.timeout.value_or(options.timeout.value_or(std::chrono::seconds(10)));
+  const auto kept = own.give_up_after ? own.give_up_after : options.give_up_after;
+  if (kept && *kept > Duration::zero()) out.timeout = std::min(out.timeout, *kept);
+  return out;
+}
+
+Result<OtlpBatching> batching_of(const OtlpOptions& options, OtlpSignal signal) {
+  const auto& own = options.own_of(signal);
+  const auto size = own.batch_size ? own.batch_size : options.batch_size;
+  OtlpBatching out;
+  out.delay = own.batch_delay.value_or(options.batch_delay.value_or(std::chrono::seconds(1)));
+  out.queue = own.batch_queue.value_or(options.batch_queue.value_or(signal == OtlpSignal::kLogs ? 4096 : 2048));
+  out.give_up_after = own.give_up_after.value_or(options.give_up_after.value_or(std::chrono::minutes(5)));
+  if (size && *size > out.queue) return fail(Code::kInvalid, fmt::format("{} is more than the {} that may wait", *size, out.queue));
+  out.size = size.value_or(std::min(512, out.queue));
   return out;
 }
 

@@ -36,7 +36,11 @@ struct OtlpWay {
   std::string certificate_file, key_file;      // none; both or neither
   std::optional<bool> skip_verification;       // no
   std::optional<bool> insecure;                // no: an endpoint of gRPC without a scheme means TLS
-  std::optional<Duration> timeout;             // 10 s
+  std::optional<Duration> timeout;             // of one request: 10 s
+  std::optional<Duration> give_up_after;       // of a batch that nobody takes: 5 min; zero: never. Said, no request takes longer
+  std::optional<Duration> batch_delay;         // how long spans and log records wait for company: 1 s
+  std::optional<int32_t> batch_size;           // 512, and never more than may wait
+  std::optional<int32_t> batch_queue;          // how many may wait: 2048 spans, 4096 log records
   bool operator==(const OtlpWay&) const = default;
 };
 
@@ -44,9 +48,10 @@ struct OtlpWay {
 struct OtlpOptions : OtlpWay {
   model::PerSignal<OtlpWay> own;
   std::optional<model::PerSignal<bool>> signals;  // not chosen: all
-  Duration interval = std::chrono::seconds(60);
-  double sampling = 1;
-  std::string service_name;  // empty: pintled
+  std::optional<Duration> interval;               // between metrics: 60 s
+  std::optional<double> sampling;                 // share of the traces that are told: all
+  std::optional<bool> parent_based;               // a caller's decision goes over it: yes
+  std::string service_name;                       // empty: pintled
   model::StringMap resource_attributes;
 
   [[nodiscard]] const OtlpWay& own_of(model::OtlpSignal signal) const { return own[index_of(signal)]; }
@@ -80,14 +85,26 @@ struct OtlpRoute {
 };
 // REQUIRES: an endpoint for it. kInvalid: protocol and endpoint don't go together.
 [[nodiscard]] Result<OtlpRoute> route_of(const OtlpOptions& options, model::OtlpSignal signal);
+
+// How spans and log records of one signal wait, and how long a batch of any is kept.
+struct OtlpBatching {
+  Duration delay{};
+  int32_t size = 0, queue = 0;  // size <= queue
+  Duration give_up_after{};     // zero: never
+  bool operator==(const OtlpBatching&) const = default;
+};
+// kInvalid: a batch is to be larger than what may wait.
+[[nodiscard]] Result<OtlpBatching> batching_of(const OtlpOptions& options, model::OtlpSignal signal);
+
 // For people: "to http://127.0.0.1:4318 (http/protobuf)", or for each signal that is exported where they differ.
 [[nodiscard]] std::string otlp_destinations(const OtlpOptions& options);
 
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 // Fills in what `options` does not say, for all signals or for one: OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _COMPRESSION,
 // _TIMEOUT, _CERTIFICATE, _CLIENT_CERTIFICATE, _CLIENT_KEY, _INSECURE, the same of one signal (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT …),
-// OTEL_TRACES_EXPORTER and its like, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED. What the options say of all
-// signals goes over what a variable says of one. Warnings name the variable, and no secret.
+// OTEL_TRACES_EXPORTER and its like, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED, and how the SDK's parts work
+// (otlp_sdk_environment.h). What the options say of all signals goes over what a variable says of one. Warnings name the variable,
+// and no secret.
 void take_otlp_environment(OtlpOptions& options, const Environment& environment, std::vector<std::string>& warnings);
 
 }  // namespace pintle::config

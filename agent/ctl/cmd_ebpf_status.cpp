@@ -192,18 +192,6 @@ void print_status(Session& session, const v1::EbpfStatusReply& reply, bool wide)
   print_notes(session, reply);
 }
 
-Result<v1::EbpfStatusReply> ask(Session& session, const PodChoice& pods) {
-  PINTLE_ASSIGN_OR_RETURN(auto* const client, session.client());
-  v1::EbpfStatusRequest request;
-  request.set_namespace_(pods.namespace_);
-  request.set_name(pods.name);
-  PINTLE_ASSIGN_OR_RETURN(auto reply, client->ebpf_status(request));
-  if (!pods.name.empty() && reply.pods().empty())
-    return ::pintle::fail(Code::kNotFound, fmt::format("pod '{}/{}' is not on this node; 'pintlectl get pods -A' shows those that are",
-                                                       pods.namespace_, pods.name));
-  return reply;
-}
-
 // All at first, then what changed: a state, a place in the order, a neighbour, a link, an error. Counters alone are `top`'s.
 class StatusWatch {
  public:
@@ -246,7 +234,7 @@ class StatusWatch {
 int watch_status(Session& session, const PodChoice& pods, const Format& format, Duration interval) {
   StatusWatch watch(session, format);
   do {
-    const auto reply = ask(session, pods);
+    const auto reply = ask_status(session, pods);
     if (!reply) return session.fail(reply.error());
     watch.show(*reply);
   } while (session.io().out.good() && session.pause(interval));
@@ -305,6 +293,18 @@ codec::Node counters_json(const v1::Counters& c) {
       .take();
 }
 
+Result<v1::EbpfStatusReply> ask_status(Session& session, const PodChoice& pods) {
+  PINTLE_ASSIGN_OR_RETURN(auto* const client, session.client());
+  v1::EbpfStatusRequest request;
+  request.set_namespace_(pods.namespace_);
+  request.set_name(pods.name);
+  PINTLE_ASSIGN_OR_RETURN(auto reply, client->ebpf_status(request));
+  if (!pods.name.empty() && reply.pods().empty())
+    return ::pintle::fail(Code::kNotFound, fmt::format("pod '{}/{}' is not on this node; 'pintlectl get pods -A' shows those that are",
+                                                       pods.namespace_, pods.name));
+  return reply;
+}
+
 Result<PodChoice> choose(const PodScope& scope) {
   const auto name = pod_name(scope.pod);
   if (!name) return ::pintle::fail(Code::kInvalid, fmt::format("'{}' is not a pod", scope.pod));
@@ -323,7 +323,7 @@ int ebpf_status(Session& session, const EbpfStatusArgs& args) {
   if (!interval || *interval <= Duration::zero())
     return session.fail(kUsage, fmt::format("--interval: '{}' is not a span such as 2s or 500ms", args.interval));
   if (args.watch) return watch_status(session, *pods, *format, *interval);
-  const auto reply = ask(session, *pods);
+  const auto reply = ask_status(session, *pods);
   if (!reply) return session.fail(reply.error());
   if (format->is_table())
     print_status(session, *reply, format->kind == Format::Kind::kWide);

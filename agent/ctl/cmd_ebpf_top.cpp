@@ -24,14 +24,7 @@ struct Reading {
 };
 
 Result<Reading> read_counters(Session& session, const PodChoice& pods) {
-  PINTLE_ASSIGN_OR_RETURN(auto* const client, session.client());
-  v1::EbpfStatusRequest request;
-  request.set_namespace_(pods.namespace_);
-  request.set_name(pods.name);
-  PINTLE_ASSIGN_OR_RETURN(auto reply, client->ebpf_status(request));
-  if (!pods.name.empty() && reply.pods().empty())
-    return ::pintle::fail(Code::kNotFound, fmt::format("pod '{}/{}' is not on this node; 'pintlectl get pods -A' shows those that are",
-                                                       pods.namespace_, pods.name));
+  PINTLE_ASSIGN_OR_RETURN(auto reply, ask_status(session, pods));
   return Reading{session.io().clock.steady(), {reply.pods().begin(), reply.pods().end()}};
 }
 

@@ -24,6 +24,8 @@ struct PodChoice {
 };
 // kInvalid: the word is another kind's.
 [[nodiscard]] Result<PodChoice> choose(const PodScope& scope);
+// kNotFound: the one that was named is not on this node.
+[[nodiscard]] Result<v1::EbpfStatusReply> ask_status(Session& session, const PodChoice& pods);
 
 struct EbpfStatusArgs : PodScope {
   std::string output;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/trace_context.h"
 #include "codec/object_name.h"
 #include "codec/objects.h"
 
@@ -12,6 +13,12 @@ namespace {
 
 constexpr std::string_view kSource = "api";
 constexpr std::string_view kStreamOrigin = "api:watch";
+
+// A pod that is deleted without grace has had no other version that could tell.
+std::string deletion_of(const model::Pod& last) {
+  const auto found = last.metadata.annotations.find(std::string(kStopTraceparentAnnotation));
+  return found == last.metadata.annotations.end() ? std::string() : found->second;
+}
 
 std::string origin_of(const std::string& full_name) { return fmt::format("api:{}", full_name); }
 
@@ -107,7 +114,7 @@ void PodWatcher::changed(std::string_view object_json, bool deleted) {
     return;
   }
   clear(origin_of(name->full_name()));
-  sink_->deliver(std::string(kSource), ports::PodGone{PodUid(name->uid)});
+  sink_->deliver(std::string(kSource), ports::PodGone{PodUid(name->uid), pod ? deletion_of(*pod) : std::string()});
 }
 
 void PodWatcher::report(const std::string& origin, const std::string& error) {

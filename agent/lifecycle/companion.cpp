@@ -12,15 +12,6 @@ namespace {
 
 constexpr Duration kLookAgain = std::chrono::seconds(1);  // whether an ended pod's cgroup is empty: the kernel gives no cheap notice
 
-bool step_waits(Context& ctx) {
-  const auto& wait = ctx.memory.step_wait;
-  if (!wait || ctx.now >= wait->until) return false;
-  ctx.wake(wait->until);
-  ctx.explain(
-      fmt::format("{}: {}; tried again in {}", ctx.memory.step_reason, ctx.memory.step_message, format_duration(wait->until - ctx.now)));
-  return true;
-}
-
 void plan_find(Context& ctx) {
   ctx.memory.cgroup_known = true;  // as of now: a hint while it is looked for asks for another look
   ctx.memory.cgroup_looked_at = ctx.now;

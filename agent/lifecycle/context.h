@@ -44,6 +44,9 @@ struct Context {
   [[nodiscard]] std::string pod_text() const { return pod.metadata.name + "_" + pod.metadata.namespace_ + "(" + pod.metadata.uid + ")"; }
 };
 
+// A pod-level step that has failed is not due again: says so, and when it is looked at next.
+[[nodiscard]] bool step_waits(Context& ctx);
+
 // Moves the pending events into the decision.
 void drain_events(Context& ctx);
 

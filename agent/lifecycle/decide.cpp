@@ -132,6 +132,15 @@ void run(Context& ctx) {
 
 }  // namespace
 
+bool step_waits(Context& ctx) {
+  const auto& wait = ctx.memory.step_wait;
+  if (!wait || ctx.now >= wait->until) return false;
+  ctx.wake(wait->until);
+  ctx.explain(
+      fmt::format("{}: {}; tried again in {}", ctx.memory.step_reason, ctx.memory.step_message, format_duration(wait->until - ctx.now)));
+  return true;
+}
+
 void drain_events(Context& ctx) {
   if (ctx.memory.events.empty()) return;
   const auto& meta = ctx.pod.metadata;

@@ -32,15 +32,6 @@ struct Due {
   const ObservedContainer* instance;  // the one that ended or was never started; null: none
 };
 
-bool step_waits(Context& ctx) {
-  const auto& wait = ctx.memory.step_wait;
-  if (!wait || ctx.now >= wait->until) return false;
-  ctx.wake(wait->until);
-  ctx.explain(
-      fmt::format("{}: {}; tried again in {}", ctx.memory.step_reason, ctx.memory.step_message, format_duration(wait->until - ctx.now)));
-  return true;
-}
-
 // Shows objects of the API. Of the pod's own fields a change is told by its source.
 bool refreshing(const model::Volume& volume) {
   const auto* projected = std::get_if<model::ProjectedVolume>(&volume.source);

@@ -28,6 +28,7 @@ struct PodUpsert {
 };
 struct PodGone {
   PodUid uid;
+  std::string traceparent = {};  // of whoever deleted it, where its last version tells
 };
 // An object the source can't turn into a pod: named file, line, field, and what was expected. Empty `error` clears `origin`.
 struct PodProblem {

@@ -109,7 +109,7 @@ void PodLoop::set_pod(const PodPtr& pod, const std::string& source, Time now) {
   if (anything_new && entry.published) publish(entry);
 }
 
-void PodLoop::remove_pod(const PodUid& uid, Time now) {
+void PodLoop::remove_pod(const PodUid& uid, Time now, const std::string& traceparent) {
   const auto found = entries_.find(uid);
   if (found == entries_.end()) {
     if (out_.mirrors != nullptr) out_.mirrors->mirror_gone(uid);
@@ -118,6 +118,7 @@ void PodLoop::remove_pod(const PodUid& uid, Time now) {
   PodEntry& entry = found->second;
   entry.successor.reset();
   if (entry.removed) return;
+  if (entry.trace != nullptr) entry.trace->deleted_by(traceparent);
   entry.removed = true;
   entry.changed = true;
   settle(entry, now);

@@ -64,7 +64,8 @@ class PodLoop {
 
   // --- inputs: what is desired ---
   void set_pod(const PodPtr& pod, const std::string& source, Time now);
-  void remove_pod(const PodUid& uid, Time now);
+  // `traceparent`: of whoever deleted it, if that is known; else the pod's annotations tell.
+  void remove_pod(const PodUid& uid, Time now, const std::string& traceparent = {});
   void set_sources_ready(Time now);
   void set_node(std::shared_ptr<const lifecycle::NodeFacts> node, Time now);
   void hint_volumes(const PodUid& uid, Time now);   // something a volume shows has changed

@@ -213,7 +213,8 @@ void PodTrace::begin_stop(const model::Pod& pod, const std::string& node, Time n
   if (phase_ == Phase::kStarting) end_start(pod, node, "it was to end before it was ready", now);
   phase_ = Phase::kStopping;
   // Who deletes it; else whoever changed it last (a deadline, say): an annotation that the start has followed says nothing of the end.
-  const auto deletion = annotation_of(pod, kStopTraceparentAnnotation), change = annotation_of(pod);
+  const auto told = annotation_of(pod, kStopTraceparentAnnotation), change = annotation_of(pod);
+  const auto& deletion = parse_traceparent(told) ? told : deletion_;
   stop_ = begin_root(parse_traceparent(deletion) ? deletion : change == annotation_ ? std::string() : change, now);
 }
 

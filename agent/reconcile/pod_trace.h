@@ -42,6 +42,8 @@ class PodTrace {
     bool finished = false;
   };
   void decided(const model::Pod& pod, const std::string& node, const Decided& decided, Time now);
+  // Its source has it no more; before the decision that this leads to. Text that is none says nothing.
+  void deleted_by(const std::string& traceparent) { deletion_ = traceparent; }
   // The pod leaves the table.
   void dropped(const model::Pod& pod, const std::string& node, Time now);
 
@@ -61,6 +63,7 @@ class PodTrace {
   ports::TraceSink& sink_;
   const Time seen_;
   const std::string annotation_;  // that the start has followed
+  std::string deletion_;          // the context of the deletion, where no annotation can tell any more
   Phase phase_ = Phase::kNew;
   std::optional<Root> start_, stop_;
   std::optional<Time> last_step_;  // when the newest action of the start ended

@@ -78,15 +78,15 @@ PodChanges MergeState::apply(const std::string& source, ports::PodChange change,
     named.insert(set->unread.begin(), set->unread.end());
     std::erase_if(pods, [&](const auto& entry) {
       const bool gone = !named.contains(entry.first);
-      if (gone) out.removed.push_back(entry.first);
+      if (gone) out.removed.push_back({entry.first});
       return gone;
     });
     for (auto& pod : set->pods) upsert(pods, source, std::move(pod), now, out);
     waiting_for_.erase(source);
   } else if (auto* one = std::get_if<ports::PodUpsert>(&change)) {
     upsert(pods, source, std::move(one->pod), now, out);
-  } else if (const auto* gone = std::get_if<ports::PodGone>(&change)) {
-    if (pods.erase(gone->uid) > 0) out.removed.push_back(gone->uid);
+  } else if (auto* gone = std::get_if<ports::PodGone>(&change)) {
+    if (pods.erase(gone->uid) > 0) out.removed.push_back(std::move(*gone));
   } else {
     out.problems.push_back(std::get<ports::PodProblem>(std::move(change)));
   }

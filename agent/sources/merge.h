@@ -21,7 +21,7 @@ namespace pintle::sources {
 // To be carried out in the order of the fields (row 2.2).
 struct PodChanges {
   std::string source;
-  std::vector<PodUid> removed;
+  std::vector<ports::PodGone> removed;
   std::vector<ports::PodPtr> added;
   std::vector<ports::PodPtr> updated;
   std::vector<ports::PodPtr> deleting;     // updates by which a deletion timestamp came

@@ -42,8 +42,8 @@ void OtlpExporter::start(ports::AgentView& agent) {
 }
 
 TraceContext OtlpExporter::begin(const std::optional<TraceContext>& parent) {
-  if (parent) return child_of(*parent);
-  auto context = new_trace(false);
+  if (parent && options_.parent_based) return child_of(*parent);
+  auto context = parent ? child_of(*parent) : new_trace(false);
   context.sampled = options_.traces && within_ratio(context.trace, options_.sampling);
   return context;
 }

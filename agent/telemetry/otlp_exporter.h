@@ -20,7 +20,8 @@ namespace pintle::telemetry {
 
 struct OtlpExporterOptions {
   OtlpPipelineOptions pipeline;              // on_change: on the thread of the signal's worker
-  double sampling = 1;                       // share of traces that begin here
+  double sampling = 1;                       // share of traces that are told
+  bool parent_based = true;                  // false: of those that a caller began too, whatever it decided
   bool traces = true;                        // false: none are recorded
   bool logs = true;                          // false: lines and events are not listened to
   Duration flush = std::chrono::seconds(3);  // what a stop may take

@@ -48,40 +48,40 @@ OtlpPipeline::OtlpPipeline(OtlpPipelineOptions options, std::unique_ptr<OtlpTran
       lanes_{Lane{.backoff = Backoff(options_.backoff)}, Lane{.backoff = Backoff(options_.backoff)},
              Lane{.backoff = Backoff(options_.backoff)}},
       chance_(options_.seed),
-      order_(options_.reorder_hold, options_.most_events) {
+      order_(options_.reorder_hold, options_.of(OtlpSignal::kLogs).most) {
   if (options_.figures) next_figures_ = clock_.steady() + options_.interval;
 }
 
 bool OtlpPipeline::add(ports::Span span) {
   if (span.error) shorten(*span.error, kLongestText);
   const MutexLock lock(mu_);
-  if (spans_.size() >= options_.most_spans) {
+  if (spans_.size() >= options_.of(OtlpSignal::kTraces).most) {
     ++counts_.of(OtlpSignal::kTraces).dropped;
     return false;
   }
   spans_.push_back(std::move(span));
-  return wakes(spans_.size(), options_.batch);
+  return wakes(spans_.size(), options_.of(OtlpSignal::kTraces).batch);
 }
 
 bool OtlpPipeline::add(LogRecord record) {
   shorten(record.body, kLongestText);
   const MutexLock lock(mu_);
-  if (records_.size() >= options_.most_records) {
+  if (records_.size() >= options_.of(OtlpSignal::kLogs).most) {
     ++counts_.of(OtlpSignal::kLogs).dropped;
     return false;
   }
   records_.push_back(std::move(record));
-  return wakes(records_.size(), options_.batch);
+  return wakes(records_.size(), options_.of(OtlpSignal::kLogs).batch);
 }
 
 bool OtlpPipeline::add(const model::ProgramEvent& event, SteadyTime arrival) {
   const MutexLock lock(mu_);
-  if (events_.size() >= options_.most_events) {
+  if (events_.size() >= options_.of(OtlpSignal::kLogs).most) {
     ++counts_.of(OtlpSignal::kLogs).dropped;
     return false;
   }
   events_.emplace_back(event, arrival);
-  return wakes(events_.size(), options_.batch);
+  return wakes(events_.size(), options_.of(OtlpSignal::kLogs).batch);
 }
 
 OtlpCounts OtlpPipeline::counts() {
@@ -137,7 +137,7 @@ void OtlpPipeline::prepare_batch(OtlpSignal signal) {
     std::vector<ports::Span> spans;
     {
       const MutexLock lock(mu_);
-      spans = take_front(spans_, options_.batch);
+      spans = take_front(spans_, options_.of(signal).batch);
     }
     items = spans.size();
     request = encode_spans(options_.origin, spans);
@@ -145,7 +145,7 @@ void OtlpPipeline::prepare_batch(OtlpSignal signal) {
     std::vector<LogRecord> records;
     {
       const MutexLock lock(mu_);
-      records = take_front(records_, options_.batch);
+      records = take_front(records_, options_.of(signal).batch);
     }
     items = records.size();
     request = encode_logs(options_.origin, records);
@@ -210,8 +210,10 @@ void OtlpPipeline::failed(OtlpSignal signal, const SendOutcome& outcome) {
   const Duration wait =
       delay / 2 + Duration(static_cast<int64_t>(std::uniform_real_distribution<>(0, 0.5)(chance_) * static_cast<double>(delay.count())));
   // No collector may silence an agent for longer than a batch is kept.
-  of.not_before = now + std::max(wait, std::min(outcome.retry_after.value_or(Duration::zero()), options_.give_up_after));
-  const bool given_up = outcome.kind == SendOutcome::Kind::kRefused || now - of.pending->made >= options_.give_up_after;
+  const Duration kept = options_.of(signal).give_up_after;
+  const Duration asked = outcome.retry_after.value_or(Duration::zero());
+  of.not_before = now + std::max(wait, kept == Duration::zero() ? asked : std::min(asked, kept));
+  const bool given_up = outcome.kind == SendOutcome::Kind::kRefused || (kept != Duration::zero() && now - of.pending->made >= kept);
   if (given_up) drop_pending(signal);
   if (std::exchange(of.failing, true)) return;
   PINTLE_LOG(kWarning, "telemetry", "{} can't be exported: {}; {}", to_string(signal), outcome.message,
@@ -232,8 +234,8 @@ std::optional<SteadyTime> OtlpPipeline::next_of(OtlpSignal signal, SteadyTime no
   if (of.pending) return std::max(of.not_before, now);
   const size_t size = waiting(signal);
   if (size == 0) return std::nullopt;
-  if (!of.due) of.due = now + options_.patience;
-  return std::max(size >= options_.batch ? now : *of.due, of.not_before);
+  if (!of.due) of.due = now + options_.of(signal).patience;
+  return std::max(size >= options_.of(signal).batch ? now : *of.due, of.not_before);
 }
 
 std::optional<SteadyTime> OtlpPipeline::step(const std::stop_token& stop) {

@@ -28,20 +28,28 @@
 
 namespace pintle::telemetry {
 
+// By which spans and log records of one signal wait and are sent; of metrics give_up_after alone.
+struct OtlpLimits {
+  Duration patience = std::chrono::seconds(1);       // how long they wait for company
+  size_t most = 2048, batch = 512;                   // that wait (events of programs as many again); of one request
+  Duration give_up_after = std::chrono::minutes(5);  // a batch that was refused for so long is dropped; zero: never
+};
+
 struct OtlpPipelineOptions {
   OtlpOrigin origin;
   // Called for each request of metrics; absent: none are sent.
   std::function<void(MetricWriter&)> figures;
   std::function<ports::PodNames::Name(const std::string& uid)> pod_name;  // of events; absent: they bear the uid alone
   Duration interval = std::chrono::seconds(60);                           // between metrics
-  Duration patience = std::chrono::seconds(1);                            // how long spans and logs wait for company
-  size_t most_spans = 2048, most_records = 4096, most_events = 4096, batch = 512;
+  model::PerSignal<OtlpLimits> limits = {OtlpLimits{}, OtlpLimits{}, OtlpLimits{.most = 4096}};
   BackoffPolicy backoff{std::chrono::seconds(1), std::chrono::seconds(30)};
-  Duration give_up_after = std::chrono::minutes(5);  // a batch that was refused for so long is dropped
   Duration reorder_hold = std::chrono::milliseconds(20);
   // Told of each change: a signal that fails, and one that works again (empty text). On the worker's thread.
   std::function<void(OtlpSignal, const std::string& problem)> on_change = {};
   uint32_t seed = 1;  // of the chance by which several agents' retries part
+
+  [[nodiscard]] OtlpLimits& of(OtlpSignal signal) { return limits[index_of(signal)]; }
+  [[nodiscard]] const OtlpLimits& of(OtlpSignal signal) const { return limits[index_of(signal)]; }
 };
 
 class OtlpPipeline {

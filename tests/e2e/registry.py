@@ -27,7 +27,7 @@ def descriptor(media_type, content):
 
 
 class Registry:
-    def __init__(self, user, password):
+    def __init__(self, user, password, port=0):
         self.expected = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         self.blobs, self.manifests = {}, {}  # by digest; by (name, tag or digest)
         self.refused = 0
@@ -46,7 +46,7 @@ class Registry:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.handle_error = lambda *_: None  # clients drop connections as they like
         self.address = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

@@ -240,6 +240,53 @@ class SpineCases:
             for secret in (password, wrong, basic):
                 self.assertNotIn(secret, text)
 
+    def _plugin(self, folder, registry, answer):
+        """A credential provider that answers what is in `answer`, and says so if there is none."""
+        folder.mkdir()
+        program = folder / "e2e-provider"
+        program.write_text(f'#!/bin/sh\ncat >>{folder}/asked\ncat {answer} 2>/dev/null && exit 0\necho "no word of $WHO" >&2\nexit 1\n')
+        program.chmod(0o755)
+        config = folder / "providers.yaml"
+        config.write_text(json.dumps({"apiVersion": "kubelet.config.k8s.io/v1", "kind": "CredentialProviderConfig", "providers": [
+            {"name": program.name, "apiVersion": "credentialprovider.kubelet.k8s.io/v1", "matchImages": [f"{registry}/private"],
+             "defaultCacheDuration": "1h", "env": [{"name": "WHO", "value": "the registry"}]}]}))
+        return config
+
+    def test_a_credential_plugin_answers_for_a_private_registry(self):
+        node, user, password, port = self.node, "plugged", "hunter23-of-the-plugin", 5999
+        registry, folder, path = Registry(user, password, port), node.dir / "plugins", node.dir / "pintled.yaml"
+        self.addCleanup(registry.close)
+        before = path.read_text()
+        answer, config = folder / "answer.json", json.loads(before)
+
+        def restart_with(text):
+            path.write_text(text)
+            node.kill_daemon(signal.SIGTERM)
+            node.start_daemon()
+
+        config["pintle"]["imageCredentialProviderConfig"] = str(self._plugin(folder, registry.address, answer))
+        config["pintle"]["imageCredentialProviderBinDir"] = str(folder)
+        self.addCleanup(restart_with, before)
+        restart_with(json.dumps(config))
+        image = lambda name: f"{registry.address}/private/{name}:1"
+        node.apply(self._private_pod("plugged", image("busybox")))
+        self._wait_waiting("plugged", "ImagePullBackOff")
+        status = node.ctl("status", "-o", "json", check=False).stdout
+        self.assertIn("no word of the registry", status)
+        answer.write_text(json.dumps({"apiVersion": "credentialprovider.kubelet.k8s.io/v1", "kind": "CredentialProviderResponse",
+                                      "cacheKeyType": "Registry", "auth": {registry.address: {"username": user, "password": password}}}))
+        node.wait_ready("plugged")
+        request = json.loads((folder / "asked").read_text().splitlines()[-1])
+        self.assertEqual((request["kind"], request["image"]), ("CredentialProviderRequest", f"{registry.address}/private/busybox"))
+        asked = len((folder / "asked").read_text().splitlines())
+        node.apply(self._private_pod("plugged2", image("named")))
+        node.wait_ready("plugged2")
+        self.assertEqual(len((folder / "asked").read_text().splitlines()), asked)  # kept for the registry
+        self.assertNotIn("e2e-provider", node.ctl("status", "-o", "json", check=False).stdout)
+        shown = [node.log.read_text(errors="replace"), status, node.kubectl("get", "events", "-o", "json")]
+        for text in shown:
+            self.assertNotIn(password, text)
+
     def test_a_link_that_was_detached_is_found_and_put_back(self):
         self.node.apply(busybox_pod("watched", SLEEP))
         before = self.node.wait_ready("watched")

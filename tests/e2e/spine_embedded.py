@@ -289,6 +289,14 @@ class EmbeddedTelemetry(unittest.TestCase):
                 for step in ("container.stop", "sandbox.stop", "ebpf.detach", "cgroup.remove"):
                     span = wait_until(lambda: collector.spans(name, step), 10, f"{step} of {name}")[0]
                     self.assertEqual((span["traceId"], span["parentSpanId"]), (ending, stop["spanId"]), step)
+        made = self.request("POST", "", "", busybox_pod("forced", SLEEP))
+        self.assertNotIn("pintle.dev/traceparent", made["metadata"].get("annotations", {}))
+        self.node.wait_ready("forced")
+        self.request("DELETE", "/forced?gracePeriodSeconds=0", f"00-{'a' * 32}-{'b' * 16}-01")
+        stop = wait_until(lambda: collector.spans("forced", "pod.stop"), 20, "pod.stop")[0]
+        self.assertEqual((stop["traceId"], stop["parentSpanId"]), ("a" * 32, "b" * 16))
+        detach = wait_until(lambda: collector.spans("forced", "ebpf.detach"), 10, "ebpf.detach")[0]
+        self.assertEqual((detach["traceId"], detach["parentSpanId"]), ("a" * 32, stop["spanId"]))
         self.node.apply(busybox_pod("untraced", SLEEP))
         self.node.wait_ready("untraced")
         self.node.delete("untraced")

@@ -22,6 +22,7 @@ class PodRecorder final : public ports::PodSink {
   struct View {
     std::map<std::string, ports::PodPtr> pods;    // by name
     std::map<std::string, std::string> problems;  // origin -> error
+    std::vector<std::string> deletions;           // traceparent of each that went
     int sets = 0;                                 // whole sets delivered
   };
 
@@ -36,6 +37,7 @@ class PodRecorder final : public ports::PodSink {
       view_.pods[one->pod->metadata.name] = one->pod;
     } else if (auto* gone = std::get_if<ports::PodGone>(&change)) {
       std::erase_if(view_.pods, [&](const auto& entry) { return entry.second->uid() == gone->uid; });
+      view_.deletions.push_back(gone->traceparent);
     } else {
       const auto& problem = std::get<ports::PodProblem>(change);
       if (problem.error.empty()) {

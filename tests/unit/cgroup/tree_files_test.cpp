@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "cgroup/cgroup_fs_tree.h"
-#include "unit/volumes/temp_dir.h"
+#include "fakes/store/temp_dir.h"
 
 using namespace pintle;
 using namespace pintle::cgroup;
@@ -29,7 +29,7 @@ void populate(const std::string& dir) {
 }  // namespace
 
 TEST_CASE("rows 15.4, 15.5, 15.18: values and controllers of the unified layout") {
-  const TempDir root;
+  const fakes::TempDir root;
   for (const char* dir : {"", "/kubepods", "/kubepods/burstable", "/kubepods/besteffort", "/kubepods/burstable/podu1"})
     populate(root.path() + dir);
   CgroupFsTree tree({.v2 = root.path()}, "/");
@@ -53,7 +53,7 @@ TEST_CASE("rows 15.4, 15.5, 15.18: values and controllers of the unified layout"
 }
 
 TEST_CASE("a limit that the kernel refuses names file, cgroup and value") {
-  const TempDir root;
+  const fakes::TempDir root;
   std::filesystem::create_directories(root / "kubepods/burstable/podu1");
   CgroupFsTree tree({.v2 = root.path()}, "/");
   const auto pod = tree.ensure_pod(PodUid("u1"), model::QosClass::kBurstable, {.memory_bytes = 5});

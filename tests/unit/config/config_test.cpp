@@ -55,6 +55,19 @@ TEST_CASE("metrics and events: addresses and files are checked, and can be switc
   CHECK(error_of("pintle: {metrics: {port: 1}}\n").find("port") != std::string::npos);
 }
 
+TEST_CASE("row 19.5: where credential plugins are, as the documentation shows it") {
+  const auto text = read_file(std::string(DEPLOY_DIR) + "/../docs/images.md");
+  REQUIRE(text);
+  const size_t begin = text->find("```yaml\n") + 8;
+  const auto config = parse(text->substr(begin, text->find("```", begin) - begin), "images.md");
+  REQUIRE((config ? std::string() : config.error().context).empty());
+  CHECK(config->pintle.image_credential_provider_config == "/etc/pintle/credential-providers.yaml");
+  CHECK(config->pintle.image_credential_provider_bin_dir == "/usr/libexec/pintle/credential-providers");
+  CHECK(parse(describe(*config), "described").value() == *config);
+  CHECK(error_of("pintle: {imageCredentialProviderConfig: x.yaml}\n").find("'x.yaml' is not an absolute path") != std::string::npos);
+  CHECK(error_of("pintle: {imageCredentialProviderBinDir: bin}\n").find("'bin' is not an absolute path") != std::string::npos);
+}
+
 TEST_CASE("a real kubelet's configuration is read, and what is not acted on is said") {
   const auto text = read_file(std::string(CONFIG_TEST_DIR) + "/kubelet.json");
   REQUIRE(text.has_value());

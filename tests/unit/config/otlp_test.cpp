@@ -42,12 +42,16 @@ TEST_CASE("otlp: every field, and back again") {
     headers: {authorization: Bearer x}
     tls: {caFile: /ca.pem, certificateFile: /c.pem, keyFile: /k.pem, skipVerification: true}
     timeout: 3s
+    giveUpAfter: 2m
+    batch: {delay: 0s, size: 100, queue: 1000}
     interval: 15s
     signals: [traces, logs]
     sampling: 0.25
+    parentBased: false
     serviceName: agent
     resourceAttributes: {deployment.environment.name: lab}
-    traces: {endpoint: 'collector:4317', protocol: grpc, insecure: true, headers: {x-tenant: seven}, timeout: 1s, compression: none}
+    traces: {endpoint: 'collector:4317', protocol: grpc, insecure: true, headers: {x-tenant: seven}, timeout: 1s,
+             compression: none, giveUpAfter: 0s, batch: {queue: 50, size: 50}}
     metrics: {protocol: http/json, compression: gzip}
     logs: {endpoint: 'https://logs.example/in', headers: {}, tls: {caFile: /l.pem, skipVerification: false}}
 )",
@@ -73,6 +77,9 @@ TEST_CASE("otlp: every field, and back again") {
   CHECK(traces.timeout == 1s);
   CHECK(otlp.own_of(OtlpSignal::kLogs).headers == model::StringMap{});
   CHECK(otlp.sampling == 0.25);
+  CHECK(otlp.parent_based == false);
+  CHECK(batching_of(otlp, OtlpSignal::kTraces).value() == OtlpBatching{.delay = 0s, .size = 50, .queue = 50, .give_up_after = 0s});
+  CHECK(batching_of(otlp, OtlpSignal::kLogs).value() == OtlpBatching{.delay = 0s, .size = 100, .queue = 1000, .give_up_after = 2min});
   CHECK(otlp.service_name == "agent");
   CHECK(parse(describe(*config), "described").value() == *config);
   CHECK_FALSE(default_config().pintle.otlp.enabled());
@@ -122,6 +129,14 @@ TEST_CASE("otlp: mistakes name the field and the fix") {
       {"{traces: {timeout: 2h}}", "pintle.otlp.traces.timeout: 2h0m0s is not within 100ms and 1h0m0s"},
       {"{traces: {protocol: grcp}}", "pintle.otlp.traces.protocol: 'grcp' is not one of grpc, http/protobuf"},
       {"{logs: {interval: 1s}}", "pintle.otlp.logs.interval"},
+      {"{giveUpAfter: 10ms}", "pintle.otlp.giveUpAfter: 10ms is not within 100ms and 1h0m0s, nor 0s, which is for ever"},
+      {"{batch: {delay: 2h}}", "pintle.otlp.batch.delay: 2h0m0s is not within 0s and 1h0m0s"},
+      {"{batch: {queue: 0}}", "pintle.otlp.batch.queue: 0 is not 1 or more"},
+      {"{logs: {batch: {size: -1}}}", "pintle.otlp.logs.batch.size: -1 is not 1 or more"},
+      {"{metrics: {batch: {size: 1}}}", "pintle.otlp.metrics.batch"},
+      {"{batch: {size: 3000}}", "pintle.otlp.batch.size: 3000 is more than the 2048 that may wait (batch.queue)"},
+      {"{batch: {queue: 10}, logs: {batch: {size: 11}}}", "pintle.otlp.logs.batch.size: 11 is more than the 10 that may wait"},
+      {"{parentBased: maybe}", "pintle.otlp.parentBased"},
   };
   for (const auto& row : rows) {
     INFO(row.text);
@@ -368,7 +383,7 @@ TEST_CASE("otlp: each variable that can't be used is told, and the others hold")
   };
   const Row rows[] = {
       {{{"OTEL_EXPORTER_OTLP_TIMEOUT", "10s"}}, "OTEL_EXPORTER_OTLP_TIMEOUT: '10s' is not a number of milliseconds within"},
-      {{{"OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "0"}}, "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: '0' is not a number of milliseconds within"},
+      {{{"OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "-1"}}, "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: '-1' is not a number of milliseconds within"},
       {{{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http"}}, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http' is not one of grpc, http/protobuf"},
       {{{"OTEL_EXPORTER_OTLP_COMPRESSION", "br"}}, "OTEL_EXPORTER_OTLP_COMPRESSION: 'br' is not one of gzip, none"},
       {{{"OTEL_EXPORTER_OTLP_INSECURE", "yes"}}, "OTEL_EXPORTER_OTLP_INSECURE: 'yes' is not true or false"},
@@ -405,6 +420,189 @@ TEST_CASE("otlp: each variable that can't be used is told, and the others hold")
   CHECK(paired.warnings.empty());
   CHECK(route_of(paired.options, OtlpSignal::kLogs).value().certificate_file == "/lc");
   CHECK(route_of(paired.options, OtlpSignal::kLogs).value().key_file == "/k");
+}
+
+TEST_CASE("otlp: choices are read in capitals too, and a timeout of zero is none") {
+  const auto taken = take({}, {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318"},
+                               {"OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/JSON"},
+                               {"OTEL_EXPORTER_OTLP_COMPRESSION", "Gzip"},
+                               {"OTEL_EXPORTER_OTLP_TIMEOUT", "0"},
+                               {"OTEL_LOGS_EXPORTER", "NONE"}});
+  CHECK(taken.warnings.empty());
+  CHECK(taken.options.protocol == OtlpProtocol::kHttpJson);
+  CHECK(taken.options.compression == OtlpCompression::kGzip);
+  CHECK(taken.options.timeout == 1h);  // the longest there is
+  CHECK_FALSE(taken.options.exports(OtlpSignal::kLogs));
+}
+
+TEST_CASE("otlp: OTEL_TRACES_SAMPLER and its argument") {
+  struct Row {
+    std::string sampler, argument;
+    std::optional<double> share;
+    std::optional<bool> parent_based;
+    std::string warning = {};
+  };
+  const Row rows[] = {
+      {"", "", {}, {}},
+      {"always_on", "", 1, false},
+      {"always_off", "", 0, false},
+      {"traceidratio", "0.25", 0.25, false},
+      {"traceidratio", "", 1, false},
+      {"parentbased_always_on", "", 1, true},
+      {"parentbased_always_off", "", 0, true},
+      {"parentbased_traceidratio", "1e-3", 0.001, true},
+      {"ParentBased_TraceIdRatio", "0", 0, true},
+      {"traceidratio", "1.5", 1, false, "OTEL_TRACES_SAMPLER_ARG: '1.5' is not a share; use 0.0 to 1.0; ignored"},
+      {"traceidratio", "-0.1", 1, false, "OTEL_TRACES_SAMPLER_ARG: '-0.1' is not a share; use 0.0 to 1.0; ignored"},
+      {"parentbased_traceidratio", "half", 1, true, "OTEL_TRACES_SAMPLER_ARG: 'half' is not a share; use 0.0 to 1.0; ignored"},
+      {"traceidratio", "nan", 1, false, "OTEL_TRACES_SAMPLER_ARG: 'nan' is not a share; use 0.0 to 1.0; ignored"},
+      {"always_on", "0.5", 1, false, "OTEL_TRACES_SAMPLER_ARG: always_on takes no argument; ignored"},
+      {"", "0.5", {}, {}, "OTEL_TRACES_SAMPLER_ARG: OTEL_TRACES_SAMPLER is not set; ignored"},
+      {"jaeger_remote",
+       "endpoint=http://x:1",
+       {},
+       {},
+       "OTEL_TRACES_SAMPLER: 'jaeger_remote' is no sampler here, only always_on, always_off, traceidratio, parentbased_always_on, "
+       "parentbased_always_off, parentbased_traceidratio; ignored"},
+  };
+  for (const auto& row : rows) {
+    INFO(row.sampler << " " << row.argument);
+    const std::map<std::string, std::string> variables = {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318"},
+                                                          {"OTEL_TRACES_SAMPLER", row.sampler},
+                                                          {"OTEL_TRACES_SAMPLER_ARG", row.argument}};
+    const auto taken = take({}, variables);
+    CHECK(taken.options.sampling == row.share);
+    CHECK(taken.options.parent_based == row.parent_based);
+    CHECK(taken.warnings == (row.warning.empty() ? std::vector<std::string>{} : std::vector<std::string>{"environment: " + row.warning}));
+    // A sampler is one thing: where the file says a part of it, all of it is the file's.
+    OtlpOptions file;
+    file.sampling = 0.5;
+    CHECK(take(file, variables).options.sampling == 0.5);
+    CHECK(take(file, variables).options.parent_based == std::nullopt);
+    file.sampling.reset();
+    file.parent_based = false;
+    CHECK(take(file, variables).options.sampling == std::nullopt);
+  }
+}
+
+TEST_CASE("otlp: OTEL_BSP_, OTEL_BLRP_ and OTEL_METRIC_EXPORT_") {
+  struct Row {
+    std::map<std::string, std::string> variables;
+    OtlpSignal signal;
+    OtlpBatching expected;
+    std::string warning = {};
+  };
+  using enum OtlpSignal;
+  const OtlpBatching spans{.delay = 1s, .size = 512, .queue = 2048, .give_up_after = 5min};
+  const OtlpBatching records{.delay = 1s, .size = 512, .queue = 4096, .give_up_after = 5min};
+  const auto with = [](OtlpBatching out, auto change) {
+    change(out);
+    return out;
+  };
+  const Row rows[] = {
+      {{}, kTraces, spans},
+      {{{"OTEL_BSP_SCHEDULE_DELAY", "5000"}}, kTraces, with(spans, [](auto& of) { of.delay = 5s; })},
+      {{{"OTEL_BSP_SCHEDULE_DELAY", "0"}}, kTraces, with(spans, [](auto& of) { of.delay = 0s; })},
+      {{{"OTEL_BSP_SCHEDULE_DELAY", "5000"}}, kLogs, records},
+      {{{"OTEL_BSP_MAX_QUEUE_SIZE", "100"}}, kTraces, with(spans, [](auto& of) { of.size = of.queue = 100; })},
+      {{{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2048"}}, kTraces, with(spans, [](auto& of) { of.size = 2048; })},
+      {{{"OTEL_BSP_EXPORT_TIMEOUT", "30000"}}, kTraces, with(spans, [](auto& of) { of.give_up_after = 30s; })},
+      {{{"OTEL_BSP_EXPORT_TIMEOUT", "0"}}, kTraces, with(spans, [](auto& of) { of.give_up_after = 0s; })},
+      {{{"OTEL_BLRP_SCHEDULE_DELAY", "20"}, {"OTEL_BLRP_MAX_QUEUE_SIZE", "10"}, {"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "5"}},
+       kLogs,
+       {.delay = 20ms, .size = 5, .queue = 10, .give_up_after = 5min}},
+      {{{"OTEL_BLRP_EXPORT_TIMEOUT", "500"}}, kLogs, with(records, [](auto& of) { of.give_up_after = 500ms; })},
+      {{{"OTEL_METRIC_EXPORT_TIMEOUT", "15000"}}, kMetrics, with(spans, [](auto& of) { of.give_up_after = 15s; })},
+      {{{"OTEL_BSP_SCHEDULE_DELAY", "-1"}},
+       kTraces,
+       spans,
+       "OTEL_BSP_SCHEDULE_DELAY: '-1' is not a number of milliseconds within 0 and 3600000; ignored"},
+      {{{"OTEL_BSP_SCHEDULE_DELAY", "5s"}},
+       kTraces,
+       spans,
+       "OTEL_BSP_SCHEDULE_DELAY: '5s' is not a number of milliseconds within 0 and 3600000; ignored"},
+      {{{"OTEL_BSP_EXPORT_TIMEOUT", "7"}},
+       kTraces,
+       spans,
+       "OTEL_BSP_EXPORT_TIMEOUT: '7' is not a number of milliseconds within 100 and 3600000; ignored"},
+      {{{"OTEL_BLRP_MAX_QUEUE_SIZE", "0"}}, kLogs, records, "OTEL_BLRP_MAX_QUEUE_SIZE: '0' is not a number of 1 or more; ignored"},
+      {{{"OTEL_BLRP_MAX_QUEUE_SIZE", "4294967296"}},
+       kLogs,
+       records,
+       "OTEL_BLRP_MAX_QUEUE_SIZE: '4294967296' is not a number of 1 or more; ignored"},
+      {{{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2049"}},
+       kTraces,
+       spans,
+       "OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 2049 is more than the 2048 that may wait; ignored"},
+      {{{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "200"}, {"OTEL_BSP_MAX_QUEUE_SIZE", "100"}},
+       kTraces,
+       with(spans, [](auto& of) { of.size = of.queue = 100; }),
+       "OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 200 is more than the 100 that may wait; ignored"},
+      {{{"OTEL_METRIC_EXPORT_INTERVAL", "0"}},
+       kMetrics,
+       spans,
+       "OTEL_METRIC_EXPORT_INTERVAL: '0' is not a number of milliseconds within 100 and 3600000; ignored"},
+  };
+  for (const auto& row : rows) {
+    auto variables = row.variables;
+    INFO((variables.empty() ? std::string("none") : variables.begin()->first + "=" + variables.begin()->second));
+    variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://env:4318";
+    const auto taken = take({}, variables);
+    CHECK(batching_of(taken.options, row.signal).value() == row.expected);
+    CHECK(taken.options.interval == std::nullopt);
+    CHECK(taken.warnings == (row.warning.empty() ? std::vector<std::string>{} : std::vector<std::string>{"environment: " + row.warning}));
+    // The file's word, of all signals or of one, goes over any.
+    OtlpOptions file;
+    file.batch_delay = 3s;
+    file.batch_size = 7;
+    file.batch_queue = 8;
+    file.give_up_after = 9s;
+    CHECK(take(file, variables).options.own == file.own);
+    auto own = OtlpOptions{};
+    own.own_of(row.signal) = file;
+    CHECK(take(own, variables).options.own_of(row.signal) == own.own_of(row.signal));
+  }
+  const auto taken = take({}, {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318"},
+                               {"OTEL_METRIC_EXPORT_INTERVAL", "30000"},
+                               {"OTEL_METRIC_EXPORT_TIMEOUT", "2000"}});
+  CHECK(taken.options.interval == 30s);
+  CHECK(route_of(taken.options, kMetrics).value().timeout == 2s);  // no request takes longer than its batch is kept
+  CHECK(route_of(taken.options, kTraces).value().timeout == 10s);
+  OtlpOptions file;
+  file.interval = 5s;
+  file.endpoint = "http://file:4318";
+  CHECK(take(file, {{"OTEL_METRIC_EXPORT_INTERVAL", "30000"}}).options.interval == 5s);
+  // A queue that is too short for the file's batches.
+  file.batch_size = 500;
+  const auto shorter = take(file, {{"OTEL_BSP_MAX_QUEUE_SIZE", "100"}});
+  CHECK(shorter.options == file);
+  CHECK(shorter.warnings ==
+        std::vector<std::string>{"environment: OTEL_BSP_MAX_QUEUE_SIZE: 500 is more than the 100 that may wait; ignored"});
+}
+
+TEST_CASE("otlp: propagators and a disabled SDK: what can't be had is told") {
+  const std::string ending = "' is no propagator here, only tracecontext; ignored";
+  struct Row {
+    std::string value;
+    std::vector<std::string> told;
+  };
+  const Row rows[] = {
+      {"", {}},           {"tracecontext", {}},          {"TraceContext, tracecontext", {}}, {"tracecontext,baggage", {"baggage"}},
+      {"none", {"none"}}, {"b3,B3,xray", {"b3", "xray"}}};
+  for (const auto& row : rows) {
+    INFO(row.value);
+    std::vector<std::string> expected;
+    for (const auto& name : row.told) expected.push_back("environment: OTEL_PROPAGATORS: '" + name + ending);
+    CHECK(take({}, {{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318"}, {"OTEL_PROPAGATORS", row.value}}).warnings == expected);
+  }
+  OtlpOptions file;
+  file.endpoint = "http://file:4318";
+  CHECK(take(file, {{"OTEL_SDK_DISABLED", "true"}}).warnings ==
+        std::vector<std::string>{
+            "environment: OTEL_SDK_DISABLED: pintle.otlp of the configuration names an endpoint, and goes over it; ignored"});
+  const auto neither = take(file, {{"OTEL_SDK_DISABLED", "1"}});
+  CHECK(neither.options == file);
+  CHECK(neither.warnings == std::vector<std::string>{"environment: OTEL_SDK_DISABLED: '1' is not true or false; ignored"});
 }
 
 }  // namespace pintle::config

@@ -70,6 +70,19 @@ TEST_CASE("pods of the node are listed in pages, then watched with bookmarks") {
   CHECK(rig.pods.sets() == 1);
 }
 
+TEST_CASE("the last version of a pod tells in which trace it was deleted") {
+  Rig rig;
+  const std::string traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  auto told = pod_json("told");
+  told["metadata"]["annotations"]["pintle.dev/stop-traceparent"] = traceparent;
+  rig.server.create("pods", "default", told);
+  rig.server.create("pods", "default", pod_json("untold"));
+  rig.start_and_settle();
+  rig.server.remove("pods", "default", "told");
+  rig.server.remove("pods", "default", "untold");
+  CHECK(rig.pods.wait([&](const auto& view) { return view.deletions == std::vector<std::string>{traceparent, ""}; }));
+}
+
 TEST_CASE("a dropped watch resumes where it was, by the last bookmark, without a list") {
   Rig rig;
   rig.server.create("pods", "default", pod_json("a"));

@@ -263,6 +263,34 @@ TEST_CASE("the trace of the request that ends the pod goes on") {
   }
 }
 
+TEST_CASE("the end of a pod that is deleted without grace goes on with the trace of the deletion too") {
+  const std::string other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  struct Row {
+    const char* what;
+    std::string annotation, deletion, trace;  // of the stop; empty: its own
+  };
+  const Row rows[] = {
+      {"its last version alone tells", "", other, other.substr(3, 32)},
+      {"it was terminating", kTraceparentText, other, "4bf92f3577b34da6a3ce929d0e0e4736"},
+      {"nobody tells", "", "", ""},
+      {"text that is none", "", "00-zz", ""},
+  };
+  for (const auto& row : rows) {
+    INFO(row.what);
+    Bench bench;
+    auto pod = std::make_shared<model::Pod>(*make_pod("u1"));
+    pod->metadata.annotations[std::string(kStopTraceparentAnnotation)] = row.annotation;
+    bench.start_fully(pod);
+    bench.sink.spans.clear();
+    bench.loop.remove_pod(PodUid("u1"), bench.now, row.deletion);
+    bench.stop_fully();
+    const auto& root = bench.span("pod.stop");
+    CHECK((to_hex(root.context.trace) == row.trace) == !row.trace.empty());
+    CHECK(root.parent_remote == !row.trace.empty());
+    CHECK(bench.span("ebpf.detach").context.trace == root.context.trace);
+  }
+}
+
 TEST_CASE("a pod that goes before it was ready ends its start with an error") {
   Bench bench;
   const auto pod = make_pod("u1");

@@ -4,33 +4,15 @@
 // A folder for a socket, and a pod as an agent would know it, for tests of the control service and its client.
 #pragma once
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
 
+#include "fakes/store/temp_dir.h"
 #include "ports/agent_view.h"
 
 namespace pintle::test {
 
-class TempDir {
- public:
-  TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "pintle-control-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
-    path_ = pattern;
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
+using fakes::TempDir;
 
 inline constexpr Time kNow{std::chrono::seconds{1'700'000'000}};  // 2023-11-14T22:13:20Z
 

@@ -36,13 +36,19 @@ std::vector<std::string> uids(const std::vector<PodPtr>& pods) {
 }
 using Uids = std::vector<std::string>;
 
+std::vector<PodUid> uids_of(const std::vector<PodGone>& gone) {
+  std::vector<PodUid> out;
+  for (const auto& one : gone) out.push_back(one.uid);
+  return out;
+}
+
 }  // namespace
 
 TEST_CASE("a set adds what is new and removes what is not named") {
   MergeState state({"api"});
   CHECK(uids(state.apply("api", set_of({"b", "a"}), kNow).added) == Uids{"a", "b"});
   const auto next = state.apply("api", set_of({"b", "c"}), kNow);
-  CHECK(next.removed == std::vector{PodUid("a")});
+  CHECK(uids_of(next.removed) == std::vector{PodUid("a")});
   CHECK(uids(next.added) == Uids{"c"});
   CHECK(next.updated.empty());
   CHECK(next.status_only.empty());
@@ -55,7 +61,7 @@ TEST_CASE("a pod that is there and could not be read stays as it was") {
   PodSet set = set_of({"b"});
   set.unread = {PodUid("a"), PodUid("stranger")};
   CHECK(state.apply("api", set, kNow).empty());
-  CHECK(state.apply("api", set_of({"b"}), kNow).removed == std::vector{PodUid("a")});
+  CHECK(uids_of(state.apply("api", set_of({"b"}), kNow).removed) == std::vector{PodUid("a")});
 }
 
 TEST_CASE("a pod told again without news is the same object to everybody") {
@@ -73,7 +79,7 @@ TEST_CASE("sources keep their pods apart") {
   (void)state.apply("api", set_of({"a"}), kNow);
   const auto file = state.apply("file", set_of({"f"}), kNow);
   CHECK(file.removed.empty());
-  CHECK(state.apply("api", set_of({}), kNow).removed == std::vector{PodUid("a")});
+  CHECK(uids_of(state.apply("api", set_of({}), kNow).removed) == std::vector{PodUid("a")});
 }
 
 TEST_CASE("nobody is ready before all have spoken, and problems do not count as speech") {
@@ -129,7 +135,10 @@ TEST_CASE("a deleting pod that changes again is an update") {
 TEST_CASE("going is told once, and of strangers not at all") {
   MergeState state({"api"});
   (void)state.apply("api", set_of({"a"}), kNow);
-  CHECK(state.apply("api", PodGone{PodUid("a")}, kNow).removed.size() == 1);
+  const auto removed = state.apply("api", PodGone{PodUid("a"), "00-x"}, kNow).removed;
+  REQUIRE(removed.size() == 1);
+  CHECK(removed[0].uid == PodUid("a"));
+  CHECK(removed[0].traceparent == "00-x");
   CHECK(state.apply("api", PodGone{PodUid("a")}, kNow).empty());
 }
 

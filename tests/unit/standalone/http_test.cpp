@@ -190,6 +190,12 @@ TEST_CASE("a request's traceparent comes to its pod, one that is none does not")
   const Json all = remove(std::string(kPods) + "?fieldSelector=metadata.name%3Done", good);
   REQUIRE(all["items"].size() == 1);
   CHECK(context(all["items"][0]) == good);
+  // Of one that goes at once, in the version that goes; of one that is going already, the first.
+  const std::string other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  CHECK(post("forced", good) == good);
+  CHECK(context(remove(std::string(kPods) + "/forced?gracePeriodSeconds=0", good)) == good);
+  CHECK(client.get(std::string(kPods) + "/forced").status == 404);
+  CHECK(context(remove(std::string(kPods) + "/traced?gracePeriodSeconds=0", other.c_str())) == good);
 }
 
 TEST_CASE("what isn't served is 404, 405 or 415 and says so") {

@@ -48,7 +48,7 @@ TEST_CASE("lines and events go to the collector as they come, lines of a span in
   fakes::FakeAgentView agent;
   agent.put(test::running_pod());
   OtlpExporterOptions options;
-  options.pipeline.patience = 1ms;
+  for (auto& limits : options.pipeline.limits) limits.patience = 1ms;
   OtlpExporter exporter(options, test::transport(protocol, collector->port()), clock);
   const auto context = exporter.begin(std::nullopt);
   PINTLE_LOG(kError, "before", "nobody listens yet");
@@ -102,13 +102,31 @@ TEST_CASE("traces that begin here are sampled, others are as their caller has th
   CHECK(fakes::to_json(collector->requests()[0]).size() == 1);
 }
 
+TEST_CASE("a sampler that is not parent-based decides by the id, whatever the caller has decided") {
+  const SystemClock clock;
+  const auto collector = test::collector(Protocol::kHttp);
+  for (const double share : {0.0, 1.0}) {
+    OtlpExporterOptions options;
+    options.sampling = share;
+    options.parent_based = false;
+    OtlpExporter exporter(options, test::transport(Protocol::kHttp, collector->port()), clock);
+    for (const bool sampled : {false, true}) {
+      const auto caller = new_trace(sampled);
+      const auto inside = exporter.begin(caller);
+      CHECK(inside.trace == caller.trace);
+      CHECK(inside.span != caller.span);
+      CHECK(inside.sampled == (share == 1.0));
+    }
+  }
+}
+
 TEST_CASE("a collector that does not answer keeps nobody waiting, and a stop only for as long as it may") {
   const auto protocol = GENERATE(Protocol::kHttp, Protocol::kGrpc);
   const SystemClock clock;
   const auto collector = test::collector(protocol);
   for (int i = 0; i < 100; ++i) collector->answer_next({.hang = true});
   OtlpExporterOptions options;
-  options.pipeline.patience = 0ms;
+  for (auto& limits : options.pipeline.limits) limits.patience = 0ms;
   options.flush = 50ms;
   OtlpExporter exporter(options, test::transport(protocol, collector->port(), {}, 1h), clock);
   fakes::FakeAgentView agent;
@@ -128,7 +146,7 @@ TEST_CASE("a collector that does not answer keeps no other one waiting, and coun
   const auto stuck = test::collector(Protocol::kHttp), good = test::collector(Protocol::kGrpc);
   for (int i = 0; i < 100; ++i) stuck->answer_next({.hang = true});
   OtlpExporterOptions options;
-  options.pipeline.patience = 0ms;
+  for (auto& limits : options.pipeline.limits) limits.patience = 0ms;
   options.pipeline.interval = 1ms;
   options.pipeline.figures = [](MetricWriter& out) {
     out.family("g", MetricType::kGauge, "g");

@@ -83,14 +83,14 @@ TEST_CASE("spans wait for company, then go as one batch") {
 
 TEST_CASE("a full batch does not wait, and more than one go one after another") {
   Fixture f;
-  f.options.batch = 3;
+  f.options.of(OtlpSignal::kTraces).batch = 3;
   int wakes = 0;
   for (int i = 0; i < 7; ++i) wakes += f.pipeline().add(Fixture::span()) ? 1 : 0;
   CHECK(wakes == 3);  // the first, and two full batches
   CHECK(f.counts(OtlpSignal::kTraces).queued == 7);
   CHECK(f.step() == f.clock.steady());  // more is ready
-  CHECK(f.step() == f.clock.steady() + f.options.patience);
-  f.clock.advance(f.options.patience);
+  CHECK(f.step() == f.clock.steady() + f.options.of(OtlpSignal::kTraces).patience);
+  f.clock.advance(f.options.of(OtlpSignal::kTraces).patience);
   (void)f.step();
   CHECK(f.collector->requests().size() == 3);
   CHECK(f.received("traces").size() == 7);
@@ -98,16 +98,15 @@ TEST_CASE("a full batch does not wait, and more than one go one after another") 
 
 TEST_CASE("a queue never grows beyond its bound, and what finds no room is counted") {
   Fixture f;
-  f.options.most_spans = 4;
-  f.options.most_records = 5;
-  f.options.most_events = 6;
+  f.options.of(OtlpSignal::kTraces).most = 4;
+  f.options.of(OtlpSignal::kLogs).most = 5;  // and as many events
   for (int i = 0; i < 10; ++i) {
     (void)f.pipeline().add(Fixture::span());
     (void)f.pipeline().add(Fixture::record("line"));
     (void)f.pipeline().add(model::ProgramEvent{}, f.clock.steady());
   }
   CHECK(f.counts(OtlpSignal::kTraces) == OtlpSignalCounts{.dropped = 6, .queued = 4});
-  CHECK(f.counts(OtlpSignal::kLogs) == OtlpSignalCounts{.dropped = 9, .queued = 11});
+  CHECK(f.counts(OtlpSignal::kLogs) == OtlpSignalCounts{.dropped = 10, .queued = 10});
 }
 
 TEST_CASE("a long line is cut, and many long ones are more than one request") {
@@ -198,7 +197,7 @@ TEST_CASE("no collector silences an agent for longer than a batch is kept") {
   f.collector->answer_next({.status = 14, .retry_after_seconds = 86'400});
   (void)f.pipeline().add(Fixture::span());
   f.advance_to(f.step());
-  CHECK(f.step() == f.clock.steady() + f.options.give_up_after);
+  CHECK(f.step() == f.clock.steady() + f.options.of(OtlpSignal::kTraces).give_up_after);
 }
 
 TEST_CASE("figures without a point are no request") {
@@ -213,8 +212,8 @@ TEST_CASE("figures without a point are no request") {
 
 TEST_CASE("a dead collector costs a bounded queue, and a batch that nobody takes is given up") {
   Fixture f(GENERATE(Protocol::kHttp, Protocol::kGrpc));
-  f.options.most_spans = 10;
-  f.options.batch = 5;
+  f.options.of(OtlpSignal::kTraces).most = 10;
+  f.options.of(OtlpSignal::kTraces).batch = 5;
   (void)f.pipeline();
   f.collector.reset();  // nobody listens any more
   for (int i = 0; i < 100; ++i) (void)f.pipeline().add(Fixture::span());
@@ -231,6 +230,26 @@ TEST_CASE("a dead collector costs a bounded queue, and a batch that nobody takes
   CHECK(counts.failures > 10);
   CHECK(counts.failures < 40);  // it is not asked all the time
   CHECK(f.changes == std::vector<std::string>{"traces fails"});
+}
+
+TEST_CASE("each signal has limits of its own, and zero keeps a batch for ever") {
+  Fixture f(Protocol::kHttp);
+  f.options.of(OtlpSignal::kTraces).give_up_after = 0s;
+  f.options.of(OtlpSignal::kLogs).give_up_after = 2s;
+  f.options.of(OtlpSignal::kLogs).patience = 0s;
+  (void)f.pipeline();
+  f.collector.reset();  // nobody listens any more
+  (void)f.pipeline().add(Fixture::span());
+  (void)f.pipeline().add(Fixture::record("line"));
+  (void)f.step();  // the line alone is due
+  CHECK(f.counts(OtlpSignal::kLogs).failures == 1);
+  CHECK(f.counts(OtlpSignal::kTraces).failures == 0);
+  const auto begun = f.clock.steady();
+  while (f.clock.steady() - begun < 1h) f.advance_to(f.step());
+  CHECK(f.counts(OtlpSignal::kLogs).dropped == 1);
+  CHECK(f.counts(OtlpSignal::kLogs).failures < 5);
+  CHECK(f.counts(OtlpSignal::kTraces).dropped == 0);
+  CHECK(f.counts(OtlpSignal::kTraces).queued == 1);
 }
 
 TEST_CASE("figures are asked for once an interval, and newer ones take the place of those that could not be sent") {
@@ -320,7 +339,7 @@ TEST_CASE("events leave in the kernel's order, with their pod, and late ones are
 
 TEST_CASE("the end sends all that is queued") {
   Fixture f(GENERATE(Protocol::kHttp, Protocol::kGrpc));
-  f.options.batch = 3;
+  f.options.of(OtlpSignal::kTraces).batch = 3;
   f.options.figures = [](MetricWriter& out) {
     out.family("g", MetricType::kGauge, "g");
     out.sample({}, uint64_t{1});
@@ -336,7 +355,7 @@ TEST_CASE("the end sends all that is queued") {
 
 TEST_CASE("the end asks a collector that is gone once, and drops the rest") {
   Fixture f(GENERATE(Protocol::kHttp, Protocol::kGrpc));
-  f.options.batch = 3;
+  f.options.of(OtlpSignal::kTraces).batch = 3;
   (void)f.pipeline();
   f.collector.reset();
   for (int i = 0; i < 7; ++i) (void)f.pipeline().add(Fixture::span());

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/unique_fd.h"
-#include "temp_dir.h"
+#include "fakes/store/temp_dir.h"
 #include "volumes/atomic_writer.h"
 
 using namespace pintle;
@@ -17,7 +17,7 @@ std::string link_of(const std::string& path) { return std::filesystem::read_syml
 }  // namespace
 
 TEST_CASE("row 14.9: files appear through ..data and are swapped as one") {
-  const TempDir dir;
+  const fakes::TempDir dir;
   CHECK(*write_payload(dir.path(), {{"a", {"1", 0644}}, {"sub/b", {"2", 0600}}}, std::nullopt, kNow));
   CHECK(*read_file(dir / "a") == "1");
   CHECK(*read_file(dir / "sub/b") == "2");
@@ -50,7 +50,7 @@ TEST_CASE("row 14.9: files appear through ..data and are swapped as one") {
 }
 
 TEST_CASE("what a crash left behind is completed") {
-  const TempDir dir;
+  const fakes::TempDir dir;
   std::filesystem::create_directory(dir / "..half");
   std::filesystem::create_symlink("..half", dir / "..data_tmp");
   REQUIRE(write_payload(dir.path(), {{"a", {"1", 0644}}}, std::nullopt, kNow));
@@ -59,7 +59,7 @@ TEST_CASE("what a crash left behind is completed") {
 }
 
 TEST_CASE("a path out of the volume is refused before anything is written") {
-  const TempDir dir;
+  const fakes::TempDir dir;
   for (const char* path : {"../x", "/x", "a/../../x", "..", "a/..", ""}) {
     INFO(path);
     const auto written = write_payload(dir.path(), {{path, {"1", 0644}}}, std::nullopt, kNow);

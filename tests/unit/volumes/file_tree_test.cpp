@@ -2,14 +2,14 @@
 // Copyright The Pintle Authors
 #include <catch2/catch_test_macros.hpp>
 
-#include "temp_dir.h"
+#include "fakes/store/temp_dir.h"
 #include "volumes/file_tree.h"
 
 using namespace pintle;
 using namespace pintle::volumes;
 
 TEST_CASE("row 14.16: a subPath stays below its volume") {
-  const TempDir dir;
+  const fakes::TempDir dir;
   const std::string volume = dir / "volume";
   std::filesystem::create_directories(volume + "/inside");
   std::filesystem::create_directories(dir / "outside");
@@ -30,7 +30,7 @@ TEST_CASE("row 14.16: a subPath stays below its volume") {
 }
 
 TEST_CASE("removing a tree takes symlinks, not their targets") {
-  const TempDir dir;
+  const fakes::TempDir dir;
   std::filesystem::create_directories(dir / "pod/volumes");
   std::filesystem::create_directories(dir / "kept");
   std::filesystem::create_directory_symlink(dir / "kept", dir / "pod/volumes/link");

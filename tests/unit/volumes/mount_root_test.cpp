@@ -11,7 +11,7 @@
 
 #include "base/unique_fd.h"
 #include "fake_objects.h"
-#include "temp_dir.h"
+#include "fakes/store/temp_dir.h"
 #include "volumes/file_tree.h"
 #include "volumes/fs_volume_mounter.h"
 
@@ -29,7 +29,7 @@ void own_mount_namespace() {
 
 TEST_CASE("secrets live on a tmpfs and leave nothing behind") {
   own_mount_namespace();
-  const TempDir root;
+  const fakes::TempDir root;
   FakeObjects objects;
   StoppedClock clock;
   objects.secrets["s"].data = {{"p", "secret"}};

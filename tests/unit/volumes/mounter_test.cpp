@@ -6,7 +6,7 @@
 
 #include "base/unique_fd.h"
 #include "fake_objects.h"
-#include "temp_dir.h"
+#include "fakes/store/temp_dir.h"
 #include "volumes/fs_volume_mounter.h"
 
 using namespace pintle;
@@ -28,7 +28,7 @@ model::Pod pod_with(model::Volume volume) {
 }
 
 struct World {
-  TempDir root;
+  fakes::TempDir root;
   FakeObjects objects;
   StoppedClock clock;
   FsVolumeMounter mounter{root.path(), objects, clock};
