@@ -18,6 +18,7 @@
 #include "app/kubelet_pods.h"
 #include "app/node_facts.h"
 #include "app/nri_side.h"
+#include "app/object_side.h"
 #include "app/otlp_side.h"
 #include "app/pod_feed.h"
 #include "app/policy_side.h"
@@ -183,6 +184,7 @@ class Agent::Parts {
     merge = std::make_unique<sources::Merge>(clock, std::move(expected), std::move(consumer));
     PINTLE_TRY(policies->start());
     if (service_watch) PINTLE_TRY(service_watch->start());
+    if (objects) PINTLE_TRY(objects->start());
     for (const auto& source : sources) PINTLE_TRY(source->start(*merge));
     audit->start();
     attacher->on_suspicion([this](const PodUid& uid) { audit->suspect(uid); });
@@ -212,6 +214,7 @@ class Agent::Parts {
     if (policies) policies->stop();
     if (node_watch) node_watch->stop();
     if (service_watch) service_watch->stop();
+    if (objects) objects->stop();
     if (sets) sets->stop();
     if (attacher) attacher->on_suspicion(nullptr);
     if (audit) audit->stop();
@@ -327,7 +330,10 @@ class Agent::Parts {
                                                               .image_endpoint = config.image_service_endpoint,
                                                               .request_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
                                                                   config.runtime_request_timeout)}));
-    volumes = std::make_unique<volumes::FsVolumeMounter>(config.pintle.root_dir, api->objects(), clock);
+    objects = std::make_unique<ObjectSide>(api->objects(), api->kubeconfig(), config.pintle.mode, clock, [this](const PodUid& uid) {
+      loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_volumes(uid, now); });
+    });
+    volumes = std::make_unique<volumes::FsVolumeMounter>(config.pintle.root_dir, objects->objects(), clock);
     prober = std::make_unique<probes::NetworkProber>(*runtime);
 
     PINTLE_ASSIGN_OR_RETURN(machine, node::read_machine_info("/", config.pintle.root_dir));
@@ -423,11 +429,11 @@ class Agent::Parts {
   void build_core() {
     build_shared();
     credentials = std::make_unique<PullCredentials>(
-        api->objects(), events, clock,
+        objects->objects(), events, clock,
         PullCredentials::Options{.files = node_credential_files(config.pintle.root_dir),
                                  .told = [this](const std::string& file, const std::string& error) { tell_credentials(file, error); }});
     executor = std::make_unique<reconcile::PodExecutor>(
-        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &pod_programs->registry()},
+        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, objects->objects(), *prober, &pod_programs->registry()},
         clock, reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
                                                              ? size_t{1}
@@ -487,7 +493,8 @@ class Agent::Parts {
                                                       .told = [this](const model::ProgramSetStatus& set) { tell_set(set); }});
     build_node_watch();
     if (!beside_kubelet()) build_service_watch();
-    feed = std::make_unique<PodFeed>(*loop, executor.get(), *view, events, policies->engine(), pod_programs->registry(), clock);
+    feed = std::make_unique<PodFeed>(*loop, PodFeed::Driven{executor.get(), objects ? &objects->objects() : nullptr}, *view, events,
+                                     policies->engine(), pod_programs->registry(), clock);
   }
 
   // Off: no thread, no queue, nobody listens. On: the core can record spans from now on; the thread begins in start_telemetry().
@@ -714,6 +721,7 @@ class Agent::Parts {
   std::unique_ptr<bpf::LibbpfAttacher> attacher;
   std::unique_ptr<bpf::PinInventory> inventory;
   std::unique_ptr<cri::CriRuntime> runtime;
+  std::unique_ptr<ObjectSide> objects;  // not beside a kubelet
   std::unique_ptr<volumes::FsVolumeMounter> volumes;
   std::unique_ptr<probes::NetworkProber> prober;
   node::MachineInfo machine;

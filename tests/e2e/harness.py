@@ -300,6 +300,27 @@ class Node:
                               capture_output=True, text=True, timeout=30)
         return set(done.stdout.split())
 
+    def _ctr(self, *words):
+        done = subprocess.run(["ctr", "-a", str(self.dir / "containerd" / "containerd.sock"), "-n", "k8s.io", *words], check=True,
+                              capture_output=True, text=True, timeout=30)
+        return done.stdout
+
+    def container_of(self, name):
+        """The id of the pod's first container, as the API has it."""
+        return self.pod(name)["status"]["containerStatuses"][0]["containerID"].split("//")[1]
+
+    def kill_container(self, name, id=None):
+        self._ctr("task", "kill", "-s", "SIGKILL", (id or self.container_of(name)).split("//")[-1])
+
+    def exec_in(self, name, *words, id=None):
+        """What a command prints in the pod's first container."""
+        return self._ctr("task", "exec", "--exec-id", f"e{time.monotonic_ns()}", id or self.container_of(name), *words)
+
+    def log_of(self, name):
+        """What the pod's first container has printed, over all its starts."""
+        folders = glob.glob(str(self.dir / "logs" / f"default_{name}_*" / "c0" / "*.log"))
+        return "\n".join(pathlib.Path(file).read_text(errors="replace") for file in sorted(folders))
+
     def ebpf(self, name):
         """The hooks of one pod as `pintlectl ebpf status -o json` has them."""
         return json.loads(self.ctl("ebpf", "status", name, "-o", "json"))

@@ -83,7 +83,7 @@ class FakeApiServer {
   struct Watch;
   void serve(const httplib::Request& request, httplib::Response& response);
   [[nodiscard]] bool apply_fault(const httplib::Request& request, httplib::Response& response);
-  void serve_watch(const httplib::Request& request, httplib::Response& response, const std::string& resource);
+  void serve_watch(const httplib::Request& request, httplib::Response& response, const std::string& resource, const std::string& space);
   void answer(httplib::Response& response, const StoreReply& reply);
 
   const std::unique_ptr<httplib::Server> server_;
