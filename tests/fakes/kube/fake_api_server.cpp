@@ -181,6 +181,7 @@ bool FakeApiServer::apply_fault(const httplib::Request& request, httplib::Respon
       });
       break;
     case ApiFault::Kind::kGarbage: response.set_content("<html>not an API server</html>", "text/html"); break;
+    case ApiFault::Kind::kBody: response.set_content(fault->body, "application/json"); break;
     case ApiFault::Kind::kHuge: response.set_content(std::string(fault->bytes, ' '), "application/json"); break;
     case ApiFault::Kind::kHang: {
       std::unique_lock lock(mu_);
@@ -315,6 +316,10 @@ void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Respon
     }
     changed_.notify_all();
   });
+}
+
+std::string list_json(const std::string& kind, const Json& items) {
+  return Json{{"kind", kind + "List"}, {"apiVersion", "v1"}, {"metadata", {{"resourceVersion", "100"}}}, {"items", items}}.dump();
 }
 
 Json pod_json(const std::string& name, const std::string& node, const std::string& space) {
