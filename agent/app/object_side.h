@@ -18,9 +18,9 @@ namespace pintle::app {
 
 class ObjectSide {
  public:
-  // REQUIRES: `api`, `clock` and what `pod_changed` uses outlive this.
+  // REQUIRES: `api`, `clock`, `memory` and what `pod_changed` uses outlive this. `memory`: null: a restart remembers nothing.
   ObjectSide(ports::ObjectReader& api, const kube::Kubeconfig& kubeconfig, config::Mode mode, const Clock& clock,
-             std::function<void(const PodUid&)> pod_changed);
+             std::function<void(const PodUid&)> pod_changed, ports::ObjectMemory* memory);
   ~ObjectSide();
 
   [[nodiscard]] Status start();

@@ -91,7 +91,9 @@ void PodObjects::unrefer(const PodUid& uid, const References& references) {
     const auto entry = entries_.find(key);
     if (entry == entries_.end()) continue;
     entry->second.users.erase(uid);
-    if (entry->second.users.empty()) entries_.erase(entry);
+    if (!entry->second.users.empty()) continue;
+    if (memory_ != nullptr) memory_->forget(key);
+    entries_.erase(entry);
   }
 }
 
@@ -122,8 +124,9 @@ void PodObjects::tell(const std::vector<PodUid>& pods) const {
   for (const auto& uid : pods) pod_changed_(uid);
 }
 
-std::vector<PodUid> PodObjects::keep(Entry& entry, Object object) {
+std::vector<PodUid> PodObjects::keep(const ConfigKey& key, Entry& entry, Object object) {
   const bool news = entry.last && version_of(*entry.last) != version_of(*object);
+  if (memory_ != nullptr && (news || !entry.last)) memory_->remember(key, *object);
   entry.current = is_immutable(*object);
   entry.last = std::move(object);
   entry.missed = false;
@@ -151,16 +154,22 @@ Result<T> PodObjects::get(const ConfigKey& key, const Read& read) {
     Entry& entry = found->second;
     if (entry.current) return std::get<T>(*entry.last);  // something newer has come meanwhile
     if (got) {
-      older = keep(entry, std::make_shared<const ConfigObject>(*got));
+      older = keep(key, entry, std::make_shared<const ConfigObject>(*got));
       ask();
     } else if (got.error().code == Code::kUnavailable) {
       entry.missed = true;
       entry.ask_again = now + kAskAgain;
       if (now - begun >= kSlow) ask_again_ = now + kAskAgain;
+      if (!entry.last && memory_ != nullptr)
+        if (auto recalled = memory_->recall(key); recalled && std::get_if<T>(&*recalled))
+          entry.last = std::make_shared<const ConfigObject>(*std::move(recalled));
       if (entry.last) return std::get<T>(*entry.last);
     } else if (got.error().code != Code::kCancelled) {
       entry.missed = true;
-      if (got.error().code == Code::kNotFound) entry.last.reset();
+      if (got.error().code == Code::kNotFound) {
+        entry.last.reset();
+        if (memory_ != nullptr) memory_->forget(key);
+      }
     }
   }
   tell(older);
@@ -187,7 +196,7 @@ void PodObjects::seen(const ConfigKey& key, ConfigObject object) {
     if (found == entries_.end() || !asked_.contains(key)) return;
     Entry& entry = found->second;
     const bool missed = entry.missed;
-    older = keep(entry, std::make_shared<const ConfigObject>(std::move(object)));
+    older = keep(key, entry, std::make_shared<const ConfigObject>(std::move(object)));
     entry.current = true;
     if (missed) older = shown_by(entry);
     ask();

@@ -4,7 +4,7 @@
 // The ConfigMaps and Secrets that this node's pods refer to, each once however many pods do (facts row 2.11): those in volumes are
 // watched as long as a pod has them, and a change is told of each of its pods; immutable ones are read once and not watched. What is
 // watched is read from here, everything else from the API as before. While the API can't be asked, what was last read holds
-// (docs/architecture.md). Values stay in memory only as long as a pod refers to them.
+// (docs/architecture.md). Values stay, here and in `memory`, only as long as a pod refers to them.
 // Thread rule: any thread. `pod_changed` is called without a lock held, and must not call back.
 #pragma once
 
@@ -22,15 +22,17 @@
 #include "base/time.h"
 #include "model/status.h"
 #include "ports/object_feed.h"
+#include "ports/object_memory.h"
 #include "ports/object_reader.h"
 
 namespace pintle::reconcile {
 
 class PodObjects final : public ports::ObjectReader, public ports::ObjectSink {
  public:
-  // REQUIRES: `api`, `clock` and what `pod_changed` uses outlive this.
-  PodObjects(ports::ObjectReader& api, const Clock& clock, std::function<void(const PodUid&)> pod_changed)
-      : api_(api), clock_(clock), pod_changed_(std::move(pod_changed)) {}
+  // REQUIRES: `api`, `clock`, `memory` and what `pod_changed` uses outlive this. `memory`: null: a restart remembers nothing.
+  PodObjects(ports::ObjectReader& api, const Clock& clock, std::function<void(const PodUid&)> pod_changed,
+             ports::ObjectMemory* memory = nullptr)
+      : api_(api), clock_(clock), pod_changed_(std::move(pod_changed)), memory_(memory) {}
 
   // What is referred to so far is asked for at once. null: nothing is watched. REQUIRES: `feed` is there until it is set to null.
   void use(ports::ObjectFeed* feed);
@@ -69,11 +71,12 @@ class PodObjects final : public ports::ObjectReader, public ports::ObjectSink {
   template <typename T, typename Read>
   [[nodiscard]] Result<T> get(const ports::ConfigKey& key, const Read& read);
   // What `get` has read; the pods that show an older one.
-  [[nodiscard]] std::vector<PodUid> keep(Entry& entry, Object object) PINTLE_REQUIRES(mu_);
+  [[nodiscard]] std::vector<PodUid> keep(const ports::ConfigKey& key, Entry& entry, Object object) PINTLE_REQUIRES(mu_);
 
   ports::ObjectReader& api_;
   const Clock& clock_;
   const std::function<void(const PodUid&)> pod_changed_;
+  ports::ObjectMemory* const memory_;
   Mutex mu_;
   ports::ObjectFeed* feed_ PINTLE_GUARDED_BY(mu_) = nullptr;
   std::map<ports::ConfigKey, Entry> entries_ PINTLE_GUARDED_BY(mu_);

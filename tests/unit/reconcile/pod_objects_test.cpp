@@ -230,3 +230,45 @@ TEST_CASE("while the API can't be asked, what was last read holds, and nobody wa
   w.api.down = true;
   CHECK(w.colour() == "connection refused");  // of no pod's: not kept
 }
+
+TEST_CASE("after a restart without the API what was remembered holds, and it is forgotten with its last pod") {
+  struct Memory final : ports::ObjectMemory {
+    std::map<ConfigKey, ports::ConfigObject> kept;
+    void remember(const ConfigKey& key, const ports::ConfigObject& object) override { kept.insert_or_assign(key, object); }
+    void forget(const ConfigKey& key) override { kept.erase(key); }
+    std::optional<ports::ConfigObject> recall(const ConfigKey& key) override {
+      const auto found = kept.find(key);
+      return found == kept.end() ? std::nullopt : std::optional(found->second);
+    }
+  } memory;
+  World w;
+  const auto colour = [](PodObjects& objects) {
+    const auto read = objects.get_config_map("default", "settings", {});
+    return read ? read->data.at("colour") : read.error().message();
+  };
+  {
+    PodObjects first(w.api, w.clock, [](const PodUid&) {}, &memory);
+    first.use(&w.feed);
+    first.set_pod(shows("u1"));
+    CHECK(colour(first) == "blue");
+    first.seen(kMap, map_of("2", "green"));
+  }
+  w.api.down = true;
+  PodObjects second(w.api, w.clock, [](const PodUid&) {}, &memory);
+  CHECK(colour(second) == "connection refused");  // of no pod's
+  second.set_pod(shows("u1"));
+  CHECK(colour(second) == "green");
+  second.set_pod(reads("u2"));
+  second.remove_pod(PodUid("u1"));
+  CHECK(colour(second) == "green");
+  w.api.down = false;
+  w.api.objects.config_maps.clear();
+  w.clock.time += seconds(6);
+  CHECK(colour(second) == "configmap 'default/settings' not found");
+  CHECK(memory.kept.empty());
+  w.put(map_of("3", "red"));
+  CHECK(colour(second) == "red");
+  CHECK(memory.kept.size() == 1);
+  second.remove_pod(PodUid("u2"));
+  CHECK(memory.kept.empty());
+}
