@@ -17,8 +17,10 @@
 #include "app/credential_plugins.h"
 #include "app/event_ring.h"
 #include "app/kubelet_pods.h"
+#include "app/last_known.h"
 #include "app/node_facts.h"
 #include "app/nri_side.h"
+#include "app/object_side.h"
 #include "app/otlp_side.h"
 #include "app/pod_feed.h"
 #include "app/policy_side.h"
@@ -58,6 +60,7 @@
 #include "server/log_reader.h"
 #include "sources/annotations.h"
 #include "sources/file_source.h"
+#include "sources/remembered_pods.h"
 #include "standalone/endpoint.h"
 #include "store/sqlite_object_log.h"
 #include "telemetry/event_log.h"
@@ -155,7 +158,11 @@ class Agent::Parts {
       if (event.kind == model::ProgramEventKind::kExit) observer->process_exited(event.pid);
       view->ebpf_events().tell(event);
     });
-    PINTLE_TRY(start_sources([this](sources::PodChanges changes) { feed->take(std::move(changes)); }));
+    PINTLE_TRY(start_sources([this](sources::PodChanges changes) {
+      if (last_known)
+        for (const auto& uid : changes.removed) last_known->forget_pod(uid);
+      feed->take(std::move(changes));
+    }));
     if (node_agent) node_agent->start();
     if (lease_keeper) lease_keeper->start();
     return start_telling();
@@ -185,6 +192,7 @@ class Agent::Parts {
     merge = std::make_unique<sources::Merge>(clock, std::move(expected), std::move(consumer));
     PINTLE_TRY(policies->start());
     if (service_watch) PINTLE_TRY(service_watch->start());
+    if (objects) PINTLE_TRY(objects->start());
     for (const auto& source : sources) PINTLE_TRY(source->start(*merge));
     audit->start();
     attacher->on_suspicion([this](const PodUid& uid) { audit->suspect(uid); });
@@ -214,6 +222,7 @@ class Agent::Parts {
     if (policies) policies->stop();
     if (node_watch) node_watch->stop();
     if (service_watch) service_watch->stop();
+    if (objects) objects->stop();
     if (sets) sets->stop();
     if (attacher) attacher->on_suspicion(nullptr);
     if (audit) audit->stop();
@@ -329,7 +338,12 @@ class Agent::Parts {
                                                               .image_endpoint = config.image_service_endpoint,
                                                               .request_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
                                                                   config.runtime_request_timeout)}));
-    volumes = std::make_unique<volumes::FsVolumeMounter>(config.pintle.root_dir, api->objects(), clock);
+    open_last_known();
+    objects = std::make_unique<ObjectSide>(
+        api->objects(), api->kubeconfig(), config.pintle.mode, clock,
+        [this](const PodUid& uid) { loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_volumes(uid, now); }); },
+        last_known.get());
+    volumes = std::make_unique<volumes::FsVolumeMounter>(config.pintle.root_dir, objects->objects(), clock);
     prober = std::make_unique<probes::NetworkProber>(*runtime);
 
     PINTLE_ASSIGN_OR_RETURN(machine, node::read_machine_info("/", config.pintle.root_dir));
@@ -348,6 +362,16 @@ class Agent::Parts {
             .node_name = config.pintle.node_name, .duration = config.node_lease_duration, .period = config.node_lease_duration / 4},
         [this] { return node_uid().value_or(std::string()); });
     return {};
+  }
+
+  // Where the API is a process of its own, and may be down while this one starts.
+  void open_last_known() {
+    if (config.pintle.mode != config::Mode::kNode) return;
+    auto opened = LastKnown::open(config.pintle.run_dir);
+    if (opened)
+      last_known = *std::move(opened);
+    else
+      PINTLE_LOG(kWarning, "store", "what is known from the API is not remembered over a restart: {}", opened.error().message());
   }
 
   [[nodiscard]] bool beside_kubelet() const { return config.pintle.mode == config::Mode::kCompanion; }
@@ -436,12 +460,12 @@ class Agent::Parts {
   void build_core() {
     build_shared();
     credentials = std::make_unique<PullCredentials>(
-        api->objects(), events, clock,
+        objects->objects(), events, clock,
         PullCredentials::Options{.files = node_credential_files(config.pintle.root_dir),
                                  .told = [this](const std::string& file, const std::string& error) { tell_credentials(file, error); },
                                  .plugins = plugins.get()});
     executor = std::make_unique<reconcile::PodExecutor>(
-        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, api->objects(), *prober, &pod_programs->registry()},
+        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, objects->objects(), *prober, &pod_programs->registry()},
         clock, reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
                                                              ? size_t{1}
@@ -472,8 +496,10 @@ class Agent::Parts {
     if (!config.static_pod_path.empty())
       sources.push_back(std::make_unique<sources::FileSource>(
           clock, sources::FileSourceOptions{.path = config.static_pod_path, .node_name = config.pintle.node_name}));
-    sources.push_back(
-        std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name}));
+    std::unique_ptr<ports::PodSource> pods =
+        std::make_unique<kube::PodWatcher>(api->kubeconfig(), clock, kube::PodWatcherOptions{.node_name = config.pintle.node_name});
+    if (last_known) pods = std::make_unique<sources::RememberedPods>(std::move(pods), last_known->store());
+    sources.push_back(std::move(pods));
   }
 
   void build_view(const std::string& cgroup_layout) {
@@ -501,7 +527,8 @@ class Agent::Parts {
                                                       .told = [this](const model::ProgramSetStatus& set) { tell_set(set); }});
     build_node_watch();
     if (!beside_kubelet()) build_service_watch();
-    feed = std::make_unique<PodFeed>(*loop, executor.get(), *view, events, policies->engine(), pod_programs->registry(), clock);
+    feed = std::make_unique<PodFeed>(*loop, PodFeed::Driven{executor.get(), objects ? &objects->objects() : nullptr}, *view, events,
+                                     policies->engine(), pod_programs->registry(), clock);
   }
 
   // Off: no thread, no queue, nobody listens. On: the core can record spans from now on; the thread begins in start_telemetry().
@@ -583,8 +610,16 @@ class Agent::Parts {
   [[nodiscard]] Result<lifecycle::EnvList> services_of(const model::Pod& pod, const std::stop_token& stop) {
     const bool waits = !reconcile::is_static(reconcile::annotation(pod, sources::kConfigSource));
     const auto services = service_watch->of_pod(pod.metadata.namespace_, waits ? Duration(std::chrono::seconds(2)) : Duration(), stop);
-    if (services) return lifecycle::service_env(*services, pod.metadata.namespace_, pod.spec.enable_service_links);
-    if (!waits && services.error().code != Code::kCancelled) return lifecycle::EnvList();
+    if (services) {
+      auto env = lifecycle::service_env(*services, pod.metadata.namespace_, pod.spec.enable_service_links);
+      if (last_known) last_known->remember_services(pod.uid(), env);
+      return env;
+    }
+    if (services.error().code != Code::kCancelled) {
+      if (last_known)
+        if (auto env = last_known->recall_services(pod.uid())) return *std::move(env);
+      if (!waits) return lifecycle::EnvList();
+    }
     return std::unexpected(services.error());
   }
 
@@ -594,6 +629,7 @@ class Agent::Parts {
           view->set_problem("services", "watch", error, clock.now());
           if (!error.empty()) PINTLE_LOG(kWarning, "services", "{}", error);
         });
+    policies->share_services(*service_watch);
   }
 
   void tell_credentials(const std::string& origin, const std::string& error) {
@@ -728,6 +764,8 @@ class Agent::Parts {
   std::unique_ptr<bpf::LibbpfAttacher> attacher;
   std::unique_ptr<bpf::PinInventory> inventory;
   std::unique_ptr<cri::CriRuntime> runtime;
+  std::unique_ptr<LastKnown> last_known;  // null: a restart remembers nothing
+  std::unique_ptr<ObjectSide> objects;    // not beside a kubelet
   std::unique_ptr<volumes::FsVolumeMounter> volumes;
   std::unique_ptr<probes::NetworkProber> prober;
   node::MachineInfo machine;

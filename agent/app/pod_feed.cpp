@@ -19,7 +19,8 @@ void PodFeed::take(sources::PodChanges changes) {
   }
   for (const auto* list : {&changes.updated, &changes.deleting, &changes.status_only})
     for (const auto& pod : *list)
-      if (executor_ != nullptr) executor_->pod_changed(pod);
+      if (driven_.executor != nullptr) driven_.executor->pod_changed(pod);
+  if (driven_.objects != nullptr) refer(changes);
   const bool ready = changes.all_sources_ready && !ready_;
   ready_ = ready_ || changes.all_sources_ready;
   auto shared = std::make_shared<const sources::PodChanges>(std::move(changes));
@@ -37,6 +38,13 @@ void PodFeed::take(sources::PodChanges changes) {
     }
   for (const auto& gone : shared->removed) policies_.remove_pod(gone.uid);
   if (ready) policies_.set_pods_ready();
+}
+
+// Before the loop: what it reads for a pod is kept only if the pod is known to refer to it.
+void PodFeed::refer(const sources::PodChanges& changes) {
+  for (const auto& uid : changes.removed) driven_.objects->remove_pod(uid);
+  for (const auto* list : {&changes.added, &changes.updated, &changes.deleting, &changes.status_only})
+    for (const auto& pod : *list) driven_.objects->set_pod(*pod);
 }
 
 }  // namespace pintle::app

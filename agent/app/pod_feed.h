@@ -12,21 +12,29 @@
 #include "programs/program_registry.h"
 #include "reconcile/executor.h"
 #include "reconcile/loop_thread.h"
+#include "reconcile/pod_objects.h"
 #include "sources/merge.h"
 
 namespace pintle::app {
 
 class PodFeed {
  public:
-  // REQUIRES: all outlive this. `executor`: null where no containers are driven.
-  PodFeed(reconcile::LoopThread& loop, reconcile::PodExecutor* executor, View& view, ports::EventSink& events,
-          policy::PolicyEngine& policies, programs::ProgramRegistry& programs, const Clock& clock)
-      : loop_(loop), executor_(executor), view_(view), events_(events), policies_(policies), programs_(programs), clock_(clock) {}
+  // Null where no containers are driven.
+  struct Driven {
+    reconcile::PodExecutor* executor = nullptr;
+    reconcile::PodObjects* objects = nullptr;
+  };
+  // REQUIRES: all outlive this.
+  PodFeed(reconcile::LoopThread& loop, Driven driven, View& view, ports::EventSink& events, policy::PolicyEngine& policies,
+          programs::ProgramRegistry& programs, const Clock& clock)
+      : loop_(loop), driven_(driven), view_(view), events_(events), policies_(policies), programs_(programs), clock_(clock) {}
   void take(sources::PodChanges changes);
 
  private:
+  void refer(const sources::PodChanges& changes);
+
   reconcile::LoopThread& loop_;
-  reconcile::PodExecutor* const executor_;
+  const Driven driven_;
   View& view_;
   ports::EventSink& events_;
   policy::PolicyEngine& policies_;

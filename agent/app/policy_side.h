@@ -36,6 +36,10 @@ class PolicySide {
   PolicySide(const kube::Kubeconfig& kubeconfig, const config::AgentConfig& config, const Clock& clock, Outputs outputs,
              ports::PolicyTables* tables = nullptr);
 
+  // The feed takes its services from there. REQUIRES: before start(); `services` is there until stop().
+  void share_services(kube::ServiceFeed& services) {
+    if (watcher_) watcher_->share(services);
+  }
   [[nodiscard]] Status start();
   void stop();
   [[nodiscard]] policy::PolicyEngine& engine() { return engine_; }

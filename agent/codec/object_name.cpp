@@ -33,9 +33,14 @@ Result<std::vector<ListedObject>> split_list(std::string_view json) {
   const Node* items = root.is_map() ? root.find("items") : nullptr;
   if (items == nullptr || !items->is_list()) return fail(Code::kInvalid, "items: expected a list");
   std::vector<ListedObject> out;
-  for (const Node& item : items->children)
-    if (auto name = name_of(item)) out.push_back({*std::move(name), to_json(item)});
+  for (const Node& item : items->children) out.push_back({name_of(item).value_or(ObjectName()), to_json(item)});
   return out;
+}
+
+std::string nameless(std::string_view json) {
+  const auto name = decode_object_name(json);
+  if (!name) return name.error().message();
+  return "metadata.name: expected text" + (name->namespace_.empty() ? "" : " (namespace '" + name->namespace_ + "')");
 }
 
 }  // namespace pintle::codec

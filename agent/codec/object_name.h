@@ -19,11 +19,13 @@ struct ObjectName {
 };
 
 [[nodiscard]] Result<ObjectName> decode_object_name(std::string_view json);
+// What is wrong with an object that has no readable name: "metadata.name: expected text".
+[[nodiscard]] std::string nameless(std::string_view json);
 struct ListedObject {
   ObjectName name;
   std::string json;  // of the item alone
 };
-// The items of a list, each as its own JSON text; items without a metadata mapping are left out.
+// The items of a list, each as its own JSON text; one without a metadata mapping has no name.
 [[nodiscard]] Result<std::vector<ListedObject>> split_list(std::string_view json);
 
 }  // namespace pintle::codec

@@ -248,6 +248,30 @@ Result<PodList> decode_pod_list(std::string_view json, const DecodeOptions& opti
   return list;
 }
 
+static Json in_base64(const model::StringMap& data) {
+  Json out = Json::object();
+  for (const auto& [key, value] : data) out[key] = encode_base64(value);
+  return out;
+}
+
+std::string encode_config_map(const model::ConfigMap& map) {
+  return dump({{"apiVersion", "v1"},
+               {"kind", "ConfigMap"},
+               {"metadata", write(map.metadata)},
+               {"data", map.data},
+               {"binaryData", in_base64(map.binary_data)},
+               {"immutable", map.immutable}});
+}
+
+std::string encode_secret(const model::Secret& secret) {
+  return dump({{"apiVersion", "v1"},
+               {"kind", "Secret"},
+               {"metadata", write(secret.metadata)},
+               {"type", secret.type},
+               {"data", in_base64(secret.data)},
+               {"immutable", secret.immutable}});
+}
+
 std::string encode_pod(const model::Pod& pod) {
   return dump(
       {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", write(pod.metadata)}, {"spec", write(pod.spec)}, {"status", write(pod.status)}});

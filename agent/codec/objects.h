@@ -52,6 +52,8 @@ struct ApiStatus {
 [[nodiscard]] std::string encode_lease(const model::Lease& lease);
 [[nodiscard]] Result<model::ConfigMap> decode_config_map(std::string_view json, const DecodeOptions& options = {});
 [[nodiscard]] Result<model::Secret> decode_secret(std::string_view json, const DecodeOptions& options = {});
+[[nodiscard]] std::string encode_config_map(const model::ConfigMap& map);
+[[nodiscard]] std::string encode_secret(const model::Secret& secret);
 
 struct EventRecord {  // a core/v1 Event as sent
   std::string name, namespace_, component, host;

@@ -58,12 +58,18 @@ class ClusterWatcher::Kind final : private WatchedKind {
   void stop() { watch_.stop(); }
 
  private:
-  void list_begins() override { set_ = {.kind = kind_, .objects = {}, .unreadable = {}}; }
+  void list_begins() override {
+    set_ = {.kind = kind_, .objects = {}, .unreadable = {}};
+    nameless_.clear();
+  }
 
   Result<ListHead> page(const std::string& body) override {
     PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
     for (const auto& item : list.items) {
-      if (auto object = decode(kind_, item))
+      auto object = decode(kind_, item);
+      if (object && std::visit([](const auto& one) { return one.name.empty(); }, *object))
+        object = fail(Code::kInvalid, codec::nameless(item));
+      if (object)
         set_.objects.push_back(*std::move(object));
       else if (auto one = unreadable(item, object.error()))
         set_.unreadable.push_back(*std::move(one));
@@ -83,7 +89,11 @@ class ClusterWatcher::Kind final : private WatchedKind {
 
   void changed(std::string_view json, bool deleted) override {
     const auto name = codec::decode_object_name(json);
-    if (!name || name->name.empty()) return trouble(Trouble::kStream, fmt::format("{}: an object without a name", place_of(kind_).what));
+    if ((!name || name->name.empty()) && kind_ != ClusterKind::kPolicies) {
+      note_nameless(json);
+      return trouble(Trouble::kApi, "");
+    }
+    if (!name) return trouble(Trouble::kStream, fmt::format("{}: {}", place_of(kind_).what, name.error().message()));
     if (deleted) {
       names_.erase(name->full_name());
       owner_.sink_.deliver(ports::ClusterGone{kind_, name->namespace_, name->name});
@@ -99,14 +109,23 @@ class ClusterWatcher::Kind final : private WatchedKind {
 
   void trouble(Trouble trouble, const std::string& error) override {
     if (trouble == Trouble::kStream && error.empty()) return;
-    if (error.empty() && !troubled_) return;
-    troubled_ = !error.empty();
-    owner_.sink_.deliver(ports::ClusterTrouble{kind_, error});
+    const std::string& now = error.empty() ? nameless_ : error;
+    if (now == told_) return;
+    told_ = now;
+    owner_.sink_.deliver(ports::ClusterTrouble{kind_, now});
   }
 
-  [[nodiscard]] std::optional<ports::ClusterUnreadable> unreadable(std::string_view json, const Error& error) const {
+  void note_nameless(std::string_view json) {
+    nameless_ = fmt::format("{}: one can't be read, and is left out: {}", place_of(kind_).what, codec::nameless(json));
+  }
+
+  // nullopt: it has no name to be told by. A policy is told all the same: it closes what it can be seen to close.
+  [[nodiscard]] std::optional<ports::ClusterUnreadable> unreadable(std::string_view json, const Error& error) {
     const auto name = codec::decode_object_name(json);
-    if (!name || name->name.empty()) return std::nullopt;
+    if (!name || (name->name.empty() && kind_ != ClusterKind::kPolicies)) {
+      note_nameless(json);
+      return std::nullopt;
+    }
     ports::ClusterUnreadable one{.kind = kind_, .namespace_ = name->namespace_, .name = name->name, .error = error.message(), .closed = {}};
     if (kind_ == ClusterKind::kPolicies) one.closed = codec::closed_policy(json);
     return one;
@@ -121,7 +140,8 @@ class ClusterWatcher::Kind final : private WatchedKind {
   // own thread
   ports::ClusterSet set_;
   std::set<std::string> names_;  // of policies
-  bool troubled_ = false;
+  std::string nameless_;         // what could not be told by its name
+  std::string told_;             // the trouble last told
   ListWatch watch_;
 };
 
@@ -140,6 +160,7 @@ void ClusterWatcher::stop() {
     const MutexLock lock(mu_);
     stopped_ = true;
     others.swap(others_);
+    follow_services(false);
   }
   if (policies_) policies_->stop();
   for (const auto& kind : others) kind->stop();
@@ -150,6 +171,12 @@ size_t ClusterWatcher::watched_kinds() {
   return (policies_ ? 1 : 0) + others_.size();
 }
 
+void ClusterWatcher::follow_services(bool wanted) {
+  if (services_ == nullptr || following_ == wanted) return;
+  following_ = wanted;
+  services_->follow(wanted ? &sink_ : nullptr);
+}
+
 // On the policies' thread.
 void ClusterWatcher::policies_known(size_t count) {
   std::vector<std::unique_ptr<Kind>> ended;
@@ -158,9 +185,11 @@ void ClusterWatcher::policies_known(size_t count) {
     if (stopped_ || (count > 0) != others_.empty()) return;
     if (count == 0) {
       ended.swap(others_);
+      follow_services(false);
     } else {
+      follow_services(true);
       for (const auto kind : ports::kAllClusterKinds) {
-        if (kind == ClusterKind::kPolicies) continue;
+        if (kind == ClusterKind::kPolicies || (kind == ClusterKind::kServices && services_ != nullptr)) continue;
         auto made = std::make_unique<Kind>(*this, kind);
         // No descriptors left: told, and the policies stay unsynced, which holds or lets through as each pod says.
         if (const auto started = made->start(); !started)

@@ -80,8 +80,7 @@ HttpClient::HttpClient(const Kubeconfig& config, const Clock& clock, Interrupt i
       clock_(clock),
       interrupt_(std::move(interrupt)),
       user_agent_(std::move(user_agent)) {
-  const bool v6 = config.host.find(':') != std::string::npos;
-  host_header_ = fmt::format("{}{}{}:{}", v6 ? "[" : "", config.host, v6 ? "]" : "", config.port);
+  host_header_ = config.host_header();
   set_keep_alive(true);
   set_follow_location(false);
   set_url_encode(false);
@@ -115,12 +114,7 @@ Result<std::string> HttpClient::bearer_token() {
   if (!config_.token.given()) return std::string();
   const SteadyTime now = clock_.steady();
   if (!token_.empty() && (config_.token.file.empty() || now - token_read_at_ < kTokenReread)) return token_;
-  PINTLE_ASSIGN_OR_RETURN(std::string text, config_.token.read());
-  while (!text.empty() && std::strchr(" \r\n\t", text.back()) != nullptr) text.pop_back();
-  for (const char c : text)  // a line break would become another header
-    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
-      return fail(Code::kInvalid, fmt::format("token '{}': has blanks inside", config_.token.file));
-  token_ = std::move(text);
+  PINTLE_ASSIGN_OR_RETURN(token_, config_.read_token());
   token_read_at_ = now;
   return token_;
 }

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 
 #include <arpa/inet.h>
 
@@ -140,9 +141,21 @@ Result<Kubeconfig> Kubeconfig::in_cluster(const std::string& folder) {
   return out;
 }
 
-std::string Kubeconfig::url() const {
+std::string Kubeconfig::host_header() const {
   const bool v6 = host.find(':') != std::string::npos;
-  return fmt::format("{}://{}{}{}:{}{}", tls ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", port, path_prefix);
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
+std::string Kubeconfig::url() const { return fmt::format("{}://{}{}", tls ? "https" : "http", host_header(), path_prefix); }
+
+Result<std::string> Kubeconfig::read_token() const {
+  if (!token.given()) return std::string();
+  PINTLE_ASSIGN_OR_RETURN(std::string text, token.read());
+  while (!text.empty() && std::strchr(" \r\n\t", text.back()) != nullptr) text.pop_back();
+  for (const char c : text)  // a line break would become another header
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
+      return fail(Code::kInvalid, fmt::format("token '{}': has blanks inside", token.file));
+  return text;
 }
 
 }  // namespace pintle::kube

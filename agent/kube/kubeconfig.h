@@ -40,7 +40,10 @@ struct Kubeconfig {
   // KUBERNETES_SERVICE_HOST/PORT and the mounted token and CA. kNotFound outside of a pod.
   [[nodiscard]] static Result<Kubeconfig> in_cluster(const std::string& folder = "/var/run/secrets/kubernetes.io/serviceaccount");
 
-  [[nodiscard]] std::string url() const;  // "https://10.0.0.1:6443"
+  [[nodiscard]] std::string url() const;          // "https://10.0.0.1:6443"
+  [[nodiscard]] std::string host_header() const;  // "10.0.0.1:6443"
+  // The bearer token as it is now; empty: none is given. kInvalid: it has blanks inside.
+  [[nodiscard]] Result<std::string> read_token() const;
 };
 
 }  // namespace pintle::kube

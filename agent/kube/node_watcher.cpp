@@ -42,10 +42,12 @@ void NodeWatcher::take(std::string_view json) {
   outputs_.node(*node);
 }
 
-void NodeWatcher::trouble(Trouble, const std::string& error) {
-  if (error == told_) return;
-  told_ = error;
-  outputs_.trouble(error);
+void NodeWatcher::trouble(Trouble trouble, const std::string& error) {
+  (trouble == Trouble::kApi ? api_error_ : unreadable_) = error;
+  const std::string& now = api_error_.empty() ? unreadable_ : api_error_;
+  if (now == told_) return;
+  told_ = now;
+  outputs_.trouble(now);
 }
 
 void NodeWatcher::forbidden(const std::string& error) {

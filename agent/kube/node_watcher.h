@@ -45,7 +45,9 @@ class NodeWatcher final : private WatchedKind {
 
   const std::string name_;
   const Outputs outputs_;
-  std::string told_;  // own thread: the trouble last told
+  // own thread
+  std::string api_error_, unreadable_;
+  std::string told_;  // the trouble last told
   ListWatch watch_;
 };
 

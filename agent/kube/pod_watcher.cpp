@@ -59,18 +59,26 @@ void PodWatcher::list_begins() {
 
 Result<ListHead> PodWatcher::page(const std::string& body) {
   PINTLE_ASSIGN_OR_RETURN(auto page, codec::decode_pod_list(body, {.origin = std::string(kSource)}));
+  bool nameless = false;
   for (auto& pod : page.items) {
     std::string uid = pod.metadata.uid;
+    nameless = nameless || uid.empty();
+    if (uid.empty()) continue;
     found_.insert_or_assign(std::move(uid), std::make_shared<const model::Pod>(std::move(pod)));
   }
   ListHead head{page.resource_version, page.continue_token};
-  if (page.refused.empty()) return head;
+  if (page.refused.empty() && !nameless) return head;
   const auto items = codec::split_list(body);
   if (!items) return head;
-  for (const auto& item : *items) {
+  for (size_t i = 0; i < items->size(); ++i) {
+    const auto& item = (*items)[i];
     if (found_.contains(item.name.uid)) continue;
     const auto pod = codec::decode_pod(item.json, {.origin = std::string(kSource)});
-    refused_[origin_of(item.name.full_name())] = pod ? "has no metadata.uid" : pod.error().context;
+    const std::string what = pod ? "has no metadata.uid" : pod.error().context;
+    if (item.name.name.empty())  // nothing to call it by but its place
+      refused_[fmt::format("{}:items[{}]", kSource, i)] = fmt::format("pods: items[{}]: {}", i, what);
+    else
+      refused_[origin_of(item.name.full_name())] = what;
     // A newer version we can't read is no reason to take the pod down.
     if (!item.name.uid.empty()) unread_.emplace_back(item.name.uid);
   }

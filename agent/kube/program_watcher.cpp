@@ -69,13 +69,19 @@ class ProgramWatcher::Kind final : private WatchedKind {
   void stop() { watch_.stop(); }
 
  private:
-  void list_begins() override { listed_.clear(); }
+  void list_begins() override {
+    listed_.clear();
+    nameless_.clear();
+  }
 
   Result<ListHead> page(const std::string& body) override {
     PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
     for (const auto& item : list.items) {
       const auto name = codec::decode_object_name(item);
-      if (!name || name->name.empty()) continue;
+      if (!name || name->name.empty()) {
+        nameless_ = "configmaps: one can't be read, and declares nothing: " + codec::nameless(item);
+        continue;
+      }
       listed_.insert(origin_of(*name));
       take(*name, item);
     }
@@ -95,7 +101,7 @@ class ProgramWatcher::Kind final : private WatchedKind {
 
   void changed(std::string_view json, bool deleted) override {
     const auto name = codec::decode_object_name(json);
-    if (!name || name->name.empty()) return trouble(Trouble::kStream, "configmaps: an object without a name");
+    if (!name || name->name.empty()) return trouble(Trouble::kStream, "configmaps: one can't be read: " + codec::nameless(json));
     if (deleted) {
       known_.erase(origin_of(*name));
       return sink_.gone(origin_of(*name));
@@ -106,9 +112,10 @@ class ProgramWatcher::Kind final : private WatchedKind {
 
   void trouble(Trouble trouble, const std::string& error) override {
     if (trouble == Trouble::kStream && error.empty()) return;
-    if (error.empty() && !troubled_) return;
-    troubled_ = !error.empty();
-    sink_.trouble(std::string(kConfigMapSource), error);
+    const std::string& now = error.empty() ? nameless_ : error;
+    if (now == told_) return;
+    told_ = now;
+    sink_.trouble(std::string(kConfigMapSource), now);
   }
 
   // The same version again, as a new list brings it, is no news.
@@ -123,7 +130,8 @@ class ProgramWatcher::Kind final : private WatchedKind {
   // own thread
   std::map<std::string, std::string> known_;  // origin -> resource version
   std::set<std::string> listed_;
-  bool troubled_ = false;
+  std::string nameless_;  // of the list: what could not be told by its name
+  std::string told_;      // the trouble last told
   ListWatch watch_;
 };
 

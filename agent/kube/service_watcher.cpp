@@ -2,6 +2,8 @@
 // Copyright The Pintle Authors
 #include "kube/service_watcher.h"
 
+#include <fmt/format.h>
+
 #include "codec/network_policy.h"
 #include "codec/object_name.h"
 #include "model/master_service.h"
@@ -38,58 +40,128 @@ Result<std::vector<model::ServiceView>> ServiceWatcher::of_pod(const std::string
   return out;
 }
 
+void ServiceWatcher::follow(ports::ClusterSink* sink) {
+  const MutexLock told(told_mu_);
+  follower_ = sink;
+  if (sink == nullptr) return;
+  if (!api_error_.empty()) relay(ports::ClusterTrouble{ports::ClusterKind::kServices, api_error_});
+  ports::ClusterSet all;
+  {
+    const MutexLock lock(mu_);
+    if (!synced_) return;
+    all = everything();
+  }
+  relay(std::move(all));
+}
+
+void ServiceWatcher::relay(ports::ClusterChange change) {
+  if (follower_ != nullptr) follower_->deliver(std::move(change));
+}
+
+ports::ClusterSet ServiceWatcher::everything() const {
+  ports::ClusterSet all{.kind = ports::ClusterKind::kServices, .objects = {}, .unreadable = {}};
+  for (const auto& [name, service] : services_) all.objects.emplace_back(service);
+  for (const auto& [name, error] : unreadable_)
+    if (!name.second.empty()) all.unreadable.push_back({all.kind, name.first, name.second, error, {}});
+  return all;
+}
+
 void ServiceWatcher::list_begins() {
   fresh_.clear();
+  const MutexLock told(told_mu_);
   unreadable_.clear();
 }
 
 Result<ListHead> ServiceWatcher::page(const std::string& body) {
   PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
-  for (const auto& item : list.items) {
-    PINTLE_ASSIGN_OR_RETURN(const auto name, codec::decode_object_name(item));
-    if (auto service = take({name.namespace_, name.name}, item)) fresh_.insert_or_assign({name.namespace_, name.name}, *std::move(service));
+  for (size_t i = 0; i < list.items.size(); ++i) {
+    const auto& item = list.items[i];
+    const auto name = codec::decode_object_name(item);
+    if (!name || name->name.empty())
+      note_nameless(fmt::format("items[{}]", i), item);
+    else if (auto service = take({name->namespace_, name->name}, item))
+      fresh_.insert_or_assign({name->namespace_, name->name}, *std::move(service));
   }
   return ListHead{list.resource_version, list.continue_token};
 }
 
 void ServiceWatcher::list_ends() {
   tell();
-  const MutexLock lock(mu_);
-  services_ = std::exchange(fresh_, {});
-  synced_ = true;
-  read_.notify_all();
+  const MutexLock told(told_mu_);
+  ports::ClusterSet all;
+  {
+    const MutexLock lock(mu_);
+    services_ = std::exchange(fresh_, {});
+    synced_ = true;
+    read_.notify_all();
+    if (follower_ != nullptr) all = everything();
+  }
+  relay(std::move(all));
 }
 
 void ServiceWatcher::changed(std::string_view object_json, bool deleted) {
   const auto name = codec::decode_object_name(object_json);
-  if (!name || name->name.empty()) return;  // a list sets it right
+  if (!name || name->name.empty()) {
+    note_nameless("the watch", object_json);
+    return tell();
+  }
   const Name key{name->namespace_, name->name};
-  unreadable_.erase(key);
+  {
+    const MutexLock told(told_mu_);
+    unreadable_.erase(key);
+  }
   auto service = deleted ? std::nullopt : take(key, object_json);
   tell();
-  const MutexLock lock(mu_);
-  if (service)
-    services_.insert_or_assign(key, *std::move(service));
+  const MutexLock told(told_mu_);
+  {
+    const MutexLock lock(mu_);
+    if (service)
+      services_.insert_or_assign(key, *service);
+    else
+      services_.erase(key);
+  }
+  constexpr auto kKind = ports::ClusterKind::kServices;
+  if (deleted)
+    relay(ports::ClusterGone{kKind, key.first, key.second});
+  else if (service)
+    relay(ports::ClusterUpsert{*std::move(service)});
   else
-    services_.erase(key);
+    relay(ports::ClusterUnreadable{kKind, key.first, key.second, unreadable_[key], {}});
 }
 
 // nullopt: it can't be read, and is told of until it can.
 std::optional<model::ServiceView> ServiceWatcher::take(const Name& name, std::string_view json) {
   auto service = codec::decode_service_view(json);
   if (service) return *std::move(service);
+  const MutexLock told(told_mu_);
   unreadable_[name] = with_context(std::move(service).error(), "read service '" + name.first + "/" + name.second + "'").message();
   return std::nullopt;
 }
 
+void ServiceWatcher::note_nameless(const std::string& place, std::string_view json) {
+  const MutexLock told(told_mu_);
+  unreadable_[{place, ""}] = fmt::format("read services, {}: {}; it is left out", place, codec::nameless(json));
+}
+
 void ServiceWatcher::trouble(Trouble trouble, const std::string& error) {
   if (trouble == Trouble::kStream) return;  // what was lost comes again with the next list
-  api_error_ = error;
+  {
+    const MutexLock told(told_mu_);
+    if (error != api_error_) relay(ports::ClusterTrouble{ports::ClusterKind::kServices, error});
+    api_error_ = error;
+  }
   tell();
 }
 
+// Each that can't be read is named, once.
 void ServiceWatcher::tell() {
-  const std::string now = !api_error_.empty() || unreadable_.empty() ? api_error_ : unreadable_.begin()->second;
+  std::string now;
+  {
+    const MutexLock told(told_mu_);
+    now = api_error_;
+    if (now.empty())
+      for (const auto& [name, error] : unreadable_) now += (now.empty() ? "" : "; ") + error;
+  }
   if (now == told_) return;
   told_ = now;
   {

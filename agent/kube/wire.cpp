@@ -68,7 +68,7 @@ Status Wire::wait(short events, SteadyTime deadline, std::string_view what) cons
   }
 }
 
-Result<Wire> Wire::connect(const Kubeconfig& config, const Clock& clock, const Interrupt& interrupt, SteadyTime deadline) {
+Result<std::vector<SocketAddress>> resolve(const Kubeconfig& config) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
@@ -77,25 +77,48 @@ Result<Wire> Wire::connect(const Kubeconfig& config, const Clock& clock, const I
   if (const int rc = ::getaddrinfo(config.host.c_str(), std::to_string(config.port).c_str(), &hints, &found); rc != 0)
     return fail(Code::kUnavailable, fmt::format("{}: {}", what, rc == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(rc)));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
-
-  Error last{Code::kUnavailable, 0, what + ": no address"};
+  std::vector<SocketAddress> out;
   for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
-    UniqueFd fd(::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol));
-    if (!fd.valid()) return fail_errno(errno, what);
-    PINTLE_TRY(set_liveness_options(fd.get()));
-    Wire wire(std::move(fd), clock, interrupt);
-    if (::connect(wire.raw_, at->ai_addr, at->ai_addrlen) != 0) {
-      int err = errno;
-      if (err == EINPROGRESS) {
-        auto ready = wire.wait(POLLOUT, deadline, what);
-        if (!ready) return std::unexpected(std::move(ready).error());
-        socklen_t size = sizeof err;
-        if (::getsockopt(wire.raw_, SOL_SOCKET, SO_ERROR, &err, &size) != 0) err = errno;
-      }
-      if (err != 0) {
-        last = Error{Code::kUnavailable, err, fmt::format("{}: {}", what, std::strerror(err))};
-        continue;
-      }
+    auto& address = out.emplace_back();
+    address.size = std::min<socklen_t>(at->ai_addrlen, sizeof address.name);
+    std::memcpy(&address.name, at->ai_addr, address.size);
+  }
+  if (out.empty()) return fail(Code::kUnavailable, what + ": no address");
+  return out;
+}
+
+Result<UniqueFd> begin_connect(const SocketAddress& address, const std::string& what) {
+  UniqueFd fd(::socket(address.name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno(errno, what);
+  PINTLE_TRY(set_liveness_options(fd.get()));
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.name), address.size) != 0 && errno != EINPROGRESS)
+    return std::unexpected(Error{Code::kUnavailable, errno, fmt::format("{}: {}", what, std::strerror(errno))});
+  return fd;
+}
+
+Status connected(int fd, const std::string& what) {
+  int err = 0;
+  socklen_t size = sizeof err;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &size) != 0) err = errno;
+  if (err != 0) return std::unexpected(Error{Code::kUnavailable, err, fmt::format("{}: {}", what, std::strerror(err))});
+  return {};
+}
+
+Result<Wire> Wire::connect(const Kubeconfig& config, const Clock& clock, const Interrupt& interrupt, SteadyTime deadline) {
+  PINTLE_ASSIGN_OR_RETURN(const auto addresses, resolve(config));
+  const std::string what = fmt::format("connect to '{}'", config.url());
+  Error last;
+  for (const auto& address : addresses) {
+    auto fd = begin_connect(address, what);
+    if (!fd) {
+      last = std::move(fd).error();
+      continue;
+    }
+    Wire wire(*std::move(fd), clock, interrupt);
+    PINTLE_TRY(wire.wait(POLLOUT, deadline, what));
+    if (auto made = connected(wire.raw_, what); !made) {
+      last = std::move(made).error();
+      continue;
     }
     if (config.tls) PINTLE_TRY(wire.handshake(config, deadline));
     return wire;

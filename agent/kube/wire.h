@@ -10,8 +10,10 @@
 // Errors: kUnavailable (connect, reset, deadline), kCancelled, kInvalid (certificates that can't be read or don't fit).
 #pragma once
 
+#include <sys/socket.h>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -69,6 +71,17 @@ class Wire {
   const Interrupt* interrupt_;
   std::unique_ptr<SSL, FreeSsl> ssl_;
 };
+
+struct SocketAddress {
+  sockaddr_storage name{};
+  socklen_t size = 0;
+};
+// Of the server, in the resolver's order; never empty. Blocks as long as the resolver does. kUnavailable.
+[[nodiscard]] Result<std::vector<SocketAddress>> resolve(const Kubeconfig& config);
+// A socket that is being connected to `address`: writable when that has ended, one way or the other.
+[[nodiscard]] Result<UniqueFd> begin_connect(const SocketAddress& address, const std::string& what);
+// How it has ended. kUnavailable.
+[[nodiscard]] Status connected(int fd, const std::string& what);
 
 // Keepalive and user timeout by which a dead peer is noticed within 15 s, with or without data under way.
 [[nodiscard]] Status set_liveness_options(int fd);

@@ -33,6 +33,12 @@ std::string refused_hooks(const model::AttachReport& report) {
 // A required program of an operator keeps a pod from starting, and disturbs none that runs: neither its readiness nor its restarts.
 bool has_begun(const Context& ctx) { return !ctx.observed.sandboxes.empty(); }
 
+// Found attached by an earlier run, it stays so: pinned programs do not wait for plans, which may need an API that is down.
+bool was_attached(const Context& ctx) {
+  const auto* known = find_condition(ctx.published(), kProgramsCondition);
+  return known != nullptr && known->status == model::ConditionStatus::kTrue;
+}
+
 // What the pod's own policy asks for is in force.
 bool suffices(const PodMemory& memory, EbpfPolicy policy) {
   if (policy != EbpfPolicy::kRequired) return memory.programs_tried;
@@ -53,6 +59,8 @@ bool programs_effective(const PodMemory& memory) { return memory.programs && mem
 bool programs_hold_start(const Context& ctx) {
   const auto policy = ebpf_policy(ctx.pod, ctx.node);
   if (policy == EbpfPolicy::kOff) return false;
+  const bool lacks_plan = !ctx.memory.programs_tried && !ctx.memory.programs_plan_error.empty();
+  if (lacks_plan && has_begun(ctx) && was_attached(ctx)) return false;
   return !suffices(ctx.memory, policy) || (ctx.memory.programs_required_lack && !has_begun(ctx));
 }
 
@@ -79,9 +87,7 @@ std::optional<ProgramsVerdict> programs_verdict(const Context& ctx) {
     return ProgramsVerdict{false, !suffices(ctx.memory, policy) || ctx.memory.programs_required_lack ? "AttachRefused" : "Degraded",
                            ctx.memory.programs_error};
   const auto* known = find_condition(ctx.published(), kProgramsCondition);
-  // Found attached by an earlier run, it stays so: pinned programs do not wait for plans.
-  const bool was_attached = known != nullptr && known->status == model::ConditionStatus::kTrue;
-  if (!no_plan.empty() && !was_attached) return ProgramsVerdict{false, "PlanRefused", no_plan};
+  if (!no_plan.empty() && !was_attached(ctx)) return ProgramsVerdict{false, "PlanRefused", no_plan};
   if (known != nullptr) return ProgramsVerdict{known->status == model::ConditionStatus::kTrue, known->reason, known->message};
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 //
 // Takes in what became of each action: the other half of decide(), which only ever reads it.
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -20,6 +21,7 @@ using model::EventType;
 
 constexpr Duration kStepInitial = std::chrono::milliseconds(50), kStepMax = std::chrono::seconds(10);
 constexpr Duration kRefreshInitial = std::chrono::seconds(1), kRefreshMax = std::chrono::seconds(60);
+constexpr const char* kMountFailed = "volumes could not be mounted";
 constexpr Duration kImageInitial = std::chrono::seconds(10), kImageMax = std::chrono::seconds(300);  // row 10.3
 
 struct Recorder {
@@ -67,8 +69,12 @@ struct Recorder {
       memory.volumes_refresh = true;
       return;
     }
-    step("volumes could not be mounted", "FailedMount", "");
-    if (outcome.error) return;
+    step(kMountFailed, "FailedMount", "");
+    if (outcome.error) {
+      // Something has changed since it began: tried again at once.
+      if (std::exchange(memory.volumes_refresh, false)) memory.step_wait.reset();
+      return;
+    }
     memory.volumes_mounted = true;
     memory.refresh_wait.reset();
     memory.refresh_error.clear();
@@ -204,7 +210,12 @@ void record(PodMemory& memory, const Action& action, const ActionOutcome& outcom
   std::visit(Recorder{memory, outcome, now}, action);
 }
 
-void request_volume_refresh(PodMemory& memory) { memory.volumes_refresh = true; }
+void request_volume_refresh(PodMemory& memory) {
+  // What a mount waits for may just have come.
+  if (!memory.volumes_mounted && memory.step_reason == kMountFailed) memory.step_wait.reset();
+  memory.volumes_refresh = true;
+  memory.refresh_wait.reset();
+}
 void request_programs_check(PodMemory& memory) {
   memory.programs_check = true;
   memory.cgroup_known = false;

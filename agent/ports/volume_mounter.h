@@ -20,6 +20,7 @@ namespace pintle::ports {
 // Objects that a pod's volumes and environment refer to, already fetched.
 struct PreparedVolumes {
   std::map<std::string, std::string> host_paths;  // volume name -> directory or file on the host
+  std::string kept;                               // why some show what they did before: the API could not be asked
 };
 
 // What a pod's volumes may need to know of the node and of the pod's state.

@@ -186,6 +186,8 @@ class PodExecutor::Step {
   void operator()(const MountVolumes&) {
     auto volumes = ports_.volumes.mount(pod_, volume_context(context_, self_.options_.host_hosts_file), stop_);
     if (!volumes) return failed(std::move(volumes).error());
+    if (!volumes->kept.empty())
+      PINTLE_LOG(kWarning, "reconcile", "pod '{}': {}; it shows what it did before", pod_.full_name(), volumes->kept);
     keep([&](PodState& state) { state.volumes = *std::move(volumes); });
   }
   void operator()(const EnsureImage& action) {

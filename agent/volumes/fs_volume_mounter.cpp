@@ -141,7 +141,7 @@ FsVolumeMounter::FsVolumeMounter(std::string root, ports::ObjectReader& objects,
     : root_(std::move(root)), objects_(objects), clock_(clock), tokens_(objects, clock) {}
 
 Result<std::string> FsVolumeMounter::mount_volume(const model::Pod& pod, const model::Volume& volume, const ports::VolumeContext& context,
-                                                  const std::stop_token& stop) {
+                                                  const std::stop_token& stop, std::string& kept) {
   const PodPaths paths(root_, pod.metadata.uid);
   const auto& group = pod.spec.security_context.fs_group;
   if (const auto* source = std::get_if<model::EmptyDirVolume>(&volume.source)) return empty_dir(paths, volume, *source, group);
@@ -166,10 +166,15 @@ Result<std::string> FsVolumeMounter::mount_volume(const model::Pod& pod, const m
     plugin = "projected";
     payload = build(std::get<model::ProjectedVolume>(volume.source), payload_context);
   }
+  const std::string path = paths.volume(plugin, volume.name);
+  // Filled by an earlier run of the agent: the pod has it, and goes on with it.
+  if (!payload && payload.error().code == Code::kUnavailable && ::access((path + "/..data").c_str(), F_OK) == 0) {
+    kept = with_context(std::move(payload).error(), fmt::format("volume '{}'", volume.name)).message();
+    return path;
+  }
   PINTLE_TRY(payload);
   if (group)
-    for (auto& [path, file] : *payload) file.mode |= (file.mode & 0400) >> 3;  // row 14.11: fsGroup may read
-  const std::string path = paths.volume(plugin, volume.name);
+    for (auto& [name, file] : *payload) file.mode |= (file.mode & 0400) >> 3;  // row 14.11: fsGroup may read
   PINTLE_TRY(make_directories(path, 0755));
   if (plugin != "configmap") {  // row 14.10: never on disk
     PINTLE_ASSIGN_OR_RETURN(const bool mounted, is_mount_point(path));
@@ -184,7 +189,7 @@ Result<ports::PreparedVolumes> FsVolumeMounter::mount(const model::Pod& pod, con
   PINTLE_TRY(make_directories(PodPaths(root_, pod.metadata.uid).containers(), 0750));
   ports::PreparedVolumes prepared;
   for (const auto& volume : pod.spec.volumes) {
-    auto path = mount_volume(pod, volume, context, stop);
+    auto path = mount_volume(pod, volume, context, stop, prepared.kept);
     if (!path) return std::unexpected(with_context(path.error(), fmt::format("volume '{}'", volume.name)));
     prepared.host_paths[volume.name] = *std::move(path);
   }

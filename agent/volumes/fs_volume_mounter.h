@@ -32,7 +32,7 @@ class FsVolumeMounter final : public ports::VolumeMounter {
 
  private:
   [[nodiscard]] Result<std::string> mount_volume(const model::Pod& pod, const model::Volume& volume, const ports::VolumeContext& context,
-                                                 const std::stop_token& stop);
+                                                 const std::stop_token& stop, std::string& kept);
 
   const std::string root_;
   ports::ObjectReader& objects_;

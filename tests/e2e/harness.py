@@ -146,6 +146,8 @@ def remove_traces(build, folder, keep=False):
     if left := cgroups_of(folder.name):
         errors.append(f"pintled cleanup left {len(left)} cgroups, such as {left[0]}")
         attempt(_remove_cgroups, folder.name)
+    if os.path.ismount(folder / "run"):
+        attempt(_run, "umount", folder / "run")
     if not keep:
         shutil.rmtree(folder, ignore_errors=True)
     if errors:
@@ -193,6 +195,9 @@ class Node:
         self.programs = self.dir / "programs"
         self.programs.mkdir(mode=0o755)
         self.socket = self.dir / "pintle.sock"
+        self.run_dir = self.dir / "run"  # of memory, as /run of a node
+        self.run_dir.mkdir()
+        _run("mount", "-t", "tmpfs", "-o", "mode=0755", "pintle-e2e", self.run_dir)
         self.daemon = None
         self.log = self.dir / "pintled.log"
         self.guard = start_guard(self.build, self.dir, keep)
@@ -217,7 +222,7 @@ class Node:
             "containerRuntimeEndpoint": f"unix://{self.dir}/containerd/containerd.sock",
             "staticPodPath": str(self.manifests), "cgroupRoot": self.cgroup_root, "podLogsDir": str(self.dir / "logs"),
             "pintle": {"mode": "node" if self.real_api else "standalone", "nodeName": NODE, "nodeIP": "127.0.0.1", "rootDir": str(self.dir / "root"),
-                       "runDir": str(self.dir), "controlSocket": str(self.socket), "metrics": {"listen": METRICS},
+                       "runDir": str(self.run_dir), "controlSocket": str(self.socket), "metrics": {"listen": METRICS},
                        "events": {"json": str(self.dir / "events.json")},
                        "ebpf": {"programsFolder": str(self.programs), "programsNamespace": "kube-system",
                                 "setsFolder": str(self.build / "ebpf" / "sets")}},
@@ -299,6 +304,27 @@ class Node:
         done = subprocess.run(["ctr", "-a", str(self.dir / "containerd" / "containerd.sock"), "-n", "k8s.io", "containers", "ls", "-q"],
                               capture_output=True, text=True, timeout=30)
         return set(done.stdout.split())
+
+    def _ctr(self, *words):
+        done = subprocess.run(["ctr", "-a", str(self.dir / "containerd" / "containerd.sock"), "-n", "k8s.io", *words], check=True,
+                              capture_output=True, text=True, timeout=30)
+        return done.stdout
+
+    def container_of(self, name):
+        """The id of the pod's first container, as the API has it."""
+        return self.pod(name)["status"]["containerStatuses"][0]["containerID"].split("//")[1]
+
+    def kill_container(self, name, id=None):
+        self._ctr("task", "kill", "-s", "SIGKILL", (id or self.container_of(name)).split("//")[-1])
+
+    def exec_in(self, name, *words, id=None):
+        """What a command prints in the pod's first container."""
+        return self._ctr("task", "exec", "--exec-id", f"e{time.monotonic_ns()}", id or self.container_of(name), *words)
+
+    def log_of(self, name):
+        """What the pod's first container has printed, over all its starts."""
+        folders = glob.glob(str(self.dir / "logs" / f"default_{name}_*" / "c0" / "*.log"))
+        return "\n".join(pathlib.Path(file).read_text(errors="replace") for file in sorted(folders))
 
     def ebpf(self, name):
         """The hooks of one pod as `pintlectl ebpf status -o json` has them."""

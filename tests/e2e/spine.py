@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 from harness import NODE, busybox_pod, condition, wait_until
 from registry import Registry
@@ -136,9 +137,7 @@ class SpineCases:
     def test_a_killed_container_comes_back(self):
         self.node.apply(busybox_pod("phoenix", SLEEP))
         pod = self.node.wait_ready("phoenix")
-        socket = str(self.node.dir / "containerd" / "containerd.sock")
-        container = running_ids(pod)["c0"].split("//")[1]
-        subprocess.run(["ctr", "-a", socket, "-n", "k8s.io", "task", "kill", "-s", "SIGKILL", container], check=True, capture_output=True)
+        self.node.kill_container("phoenix", running_ids(pod)["c0"])
         pod = self.node.wait_pod("phoenix", lambda p: restarts(p)["c0"] == 1 and condition(p, "Ready") == "True", 40, "one restart and Ready")
         self.assertEqual(pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"], 137)
 
@@ -174,6 +173,49 @@ class SpineCases:
                                                  {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}])
         self.node.apply(pod)
         self.node.wait_phase("reads", "Succeeded")
+
+    def test_a_changed_config_map_or_secret_is_in_the_pods_files_at_once_and_in_the_next_starts_environment(self):
+        put = lambda kind, colour, **more: self.node.apply({"apiVersion": "v1", "kind": kind, "metadata": {"name": "shown", "namespace": "default"},
+                                                            "stringData" if kind == "Secret" else "data": {"colour": colour}, **more})
+        self.addCleanup(self.node.kubectl, "delete", "configmap,secret", "shown", "fixed", "--ignore-not-found")
+        put("ConfigMap", "blue")
+        put("Secret", "blue")
+        self.node.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fixed", "namespace": "default"}, "immutable": True,
+                         "data": {"colour": "always"}})
+        volumes = [{"name": "m", "configMap": {"name": "shown"}}, {"name": "s", "secret": {"secretName": "shown"}},
+                   {"name": "late", "configMap": {"name": "late", "optional": True}},
+                   {"name": "p", "projected": {"sources": [{"configMap": {"name": "shown"}}, {"configMap": {
+                       "name": "fixed", "items": [{"key": "colour", "path": "fixed"}]}}]}}]
+        pod = busybox_pod("shows", f"echo env $COLOUR; {SLEEP}", volumes=volumes)
+        mounts = [{"name": volume["name"], "mountPath": "/" + volume["name"]} for volume in volumes]
+        pod["spec"]["containers"][0].update(volumeMounts=mounts + [{"name": "m", "mountPath": "/sub", "subPath": "colour"}],
+                                            env=[{"name": "COLOUR", "valueFrom": {"configMapKeyRef": {"name": "shown", "key": "colour"}}}])
+        self.node.apply(pod)
+        uid = self.node.wait_ready("shows")["metadata"]["uid"]
+        folder = self.node.dir / "root" / "pods" / uid / "volumes"
+        shown = lambda plugin, volume, key="colour": lambda: (folder / f"kubernetes.io~{plugin}" / volume / key).read_text()
+        in_map, in_secret, in_projected = shown("configmap", "m"), shown("secret", "s"), shown("projected", "p")
+        self.assertEqual(shown("projected", "p", "fixed")(), "always")
+        times = []
+        for colour in ("green", "red", "white", "black", "grey"):
+            put("ConfigMap", colour)
+            since = time.monotonic()
+            wait_until(lambda: in_map() == in_projected() == colour, 10, f"'{colour}' in the pod's files")
+            times.append(time.monotonic() - since)
+        print(f"ConfigMap change to file: {', '.join(f'{1000 * one:.0f}' for one in times)} ms after kubectl's end")
+        put("Secret", "grey")
+        wait_until(lambda: in_secret() == "grey", 10, "the secret's change in its file")
+        self.addCleanup(self.node.kubectl, "delete", "configmap", "late", "--ignore-not-found")
+        self.node.kubectl("create", "configmap", "late", "--from-literal=colour=late")
+        wait_until(lambda: (folder / "kubernetes.io~configmap" / "late" / "colour").exists(), 10, "an optional object that came later")
+
+        in_container = lambda path: self.node.exec_in("shows", "cat", path)
+        self.assertEqual((in_container("/m/colour"), in_container("/s/colour"), in_container("/sub")), ("grey", "grey", "blue"))
+        self.assertIn("env blue", self.node.log_of("shows"))
+        self.node.kill_container("shows")
+        self.node.wait_pod("shows", lambda p: restarts(p)["c0"] == 1 and condition(p, "Ready") == "True", 40, "restarted")
+        wait_until(lambda: "env grey" in self.node.log_of("shows"), 10, "the new value in the environment")
+        self.assertEqual(in_container("/sub"), "grey")
 
     def test_services_are_told_as_variables(self):
         self.addCleanup(self.node.kubectl, "delete", "service", "web-front", "--ignore-not-found")

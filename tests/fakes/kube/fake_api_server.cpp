@@ -181,6 +181,7 @@ bool FakeApiServer::apply_fault(const httplib::Request& request, httplib::Respon
       });
       break;
     case ApiFault::Kind::kGarbage: response.set_content("<html>not an API server</html>", "text/html"); break;
+    case ApiFault::Kind::kBody: response.set_content(fault->body, "application/json"); break;
     case ApiFault::Kind::kHuge: response.set_content(std::string(fault->bytes, ' '), "application/json"); break;
     case ApiFault::Kind::kHang: {
       std::unique_lock lock(mu_);
@@ -202,7 +203,7 @@ void FakeApiServer::serve(const httplib::Request& request, httplib::Response& re
   if (apply_fault(request, response)) return;
   const auto target = parse_path(request.path);
   if (!target) return answer(response, {404, status_object(404, "NotFound", "the server could not find the requested resource")});
-  if (request.get_param_value("watch") == "true") return serve_watch(request, response, target->resource);
+  if (request.get_param_value("watch") == "true") return serve_watch(request, response, target->resource, target->space);
   const std::lock_guard lock(mu_);
   const auto& [resource, space, name, subresource] = *target;
   Json body;
@@ -237,22 +238,35 @@ void FakeApiServer::serve(const httplib::Request& request, httplib::Response& re
 
 // One watch's place in the history and in the rounds of misbehaviour.
 struct FakeApiServer::Watch {
-  std::string resource, field_selector;
+  std::string resource, space, field_selector;
   int64_t from = 0;
+  std::vector<std::string> initial;  // lines: of what there is when no version to start from was given
   size_t next_change = 0, next_injected = 0;
   int drop_round = 0, expire_round = 0, bookmark_round = 0;
   bool bookmarks = false;
+
+  [[nodiscard]] bool selects(const Json& object) const {
+    return (space.empty() || object["metadata"].value("namespace", "") == space) && is_selected(object, field_selector);
+  }
 };
 
-void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Response& response, const std::string& resource) {
+void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Response& response, const std::string& resource,
+                                const std::string& space) {
   auto watch = std::make_shared<Watch>();
   {
     const std::lock_guard lock(mu_);
+    watch->resource = resource;
+    watch->space = space;
+    watch->field_selector = request.get_param_value("fieldSelector");
     watch->from = number(request.get_param_value("resourceVersion"));
+    if (watch->from == 0) {
+      watch->from = store_.version();
+      const auto there = store_.list(resource, watch->field_selector, 0, 0);
+      for (const auto& object : there.body["items"])
+        if (watch->selects(object)) watch->initial.push_back(Json{{"type", "ADDED"}, {"object", object}}.dump());
+    }
     if (store_.is_compacted(watch->from))
       return answer(response, {410, status_object(410, "Expired", fmt::format("too old resource version: {}", watch->from))});
-    watch->resource = resource;
-    watch->field_selector = request.get_param_value("fieldSelector");
     watch->bookmarks = request.get_param_value("allowWatchBookmarks") == "true";
     watch->next_injected = injected_.size();
     watch->drop_round = drop_round_;
@@ -268,14 +282,16 @@ void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Respon
       std::unique_lock lock(mu_);
       // Woken now and then to see whether the client is still there.
       changed_.wait_for(lock, milliseconds(100), [&] {
-        return stopping_ || watch->next_change < store_.history().size() || watch->next_injected < injected_.size() ||
-               watch->drop_round != drop_round_ || watch->expire_round != expire_round_ || watch->bookmark_round != bookmark_round_;
+        return stopping_ || !watch->initial.empty() || watch->next_change < store_.history().size() ||
+               watch->next_injected < injected_.size() || watch->drop_round != drop_round_ || watch->expire_round != expire_round_ ||
+               watch->bookmark_round != bookmark_round_;
       });
       if (stopping_ || watch->drop_round != drop_round_) return false;
+      lines = std::exchange(watch->initial, {});
       for (; watch->next_change < store_.history().size(); ++watch->next_change) {
         const Change& change = store_.history()[watch->next_change];
         if (change.resource != watch->resource || change.version <= watch->from) continue;
-        if (!is_selected(change.object, watch->field_selector)) continue;
+        if (!watch->selects(change.object)) continue;
         lines.push_back(Json{{"type", change.type}, {"object", change.object}}.dump());
       }
       for (; watch->next_injected < injected_.size(); ++watch->next_injected) lines.push_back(injected_[watch->next_injected]);
@@ -300,6 +316,10 @@ void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Respon
     }
     changed_.notify_all();
   });
+}
+
+std::string list_json(const std::string& kind, const Json& items) {
+  return Json{{"kind", kind + "List"}, {"apiVersion", "v1"}, {"metadata", {{"resourceVersion", "100"}}}, {"items", items}}.dump();
 }
 
 Json pod_json(const std::string& name, const std::string& node, const std::string& space) {

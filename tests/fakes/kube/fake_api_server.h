@@ -38,6 +38,7 @@ struct ApiFault {
     kStatus,    // answers `status` with a Status object of `reason`
     kTruncate,  // promises the whole body and closes half-way
     kGarbage,   // 200 and a body that is not JSON
+    kBody,      // 200 and `body`
     kHuge,      // 200 and `bytes` of blanks
     kHang,      // never answers, until the client goes or the server stops
   };
@@ -49,6 +50,7 @@ struct ApiFault {
   std::optional<int> retry_after;
   size_t bytes = 0;
   int times = 1;
+  std::string body = {};
 };
 
 class FakeApiServer {
@@ -83,7 +85,7 @@ class FakeApiServer {
   struct Watch;
   void serve(const httplib::Request& request, httplib::Response& response);
   [[nodiscard]] bool apply_fault(const httplib::Request& request, httplib::Response& response);
-  void serve_watch(const httplib::Request& request, httplib::Response& response, const std::string& resource);
+  void serve_watch(const httplib::Request& request, httplib::Response& response, const std::string& resource, const std::string& space);
   void answer(httplib::Response& response, const StoreReply& reply);
 
   const std::unique_ptr<httplib::Server> server_;
@@ -100,6 +102,8 @@ class FakeApiServer {
   std::thread thread_;
 };
 
+// A list's body, for what FakeStore would not hold.
+[[nodiscard]] std::string list_json(const std::string& kind, const Json& items);
 // A pod as the API server would hold it, bound to `node`.
 [[nodiscard]] Json pod_json(const std::string& name, const std::string& node = "n1", const std::string& space = "default");
 

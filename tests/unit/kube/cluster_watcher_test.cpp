@@ -172,3 +172,41 @@ TEST_CASE("a refusal is told and cleared; 410 lists again") {
   rig.policy("after");
   CHECK(rig.sink.wait([](const Picture& seen) { return seen.policies.contains("default/after"); }));
 }
+
+TEST_CASE("what has no readable name is left out and told, and keeps nothing else from being known") {
+  Rig rig;
+  const auto bad = [&](const char* resource, const char* kind, const Json& good) {
+    const Json items = {7, {{"metadata", {{"namespace", "other"}}}}, {{"metadata", {{"name", Json::array()}}}}, good};
+    rig.server.fail_next({.kind = fakes::ApiFault::Kind::kBody, .path_contains = resource, .body = fakes::list_json(kind, items)});
+  };
+  const auto named = [](const char* name) -> Json {
+    return {{"metadata", {{"name", name}, {"namespace", "other"}}}, {"spec", Json::object()}};
+  };
+  bad("/namespaces", "Namespace", {{"metadata", {{"name", "other"}}}});
+  bad("/pods", "Pod", fakes::pod_json("good", "n9", "other"));
+  bad("/services", "Service", named("svc"));
+  bad("/endpointslices", "EndpointSlice",
+      {{"metadata", {{"name", "svc-1"}, {"namespace", "other"}, {"labels", {{"kubernetes.io/service-name", "svc"}}}}},
+       {"addressType", "IPv4"}});
+  rig.policy("first");
+  REQUIRE(rig.watcher.start());
+  REQUIRE(rig.watches(5));
+  CHECK(rig.sink.wait([](const Picture& seen) {
+    return seen.listed.size() == 5 && seen.pods.contains("other/good") && seen.spaces.contains("other") && seen.services.contains("svc") &&
+           seen.slices.contains("svc") && seen.troubles.size() == 4;
+  }));
+  CHECK(rig.sink.wait([](const Picture& seen) {
+    return std::ranges::all_of(seen.troubles, [](const auto& one) { return one.second.find("metadata") != std::string::npos; });
+  }));
+}
+
+TEST_CASE("a policy without a readable name closes what it can be seen to close") {
+  Rig rig;
+  const Json items = {{{"metadata", {{"name", 7}, {"namespace", "shop"}}}, {"spec", {{"podSelector", {{"matchLabels", {{"a", "b"}}}}}}}},
+                      {{"metadata", {{"name", "good"}, {"namespace", "shop"}}}, {"spec", {{"podSelector", Json::object()}}}}};
+  rig.server.fail_next(
+      {.kind = fakes::ApiFault::Kind::kBody, .path_contains = "networkpolicies", .body = fakes::list_json("NetworkPolicy", items)});
+  REQUIRE(rig.watcher.start());
+  CHECK(rig.sink.wait([](const Picture& seen) { return seen.policies.contains("shop/good") && seen.unreadable.contains("shop/"); }));
+  CHECK(rig.sink.wait([](const Picture& seen) { return seen.unreadable.at("shop/").closed.pods.match_labels.contains("a"); }));
+}

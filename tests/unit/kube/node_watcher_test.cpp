@@ -117,3 +117,18 @@ TEST_CASE("a server that can't answer is trouble and no word about the node; one
   CHECK(w.seen.forbidden.size() == 1);
   CHECK(w.seen.forbidden[0].find("403 Forbidden") != std::string::npos);
 }
+
+TEST_CASE("a node that can't be read stays told of until it can, however well the API answers") {
+  World w;
+  Json bad = node("n1", "next");
+  bad["metadata"]["labels"] = 7;
+  w.server.fail_next({.kind = ApiFault::Kind::kBody, .path_contains = "nodes", .body = fakes::list_json("Node", Json::array({bad}))});
+  REQUIRE(w.watcher.start());
+  w.watched();
+  w.server.send_bookmarks();
+  CHECK(w.wait([](const World::Seen& all) { return all.trouble.find("read node 'n1'") != std::string::npos; }));
+  CHECK(w.wait([](const World::Seen& all) { return all.trouble.find("metadata.labels") != std::string::npos && all.labels.empty(); }));
+  w.server.create("nodes", "", node("n1", "after"));
+  CHECK(w.told("after"));
+  CHECK(w.wait([](const World::Seen& all) { return all.trouble.empty(); }));
+}

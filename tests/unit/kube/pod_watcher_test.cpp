@@ -211,3 +211,16 @@ TEST_CASE("stop ends a watcher in back-off") {
   watcher.stop();
   CHECK(kClock.steady() - begun < std::chrono::seconds(5));
 }
+
+TEST_CASE("a listed pod without even a name is told by its place, and keeps no other from being known") {
+  Rig rig;
+  Json good = fakes::pod_json("good");
+  good["metadata"]["uid"] = "u-good";
+  rig.server.fail_next({.kind = fakes::ApiFault::Kind::kBody,
+                        .path_contains = "/pods",
+                        .body = fakes::list_json("Pod", {7, {{"metadata", {{"namespace", "default"}}}}, good})});
+  rig.start_and_settle();
+  CHECK(rig.pods.wait([](const PodRecorder::View& view) {
+    return view.pods.contains("good") && view.problems.contains("api:items[0]") && view.problems.contains("api:items[1]");
+  }));
+}

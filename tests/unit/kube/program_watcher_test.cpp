@@ -136,3 +136,16 @@ TEST_CASE("a ConfigMap without a document says so, and a server that refuses is 
   }));
   w.watcher.stop();
 }
+
+TEST_CASE("a ConfigMap without a readable name is told, and keeps no other from being read") {
+  World w;
+  w.server.fail_next({.kind = ApiFault::Kind::kBody,
+                      .path_contains = "configmaps",
+                      .body = fakes::list_json("ConfigMap", {7, config_map("deny", kDocument, "Ynl0ZXM=")})});
+  REQUIRE(w.watcher.start());
+  CHECK(w.seen.wait([](const auto& seen) {
+    return seen.files.contains("configmap ops/deny") && seen.synced.contains("configmaps") &&
+           seen.trouble.find("metadata: expected a mapping") != std::string::npos;
+  }));
+  w.watcher.stop();
+}

@@ -113,3 +113,119 @@ TEST_CASE("a service that can't be read is told until it can, and hides no other
   CHECK(w.comes_to("shop", {"shop/bad", "shop/cart"}));
   CHECK(w.told([](const std::string& error) { return error.empty(); }));
 }
+
+TEST_CASE("services without a readable name are left out and told, each once, and keep nothing else from being read") {
+  World w;
+  const Json list = {7,
+                     {{"metadata", {{"namespace", "shop"}}}, {"spec", {{"clusterIP", "10.96.0.1"}}}},
+                     {{"metadata", {{"name", 7}, {"namespace", "shop"}}}},
+                     service("shop", "bad", 7),
+                     service("shop", "cart", "10.96.0.3")};
+  w.server.fail_next({.kind = ApiFault::Kind::kBody, .path_contains = "services", .body = fakes::list_json("Service", list)});
+  REQUIRE(w.watcher.start());
+  CHECK(w.names("shop") == std::vector<std::string>{"shop/cart"});
+  CHECK(w.told([](const std::string& error) {
+    return error.find("items[0]: metadata: expected a mapping") != std::string::npos &&
+           error.find("items[1]: metadata.name: expected text (namespace 'shop')") != std::string::npos &&
+           error.find("items[2]: metadata.name") != std::string::npos && error.find("'shop/bad'") != std::string::npos;
+  }));
+  CHECK(w.server.wait_for([](const auto& calls, int watches) { return watches == 1 && calls.size() == 2; }));
+  w.server.inject_line(R"({"type":"ADDED","object":{"metadata":{"resourceVersion":"101","name":8}}})");
+  w.server.create("services", "shop", service("shop", "bill", "10.96.0.4"));
+  CHECK(w.comes_to("shop", {"shop/bill", "shop/cart"}));
+  CHECK(w.told([](const std::string& error) { return error.find("the watch: metadata.name") != std::string::npos; }));
+  const std::lock_guard lock(w.mu);
+  CHECK(w.troubles.size() == 2);
+}
+
+namespace {
+
+// What a follower knows of services by what it was told.
+struct Follower final : ports::ClusterSink {
+  std::mutex mu;
+  std::condition_variable news;
+  std::set<std::string> services, unreadable;
+  int sets = 0;
+  void deliver(ports::ClusterChange change) override {
+    const std::lock_guard lock(mu);
+    if (auto* set = std::get_if<ports::ClusterSet>(&change)) {
+      ++sets;
+      services.clear();
+      for (const auto& one : set->objects) services.insert(std::get<model::ServiceView>(one).name);
+      for (const auto& one : set->unreadable) unreadable.insert(one.name);
+    } else if (auto* one = std::get_if<ports::ClusterUpsert>(&change)) {
+      services.insert(std::get<model::ServiceView>(one->object).name);
+    } else if (auto* gone = std::get_if<ports::ClusterGone>(&change)) {
+      services.erase(gone->name);
+    } else if (auto* bad = std::get_if<ports::ClusterUnreadable>(&change)) {
+      unreadable.insert(bad->name);
+    }
+    news.notify_all();
+  }
+  bool comes_to(const std::set<std::string>& wanted) {
+    std::unique_lock lock(mu);
+    return news.wait_for(lock, std::chrono::seconds(10), [&] { return services == wanted; });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a follower is told of what is known and of every change, until it follows no more") {
+  World w;
+  Follower follower;
+  w.server.create("services", "shop", service("shop", "cart", "10.96.0.3"));
+  w.server.create("services", "shop", service("shop", "bad", 7));
+  SECTION("before anything is known") { w.watcher.follow(&follower); }
+  SECTION("afterwards") {}
+  REQUIRE(w.watcher.start());
+  CHECK(w.names("shop") == std::vector<std::string>{"shop/cart"});
+  w.server.wait_for([](const auto&, int watches) { return watches == 1; });
+  w.watcher.follow(&follower);
+  CHECK(follower.comes_to({"cart"}));
+  CHECK(follower.unreadable == std::set<std::string>{"bad"});
+  w.server.create("services", "shop", service("shop", "bill", "10.96.0.4"));
+  CHECK(follower.comes_to({"bill", "cart"}));
+  w.server.remove("services", "shop", "cart");
+  CHECK(follower.comes_to({"bill"}));
+  w.watcher.follow(nullptr);
+  w.server.remove("services", "shop", "bill");
+  CHECK(w.comes_to("shop", {}));
+  CHECK(follower.services == std::set<std::string>{"bill"});
+}
+
+TEST_CASE("with policies and variables there is one watch of services, and the policies have them all the same") {
+  World w;
+  Follower follower;
+  w.server.create("services", "shop", service("shop", "cart", "10.96.0.3"));
+  w.server.create("networkpolicies", "shop",
+                  {{"metadata", {{"name", "p"}, {"namespace", "shop"}}}, {"spec", {{"podSelector", Json::object()}}}});
+  struct Services final : ports::ClusterSink {
+    explicit Services(Follower& to) : follower(to) {}
+    Follower& follower;
+    void deliver(ports::ClusterChange change) override {
+      if (const auto* set = std::get_if<ports::ClusterSet>(&change); set != nullptr && set->kind != ports::ClusterKind::kServices) return;
+      if (const auto* one = std::get_if<ports::ClusterUpsert>(&change); one != nullptr && !std::get_if<model::ServiceView>(&one->object))
+        return;
+      follower.deliver(std::move(change));
+    }
+  } sink(follower);
+  ClusterWatcher policies(w.server.config(), kClock,
+                          {.page_size = 10, .backoff = {std::chrono::milliseconds(5), std::chrono::milliseconds(20)}}, sink);
+  policies.share(w.watcher);
+  REQUIRE(w.watcher.start());
+  REQUIRE(policies.start());
+  CHECK(follower.comes_to({"cart"}));
+  CHECK(w.server.wait_for([](const auto&, int watches) { return watches == 5; }));
+  w.server.create("services", "shop", service("shop", "bill", "10.96.0.4"));
+  CHECK(follower.comes_to({"bill", "cart"}));
+  int lists = 0;
+  for (const auto& call : w.server.calls())
+    if (call.path == "/api/v1/services" && call.query.find("watch=true") == std::string::npos) ++lists;
+  CHECK(lists == 1);
+  w.server.remove("networkpolicies", "shop", "p");
+  CHECK(w.server.wait_for([](const auto&, int watches) { return watches == 2; }));  // of policies, and of services
+  w.server.create("services", "shop", service("shop", "more", "10.96.0.5"));
+  CHECK(w.comes_to("shop", {"shop/bill", "shop/cart", "shop/more"}));
+  policies.stop();
+  CHECK_FALSE(follower.services.contains("more"));
+}

@@ -273,6 +273,37 @@ TEST_CASE("after a restart, programs that were attached stay told as such while 
   CHECK(rig.condition(kCondition).reason == "Attached");
 }
 
+TEST_CASE("after a restart without a plan a container is restarted below the programs that were attached, and a new pod waits") {
+  const auto* policy = GENERATE("best-effort", "required");
+  Rig rig(with_policy(policy));
+  const auto no_plan = [](const Action& a) -> std::optional<ActionOutcome> {
+    if (!std::holds_alternative<AttachPrograms>(a)) return std::nullopt;
+    ActionOutcome out;
+    out.error = Error{Code::kUnavailable, 0, "policies are not known yet"};
+    out.reason = kProgramPlanRefused;
+    return out;
+  };
+  SECTION("it had them") {
+    rig.settle();
+    REQUIRE(rig.condition(kCondition).reason == "Attached");
+    rig.restart_agent();
+    rig.fault = no_plan;
+    rig.settle();
+    const int starts = rig.count("start container");
+    rig.exit("web", 1);
+    for (int i = 0; i < 8; ++i) rig.wake();
+    CHECK(rig.count("start container") > starts);
+    CHECK(rig.status().phase == Phase::kRunning);
+  }
+  SECTION("it had none") {
+    rig.fault = no_plan;
+    rig.settle();
+    rig.restart_agent();
+    for (int i = 0; i < 8; ++i) rig.wake();
+    CHECK(rig.count("run sandbox") == 0);
+  }
+}
+
 TEST_CASE("an operator's required program that is refused holds a new pod, whatever the pod's policy, and says so") {
   const auto* policy = GENERATE("best-effort", "required");
   Rig rig(with_policy(policy));

@@ -101,3 +101,35 @@ TEST_CASE("row 14.12: a changed ConfigMap is in the pod's file 90 s later at the
     CHECK(world.loop.find(PodUid("u1"))->status.phase == model::Phase::kRunning);
   }
 }
+
+TEST_CASE("a pod that waits for a ConfigMap starts as soon as it is told to look, and a hint of what came meanwhile is not lost") {
+  World world;
+  auto pod = std::make_shared<model::Pod>(*make_pod("u1"));
+  pod->spec.volumes.push_back(
+      {"settings", model::ConfigMapVolume{.name = "settings", .items = {}, .default_mode = 0644, .optional = false}});
+  world.loop.set_pod(pod, "api", world.clock.time);
+  world.settle();
+  world.run_until(world.clock.time + seconds(30));
+  REQUIRE(world.loop.find(PodUid("u1"))->status.phase == model::Phase::kPending);
+  SECTION("while it waits to try again") {
+    world.objects.config_maps["default/settings"].data = {{"colour", "blue"}};
+    world.loop.hint_volumes(PodUid("u1"), world.clock.time);
+    world.settle();
+    CHECK(world.loop.find(PodUid("u1"))->status.phase == model::Phase::kRunning);
+  }
+  SECTION("while a try is under way that comes too early") {
+    while (world.out.asked.empty()) {
+      world.clock.time = *world.loop.next_wake();
+      world.loop.wake(world.clock.time);
+    }
+    const auto one = world.out.asked.front();
+    world.out.asked.clear();
+    auto reply = world.executor.execute(one.uid, one.action, one.context, one.stop);
+    REQUIRE(reply.outcome.error);
+    world.objects.config_maps["default/settings"].data = {{"colour", "blue"}};
+    world.loop.hint_volumes(PodUid("u1"), world.clock.time);
+    world.loop.action_done(one.uid, one.ticket, std::move(reply), world.clock.time);
+    world.settle();
+    CHECK(world.loop.find(PodUid("u1"))->status.phase == model::Phase::kRunning);
+  }
+}

@@ -72,6 +72,27 @@ TEST_CASE("row 14.11: configMap volumes hold their keys and are read-only") {
   }
 }
 
+TEST_CASE("what an earlier run of the agent has filled stays as it is while the API is down; what nobody has filled is not there") {
+  World world;
+  world.objects.config_maps["cm"].data = {{"a", "1"}};
+  const auto pod = pod_with({"conf", model::ConfigMapVolume{.name = "cm"}});
+  world.objects.down = true;
+  const auto refused = world.mounter.mount(pod, {}, {});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kUnavailable);
+  world.objects.down = false;
+  REQUIRE(world.mounter.mount(pod, {}, {})->kept.empty());
+  world.objects.down = true;
+  FsVolumeMounter next(world.root.path(), world.objects, world.clock);
+  const auto kept = next.mount(pod, {}, {});
+  REQUIRE(kept);
+  CHECK(*read_file(kept->host_paths.at("conf") + "/a") == "1");
+  CHECK(kept->kept == "volume 'conf': configmap \"cm\": API is down");
+  world.objects.down = false;
+  world.objects.config_maps.clear();  // gone: that is an answer
+  CHECK_FALSE(next.mount(pod, {}, {}));
+}
+
 TEST_CASE("what is missing is named") {
   World world;
   SECTION("the object") {
