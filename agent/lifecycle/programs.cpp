@@ -39,6 +39,12 @@ bool was_attached(const Context& ctx) {
   return known != nullptr && known->status == model::ConditionStatus::kTrue;
 }
 
+// Its cgroup, on which an earlier run's links lie pinned, has been there since: after a reboot no sandbox is ready.
+bool still_runs(const Context& ctx) {
+  return std::ranges::any_of(ctx.observed.sandboxes,
+                             [](const model::ObservedSandbox& sandbox) { return sandbox.state == model::SandboxState::kReady; });
+}
+
 // What the pod's own policy asks for is in force.
 bool suffices(const PodMemory& memory, EbpfPolicy policy) {
   if (policy != EbpfPolicy::kRequired) return memory.programs_tried;
@@ -60,7 +66,7 @@ bool programs_hold_start(const Context& ctx) {
   const auto policy = ebpf_policy(ctx.pod, ctx.node);
   if (policy == EbpfPolicy::kOff) return false;
   const bool lacks_plan = !ctx.memory.programs_tried && !ctx.memory.programs_plan_error.empty();
-  if (lacks_plan && has_begun(ctx) && was_attached(ctx)) return false;
+  if (lacks_plan && still_runs(ctx) && was_attached(ctx)) return false;
   return !suffices(ctx.memory, policy) || (ctx.memory.programs_required_lack && !has_begun(ctx));
 }
 

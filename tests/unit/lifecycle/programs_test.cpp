@@ -295,6 +295,16 @@ TEST_CASE("after a restart without a plan a container is restarted below the pro
     CHECK(rig.count("start container") > starts);
     CHECK(rig.status().phase == Phase::kRunning);
   }
+  SECTION("its sandbox ended meanwhile, as all do with a reboot") {
+    rig.settle();
+    rig.restart_agent();
+    rig.fault = no_plan;
+    rig.runtime.sandboxes.front().state = model::SandboxState::kNotReady;
+    for (auto& container : rig.runtime.containers) container.state = model::RunState::kExited;
+    const int starts = rig.count("start container");
+    for (int i = 0; i < 8; ++i) rig.wake();
+    CHECK(rig.count("start container") == starts);
+  }
   SECTION("it had none") {
     rig.fault = no_plan;
     rig.settle();
