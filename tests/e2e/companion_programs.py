@@ -339,4 +339,4 @@ class CompanionPrograms(SiteCase):
 if __name__ == "__main__":
     enter_namespaces()
     OPTIONS = beside_kubelet.OPTIONS = arguments()
-    sys.exit(results.run(sys.modules["__main__"], OPTIONS.junit))
+    sys.exit(results.run(sys.modules["__main__"], OPTIONS))
