@@ -301,6 +301,10 @@ class Node:
         """The hooks of one pod as `pintlectl ebpf status -o json` has them."""
         return json.loads(self.ctl("ebpf", "status", name, "-o", "json"))
 
+    def ebpf_now(self, name):
+        """The same while not every hook is in force, of which the exit code would tell."""
+        return json.loads(self.ctl("ebpf", "status", name, "-o", "json", check=False).stdout)
+
     def pod_programs(self):
         """Operators' programs by name. The exit code is not 0 while one is refused."""
         return {one["name"]: one for one in json.loads(self.ctl("ebpf", "programs", "-o", "json", check=False).stdout)["items"]}
