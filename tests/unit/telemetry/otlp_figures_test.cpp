@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// The figures of docs/observability.md: telemetry_test "[figures]" prints them. Hidden, for it measures time.
+// The figures of docs/observability.md: telemetry_test "[.figures]" prints them. Hidden, for it measures time.
 #include <chrono>
 #include <random>
 
