@@ -198,7 +198,9 @@ TEST_CASE("a ring that nobody reads tells what it lost, and maps how much of the
   REQUIRE(counters);
   CHECK(counters->events_lost > 0);
   uint64_t lost = 0;
-  for (const auto& ring : inventory.cost()->rings) lost += ring.lost;
+  const auto cost = inventory.cost();
+  REQUIRE(cost);
+  for (const auto& ring : cost->rings) lost += ring.lost;
   CHECK(lost == counters->events_lost);
   CHECK(lost == scene.node->events_lost());
   const auto maps = inventory.maps();
