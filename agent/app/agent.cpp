@@ -440,8 +440,11 @@ class Agent::Parts {
                 [this](const PodUid& uid) { loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_programs(uid, now); }); },
             .problem = [this](const std::string& origin, const std::string& error) { tell_program_problem(origin, error); }},
         attacher->pod_programs());
-    inventory =
-        std::make_unique<bpf::PinInventory>(bpf::PinInventory::Sources{.layout = attacher->layout(), .held = {}, .ring_counts = {}}, clock);
+    inventory = std::make_unique<bpf::PinInventory>(bpf::PinInventory::Sources{.layout = attacher->layout(),
+                                                                               .held = {},
+                                                                               .ring_counts = [this] { return attacher->ring_counts(); },
+                                                                               .slots_in_use = [this] { return attacher->slots_in_use(); }},
+                                                    clock);
     workers = std::make_unique<reconcile::WorkerPool>(reconcile::WorkerPoolOptions{
         .name = "worker", .on_quiet = [] { (void)::malloc_trim(0); }});  // pages inside the heap that a burst left free
   }
@@ -556,18 +559,30 @@ class Agent::Parts {
   void build_node_watch() {
     node_watch = std::make_unique<kube::NodeWatcher>(
         api->kubeconfig(), clock, kube::NodeWatcherOptions{.node_name = config.pintle.node_name},
-        kube::NodeWatcher::Outputs{.node =
-                                       [this](const model::Node& read) {
-                                         const auto label = read.metadata.labels.find(std::string(model::kProgramSetLabel));
-                                         sets->set_label(label == read.metadata.labels.end() ? std::nullopt : std::optional(label->second));
-                                       },
-                                   .trouble =
-                                       [this](const std::string& error) {
-                                         view->set_problem("node", config.pintle.node_name, error, clock.now());
-                                         if (!error.empty()) PINTLE_LOG(kWarning, "node", "{}", error);
-                                       },
-                                   .forbidden = beside_kubelet() ? [this](const std::string&) { sets->set_label(std::nullopt); }
-                                                                 : std::function<void(const std::string&)>()});
+        kube::NodeWatcher::Outputs{
+            .node =
+                [this](const model::Node& read) {
+                  const auto label = read.metadata.labels.find(std::string(model::kProgramSetLabel));
+                  sets->set_label(label == read.metadata.labels.end() ? std::nullopt : std::optional(label->second));
+                },
+            .trouble = [this](const std::string& error) { tell_node_trouble(error); },
+            .forbidden = beside_kubelet() ? [this](const std::string&) { forget_label(); } : std::function<void(const std::string&)>()});
+  }
+
+  // Beside a kubelet an account may lack the right: then the configuration alone chooses the program set.
+  void forget_label() {
+    node_forbidden = true;
+    sets->set_label(std::nullopt);
+  }
+
+  void tell_node_trouble(const std::string& error) {
+    std::string told = error;
+    if (error.empty()) node_forbidden = false;
+    if (node_forbidden)
+      told += fmt::format("; no label of the node counts, and the program set is the configuration's ('{}'): grant list and watch of nodes",
+                          config.pintle.ebpf.program_set);
+    view->set_problem("node", config.pintle.node_name, told, clock.now());
+    if (!told.empty()) PINTLE_LOG(kWarning, "node", "{}", told);
   }
 
   void tell_set(const model::ProgramSetStatus& set) {
@@ -794,6 +809,7 @@ class Agent::Parts {
   std::unique_ptr<reconcile::ProgramAudit> audit;
   std::unique_ptr<reconcile::ProgramSetKeeper> sets;
   std::map<std::string, std::string> told_set_problems;  // of its thread
+  bool node_forbidden = false;                           // of the watch's thread
   std::unique_ptr<kube::NodeWatcher> node_watch;
   std::unique_ptr<kube::ServiceWatcher> service_watch;  // not beside a kubelet
   std::unique_ptr<PodFeed> feed;

@@ -2,6 +2,7 @@
 // Copyright The Pintle Authors
 #include "app/doctor.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <filesystem>
@@ -143,6 +144,44 @@ Check program_set(const model::ProgramSetStatus& set) {
   return check;
 }
 
+// Of pods that run: what one lacks of its programs, by hook, and what else is said of them.
+std::string lacks_of(const ports::PodRecord& record) {
+  std::vector<std::string> lacks;
+  for (const auto& hook : record.programs->hooks)
+    if (!in_force(hook.state)) lacks.push_back(fmt::format("{} is {}", to_string(hook.hook), to_string(hook.state)));
+  for (const auto& program : record.programs->programs)
+    if (!in_force(program.state)) lacks.push_back(fmt::format("program '{}' is {}", program.name, to_string(program.state)));
+  lacks.insert(lacks.end(), record.programs->notes.begin(), record.programs->notes.end());
+  return fmt::to_string(fmt::join(lacks, "; "));
+}
+
+Check pods(const std::vector<ports::PodRecord>& records) {
+  constexpr size_t kTold = 3;
+  Check check{.name = "pods' programs",
+              .why = "a pod without one is not counted, traced or constrained as it should be",
+              .fix = "see the detail; 'pintlectl ebpf explain POD' names cause and fix of each hook"};
+  std::vector<std::string> told;
+  size_t with = 0;
+  for (const auto& record : records) {
+    if (!record.programs || record.removed || model::is_terminal(record.status.phase)) continue;
+    ++with;
+    if (auto lacks = lacks_of(record); !lacks.empty()) told.push_back(fmt::format("{}: {}", record.pod->full_name(), lacks));
+  }
+  check.detail = fmt::format("in force on {} pods", with);
+  if (told.empty()) return check;
+  check.state = State::kWarning;
+  check.detail = fmt::format("{} of {} pods lack something: {}", told.size(), with,
+                             fmt::join(told.begin(), told.begin() + static_cast<std::ptrdiff_t>(std::min(told.size(), kTold)), ", "));
+  if (told.size() > kTold) check.detail += " …";
+  return check;
+}
+
+// What nothing needs is fine without; its detail begins with that, since it tells of a refusal.
+std::string detail_of(const model::FeatureProbe& feature) {
+  if (feature.available || !feature.optional) return feature.detail.empty() ? "available" : feature.detail;
+  return "not there, and not needed: " + feature.detail;
+}
+
 void runtime(const DoctorInputs& inputs, std::vector<Check>& checks) {
   Check check{
       .name = "runtime",
@@ -182,11 +221,14 @@ std::vector<Check> run_doctor(const DoctorInputs& inputs) {
   for (const auto& feature : inputs.features)
     checks.push_back(
         {.name = "eBPF: " + feature.name,
-         .detail = feature.detail.empty() ? "available" : feature.detail,
+         .detail = detail_of(feature),
          .why = feature.without.empty() ? "" : "without it: " + feature.without,
          .fix = feature.available || feature.optional ? "" : "see the detail; `pintlectl ebpf status` names the hooks that are affected",
          .state = feature.available || feature.optional ? State::kOk : State::kWarning});
-  if (!inputs.program_set.name.empty()) checks.push_back(program_set(inputs.program_set));
+  if (!inputs.program_set.name.empty()) {
+    checks.push_back(program_set(inputs.program_set));
+    checks.push_back(pods(inputs.pods));
+  }
   if (inputs.runtime != nullptr) runtime(inputs, checks);
   if (inputs.nri) checks.push_back(*inputs.nri);
   Check api{.name = "API",

@@ -24,6 +24,7 @@ struct DoctorInputs {
   bool programs_only = false;  // beside a kubelet: no volumes, no processes to end
   std::vector<model::FeatureProbe> features;
   model::ProgramSetStatus program_set = {};
+  std::vector<ports::PodRecord> pods = {};
   ports::ContainerRuntime* runtime = nullptr;
   std::optional<ports::DoctorCheck> nri;  // beside a kubelet
   std::function<Status()> api;            // one cheap request; empty: no API is configured

@@ -61,7 +61,8 @@ std::vector<ports::PodRecord> View::snapshot() {
 std::vector<model::AttachReport> View::program_reports() {
   std::vector<model::AttachReport> reports;
   for (auto& record : snapshot())
-    if (record.programs && !record.removed) reports.push_back(*std::move(record.programs));
+    // One that has ended wants none, and has given back what it had.
+    if (record.programs && !record.removed && !model::is_terminal(record.status.phase)) reports.push_back(*std::move(record.programs));
   return reports;
 }
 
@@ -70,8 +71,10 @@ void View::add_live_links(ports::PodRecord& record) {
     if (auto pinned = in_.attacher.inspect(record.pod->uid())) record.programs = *std::move(pinned);
     if (!record.programs) return;
   }
-  // What the kernel says now: a link whose cgroup went away is dead, whatever was true when it was made.
-  if (auto now = in_.attacher.inspect(record.programs->uid)) {
+  // What the kernel says now: a link whose cgroup went away is dead, whatever was true when it was made, and a pod that ended has none.
+  auto now = in_.attacher.inspect(record.programs->uid);
+  if (!now && now.error().code == Code::kNotFound) return record.programs.reset();
+  if (now) {
     for (auto& hook : now->hooks) {
       const auto told = std::ranges::find(record.programs->hooks, hook.hook, &model::HookStatus::hook);
       if (told != record.programs->hooks.end() && told->state == model::HookState::kRefused) hook = *told;
@@ -184,6 +187,7 @@ std::vector<ports::DoctorCheck> View::doctor(std::stop_token stop) {
                      .programs_only = in_.runtime == nullptr,
                      .features = in_.attacher.features(),
                      .program_set = in_.attacher.program_set(),
+                     .pods = list_pods(),
                      .runtime = in_.runtime,
                      .nri = in_.nri ? in_.nri() : std::nullopt,
                      .api = [&]() -> Status {

@@ -45,7 +45,7 @@ class View final : public ports::AgentView {
   // --- fed by the agent ---
   void set_problem(const std::string& source, const std::string& origin, const std::string& error, Time now);  // empty error clears
   // What the programs of all pods were last told to be, without a look at the kernel.
-  [[nodiscard]] std::vector<model::AttachReport> program_reports();
+  [[nodiscard]] std::vector<model::AttachReport> program_reports();  // of pods that have not ended
   void set_health(const observe::RuntimeHealth& health);
   // A part that only the wiring knows of.
   void set_component(const ports::ComponentState& component);

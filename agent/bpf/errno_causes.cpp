@@ -26,8 +26,8 @@ Explanation explain_foreign(const model::ForeignProgram& other) {
   const std::string loaded = other.loaded_at == kNoTime ? "" : fmt::format(", loaded {}", format_rfc3339(other.loaded_at));
   const std::string who = fmt::format("program {} '{}' (uid {}) on '{}'{}", other.id, other.name, other.uid, other.cgroup, loaded);
   if (other.overridable)
-    return {Cause::kForeignOverridable, who + ", was attached with ALLOW_OVERRIDE: detach it, or attach it again with BPF_F_ALLOW_MULTI"};
-  return {Cause::kForeignExclusive, who + ", was attached as the only one allowed: detach it, or attach it again with BPF_F_ALLOW_MULTI"};
+    return {Cause::kForeignOverridable, who + " was attached with ALLOW_OVERRIDE: detach it, or attach it again with BPF_F_ALLOW_MULTI"};
+  return {Cause::kForeignExclusive, who + " was attached as the only one allowed: detach it, or attach it again with BPF_F_ALLOW_MULTI"};
 }
 
 Explanation explain_eperm(const Evidence& evidence) {

@@ -66,6 +66,8 @@ Duration EventReader::boot_to_wall(uint64_t boot_ns) {
 
 void EventReader::deliver(std::span<const std::byte> record) {
   const auto& event = *reinterpret_cast<const pintle_event*>(record.data());
+  auto& received = received_[ring_of(event)];
+  received.store(received.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);  // one writer: no locked instruction
   if (event.kind == PINTLE_EVENT_CGROUP_GONE) {
     const MutexLock lock(mu_);
     if (cgroup_gone_) cgroup_gone_(CgroupId(event.cgroup_id));

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,6 +29,8 @@ class EventReader {
   void observe(Observer observer);
   // A pod's cgroup was removed; heard of while events are observed. Null to clear; waits for the last call.
   void on_cgroup_gone(std::function<void(CgroupId)> observer);
+  // Records read of that ring, of pods and of none.
+  [[nodiscard]] uint64_t received(pintle_ring ring) const { return received_[ring].load(std::memory_order_relaxed); }
 
  private:
   void deliver(std::span<const std::byte> record);
@@ -46,7 +49,8 @@ class EventReader {
     std::optional<CgroupId> owner;  // whose numbers they are
     uint64_t sequence = 0;
   };
-  std::vector<std::array<Last, 2>> last_;  // by slot and ring; the pump's thread alone
+  std::vector<std::array<Last, 2>> last_;            // by slot and ring; the pump's thread alone
+  std::array<std::atomic<uint64_t>, 2> received_{};  // written by the pump's thread alone
   std::optional<Duration> offset_;
   uint64_t offset_from_ = 0;
   std::unique_ptr<EventPump> pump_;  // last: its thread uses the rest

@@ -27,6 +27,7 @@ namespace {
 struct OwnedProgram {
   UniqueFd fd;
   ProgramDetails details;
+  std::string hook;  // its pin's name
   uint64_t links = 0;
 };
 struct OwnedMap {
@@ -41,11 +42,18 @@ bool counts_keys(uint32_t type) {
          type == BPF_MAP_TYPE_CGROUP_STORAGE;
 }
 
-uint64_t entries_of(const OwnedMap& map) {
+// An array always has all of its entries, which says nothing.
+std::optional<uint64_t> entries_of(const OwnedMap& map) {
   const auto& details = map.details;
-  if (details.type == BPF_MAP_TYPE_ARRAY || details.type == BPF_MAP_TYPE_PERCPU_ARRAY) return details.max_entries;
-  if (!counts_keys(details.type)) return 0;
+  if (!counts_keys(details.type)) return std::nullopt;
   return count_keys(map.fd.get(), details.key_bytes, details.max_entries == 0 ? UINT32_MAX : details.max_entries);
+}
+
+// Of a pod's program, by its name in the object.
+std::string hook_of(const std::string& program) {
+  for (const auto hook : model::kAllHooks)
+    if (program == program_name_of(hook)) return std::string(to_string(hook));
+  return {};
 }
 
 bool run_statistics() {
@@ -62,12 +70,12 @@ struct PinInventory::Found {
   std::map<uint32_t, OwnedMap> maps;
   uint64_t links = 0;
 
-  void add_program(UniqueFd fd) {
+  void add_program(UniqueFd fd, const std::string& hook = {}) {
     if (!fd.valid()) return;
     auto details = program_details(fd.get());
     if (!details) return;
     const uint32_t id = details->id;
-    programs.try_emplace(id, OwnedProgram{std::move(fd), std::move(*details)});
+    programs.try_emplace(id, OwnedProgram{std::move(fd), std::move(*details), hook});
   }
   void add_map(UniqueFd fd) {
     if (!fd.valid()) return;
@@ -99,13 +107,13 @@ Result<PinInventory::Found> PinInventory::look() const {
       continue;
     }
     if (const auto info = program_info(fd.get())) found.of_set.insert(info->id);
-    found.add_program(std::move(fd));
+    found.add_program(std::move(fd), hook_of(name));
   }
   if (const auto record = read_set_record(layout.set())) found.set = record->name;
   for (const auto& name : list_pins(layout.root + "/map").value_or(std::vector<std::string>()))
     found.add_map(UniqueFd(bpf_obj_get(layout.map(name).c_str())));
   for (const auto& name : list_pins(layout.node_programs()).value_or(std::vector<std::string>()))
-    found.add_program(UniqueFd(bpf_obj_get(layout.node_program(name).c_str())));
+    found.add_program(UniqueFd(bpf_obj_get(layout.node_program(name).c_str())), name);
   for (const auto& program : list_pins(layout.operators()).value_or(std::vector<std::string>()))
     for (const auto& name : list_pins(layout.operator_folder(program)).value_or(std::vector<std::string>())) {
       UniqueFd fd(bpf_obj_get((layout.operator_folder(program) + "/" + name).c_str()));
@@ -138,6 +146,7 @@ Result<std::vector<ports::LoadedProgram>> PinInventory::programs() {
     ports::LoadedProgram row;
     row.id = id;
     row.name = d.name;
+    row.hook = program.hook;
     row.type = program_type_name(d.type);
     row.tag = d.tag;
     row.loaded_at = Time(wall + d.loaded);
@@ -160,7 +169,10 @@ Result<std::vector<ports::LoadedMap>> PinInventory::maps() {
   std::vector<ports::LoadedMap> out;
   for (const auto& [id, map] : found.maps) {
     const auto& d = map.details;
-    out.push_back({id, d.name, map_type_name(d.type), d.key_bytes, d.value_bytes, d.max_entries, d.memlock_bytes, entries_of(map)});
+    ports::LoadedMap row{id, d.name, map_type_name(d.type), d.key_bytes, d.value_bytes, d.max_entries, d.memlock_bytes};
+    row.entries = d.name == "pod_slots" && sources_.slots_in_use ? std::optional<uint64_t>(sources_.slots_in_use()) : entries_of(map);
+    row.evicts = d.type == BPF_MAP_TYPE_LRU_HASH;
+    out.push_back(std::move(row));
   }
   return out;
 }
@@ -196,11 +208,19 @@ Result<std::string> PinInventory::dump(uint32_t program_id, bool jited) {
   if (program == found.programs.end()) return fail(Code::kNotFound, fmt::format("program {} is none of Pintle's", program_id));
   PINTLE_ASSIGN_OR_RETURN(const auto code, program_instructions(program->second.fd.get()));
   const auto& bytes = jited ? code.jited : code.xlated;
+  if (bytes.empty() && jited)
+    return fail(
+        Code::kUnsupported,
+        fmt::format("the kernel does not show pintled the machine's instructions of program {}: they hold addresses, for which it asks "
+                    "CAP_SYSLOG, given up after the start, or kernel.kptr_restrict=0 with kernel.perf_event_paranoid at most 1. "
+                    "'bpftool prog dump jited id {}' as root shows them (unless kptr_restrict is 2, or nothing was compiled)",
+                    program_id, program_id));
   if (bytes.empty())
-    return fail(Code::kUnsupported,
-                fmt::format("the kernel does not show the {} instructions of program {}: it takes CAP_SYS_ADMIN or CAP_PERFMON, "
-                            "kernel.kptr_restrict and net.core.bpf_jit_harden below 2, and for the machine's a JIT",
-                            jited ? "machine's" : "translated", program_id));
+    return fail(
+        Code::kUnsupported,
+        fmt::format("the kernel does not show the translated instructions of program {}: it takes CAP_SYS_ADMIN or CAP_PERFMON, and "
+                    "kernel.kptr_restrict and net.core.bpf_jit_harden below 2",
+                    program_id));
   if (jited) return hex_lines(bytes);
   std::vector<bpf_insn> instructions(bytes.size() / sizeof(bpf_insn));
   std::memcpy(instructions.data(), bytes.data(), instructions.size() * sizeof(bpf_insn));

@@ -18,20 +18,22 @@
 
 namespace pintle::bpf {
 
+struct RingCount {
+  std::string map;  // as the kernel names it, cut to 15 characters
+  uint64_t received = 0, lost = 0;
+};
+
 class PinInventory final : public ports::ProgramInventory {
  public:
   // Borrowed: must stay open until the answer is made.
   struct Held {
     std::vector<int> programs, maps;
   };
-  struct RingCount {
-    std::string map;  // as the kernel names it, cut to 15 characters
-    uint64_t received = 0, lost = 0;
-  };
   struct Sources {
     PinLayout layout;
     std::function<Held()> held;                           // null: only what is pinned
     std::function<std::vector<RingCount>()> ring_counts;  // null: zeros
+    std::function<uint32_t()> slots_in_use = {};          // of the map pod_slots; null: not told
   };
   // The clock must outlive this.
   PinInventory(Sources sources, const Clock& clock) : sources_(std::move(sources)), clock_(clock) {}

@@ -26,15 +26,22 @@ using model::HookStatus;
 
 namespace {
 
-// What the slot tells of a hook beside its link.
+// What the slot tells of a hook beside its link. Calls of both families are one counter, refusals of all calls another.
 void add_uses(HookStatus& status, const model::PodCounters& counters) {
+  const auto calls = [&](uint64_t hits) { status.hits = hits, status.drops = counters.denied, status.counted_together = true; };
   switch (status.hook) {
     case Hook::kIngress: status.hits = counters.rx_packets + counters.rx_drops, status.drops = counters.rx_drops; break;
     case Hook::kEgress: status.hits = counters.tx_packets + counters.tx_drops, status.drops = counters.tx_drops; break;
+    case Hook::kConnect4:
+    case Hook::kConnect6: calls(counters.connects); break;
+    case Hook::kSendmsg4:
+    case Hook::kSendmsg6: calls(counters.sendmsgs); break;
+    case Hook::kBind4:
+    case Hook::kBind6: calls(counters.binds); break;
     case Hook::kDevice: status.drops = counters.device_denied; break;
     case Hook::kSysctl: status.drops = counters.sysctl_denied; break;
     case Hook::kSetsockopt: status.drops = counters.sockopt_denied; break;
-    default: break;  // both families count together
+    case Hook::kSockOps: break;  // nothing refuses, and only what is asked for is counted
   }
 }
 
@@ -190,13 +197,16 @@ Status LibbpfAttacher::add_kubepods_class(const std::string& directory) {
 
 // Whether kubepods' programs count for the slot from now on; else the pod's own do already. The word comes before the row: whoever finds
 // the row finds the word.
-bool LibbpfAttacher::count_on_kubepods(CgroupId cgroup, CgroupId before, uint32_t slot, const pintle_control& control) {
+bool LibbpfAttacher::count_on_kubepods(CgroupId cgroup, CgroupId before, uint32_t slot, const pintle_control& control,
+                                       std::vector<std::string>& notes) {
   const MutexLock lock(mu_);
   if (!kubepods_) return false;
   if (!before.empty() && before != cgroup) (void)kubepods_->remove(before);  // ignoring: as in recover_kubepods()
   const bool counting = programs_->find_slot(cgroup) == slot;
   if (!counting) slots_->set_control(slot, {control.policy, control.flags | PINTLE_KUBEPODS_COUNTS});
-  const bool told = kubepods_->add_pod(cgroup, slot).has_value();
+  const auto told = kubepods_->add_pod(cgroup, slot);
+  if (!told)
+    notes.push_back(fmt::format("its packets are counted by its own hooks alone, not from the first one on: {}", told.error().message()));
   if (!told && !counting) slots_->set_control(slot, control);
   return told && !counting;
 }
@@ -253,12 +263,13 @@ Result<model::AttachReport> LibbpfAttacher::attach(const ports::PodIdentity& pod
   PINTLE_TRY(guards_->set(slot, plan.denied_devices, plan.denied_sockopts));
   const auto control = control_of(plan);
   // Beside a kubelet packets have come already. Who counts them is one word, so that none is counted twice.
-  const bool on_kubepods = count_on_kubepods(cgroup.id, before, slot, control);
-  if (!on_kubepods) slots_->set_control(slot, control);
-  // Ignoring a refusal: exec and exit events are hints, and v1 directories have no level.
-  (void)watch_lifecycle(cgroup, before, slot);
-
   model::AttachReport report{pod.uid, cgroup.id, cgroup.path, {}};
+  const bool on_kubepods = count_on_kubepods(cgroup.id, before, slot, control, report.notes);
+  if (!on_kubepods) slots_->set_control(slot, control);
+  if (const auto watched = watch_lifecycle(cgroup, before, slot); !watched)
+    report.notes.push_back(fmt::format("its exec, exit and OOM events are not seen: {}", watched.error().message()));
+  record.notes = report.notes;
+
   watch_links(pod.uid, false);
   auto hooks = attach_hooks(pod.uid, cgroup, slot, plan.hooks, record);
   watch_links(pod.uid, true);
@@ -375,6 +386,7 @@ Result<model::AttachReport> LibbpfAttacher::inspect(const PodUid& uid) {
     report.hooks.push_back(std::move(status));
   }
   report.programs = pod_programs_->inspect(uid, clock_, above);
+  report.notes = record.notes;
   return report;
 }
 
@@ -565,5 +577,13 @@ void LibbpfAttacher::cgroup_gone(CgroupId cgroup) {
 }
 
 uint64_t LibbpfAttacher::events_lost() { return unsupported_ ? 0 : slots_->events_lost(); }
+
+std::vector<RingCount> LibbpfAttacher::ring_counts() {
+  if (unsupported_) return {};
+  return {{"urgent_events", events_->received(PINTLE_RING_URGENT), slots_->events_lost(PINTLE_RING_URGENT)},
+          {"bulk_events", events_->received(PINTLE_RING_BULK), slots_->events_lost(PINTLE_RING_BULK)}};
+}
+
+uint32_t LibbpfAttacher::slots_in_use() { return unsupported_ ? 0 : slots_->in_use(); }
 
 }  // namespace pintle::bpf

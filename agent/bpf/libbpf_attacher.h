@@ -18,6 +18,7 @@
 #include "bpf/event_reader.h"
 #include "bpf/features.h"
 #include "bpf/guard_tables.h"
+#include "bpf/inventory.h"
 #include "bpf/kubepods_programs.h"
 #include "bpf/layout.h"
 #include "bpf/lifecycle_programs.h"
@@ -77,6 +78,10 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   void on_event(std::function<void(const model::ProgramEvent&)> observer) override;
   void on_suspicion(std::function<void(const PodUid&)> observer) override;
   [[nodiscard]] uint64_t events_lost() override;
+  // Of each ring: what this run has read of it, and what found no room.
+  [[nodiscard]] std::vector<RingCount> ring_counts();
+  // Of the array of slots; one of them is nobody's.
+  [[nodiscard]] uint32_t slots_in_use();
 
  private:
   LibbpfAttacher(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
@@ -96,7 +101,8 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   void recover_kubepods() PINTLE_REQUIRES(mu_);
   void watch_links(const PodUid& uid, bool on);
   void cgroup_gone(CgroupId cgroup);
-  [[nodiscard]] bool count_on_kubepods(CgroupId cgroup, CgroupId before, uint32_t slot, const pintle_control& control);
+  [[nodiscard]] bool count_on_kubepods(CgroupId cgroup, CgroupId before, uint32_t slot, const pintle_control& control,
+                                       std::vector<std::string>& notes);
   void take_early(CgroupId cgroup, uint32_t slot);
   [[nodiscard]] Status watch_lifecycle(const ports::PodCgroup& cgroup, CgroupId before, uint32_t slot);
   [[nodiscard]] Result<std::vector<model::HookStatus>> attach_hooks(const PodUid& uid, const ports::PodCgroup& cgroup, uint32_t slot,

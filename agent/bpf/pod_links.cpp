@@ -90,11 +90,11 @@ Status PodLinks::drop_others(const std::vector<Hook>& wanted) {
 }
 
 HookStatus PodLinks::refusal(Hook hook, const Error& error) const {
-  const auto why =
-      explain_attach(error.sys_errno, hook,
-                     gather_evidence(*cgroup_.dir, cgroup_.path, attach_type_of(hook),
-                                     {.program_fd = set_->program(hook).fd.get(), .program_attach_type = attach_type_of(hook)}));
+  const auto evidence = gather_evidence(*cgroup_.dir, cgroup_.path, attach_type_of(hook),
+                                        {.program_fd = set_->program(hook).fd.get(), .program_attach_type = attach_type_of(hook)});
+  const auto why = explain_attach(error.sys_errno, hook, evidence);
   auto status = status_of(hook, HookState::kRefused, LinkId(), *set_);
+  if (evidence.foreign) status.neighbours.push_back(*evidence.foreign);
   status.sys_errno = error.sys_errno;
   status.error = fmt::format("attach '{}' to '{}': {}: {}", model::to_string(hook), cgroup_.path, error.message(), why.text);
   return status;

@@ -21,6 +21,7 @@ struct PodRecord {
   std::string cgroup_path;          // empty: found by its pins, not yet attached by this run
   std::set<model::Hook> made_here;  // links of this run; others are adopted
   std::vector<model::HookStatus> refused;
+  std::vector<std::string> notes;  // of the last attach, as its report has them
 };
 
 [[nodiscard]] std::string hook_pin(const std::string& folder, model::Hook hook);

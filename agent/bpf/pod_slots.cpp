@@ -11,8 +11,6 @@
 namespace pintle::bpf {
 namespace {
 
-uint64_t lost_in(const pintle_pod_slot& slot) { return load_counter(slot.lost[0]) + load_counter(slot.lost[1]); }
-
 void store_control(pintle_pod_slot& slot, const pintle_control& control) {
   __atomic_store_n(reinterpret_cast<uint64_t*>(&slot.control), std::bit_cast<uint64_t>(control), __ATOMIC_SEQ_CST);
 }
@@ -67,7 +65,7 @@ void PodSlots::release(const PodUid& uid) {
   const auto number = table_.find(uid);
   if (!number) return;
   auto& slot = programs_.slot(*number);
-  lost_of_freed_ += lost_in(slot);
+  for (const auto ring : {PINTLE_RING_URGENT, PINTLE_RING_BULK}) lost_of_freed_[ring] += load_counter(slot.lost[ring]);
   // Numbers of records still unread stay as they are until the slot is given anew; what was lost is remembered above.
   store_control(slot, {});
   slot.lost[0] = slot.lost[1] = 0;
@@ -110,11 +108,18 @@ void PodSlots::each(const std::function<void(const PodUid&, const model::PodCoun
     if (const PodUid* uid = table_.holder(number)) visit(*uid, read(number));
 }
 
-uint64_t PodSlots::events_lost() const {
+uint64_t PodSlots::events_lost(pintle_ring ring) const {
   const MutexLock lock(mu_);
-  uint64_t total = lost_of_freed_;
-  for (uint32_t i = 0; i < programs_.slot_count(); ++i) total += lost_in(programs_.slot(i));
+  uint64_t total = lost_of_freed_[ring];
+  for (uint32_t i = 0; i < programs_.slot_count(); ++i) total += load_counter(programs_.slot(i).lost[ring]);
   return total;
+}
+
+uint32_t PodSlots::in_use() const {
+  const MutexLock lock(mu_);
+  uint32_t used = 1;  // nobody's
+  for (uint32_t number = 1; number < programs_.slot_count(); ++number) used += table_.holder(number) != nullptr ? 1 : 0;
+  return used;
 }
 
 PodSlots::Owner PodSlots::owner(uint32_t number) const {

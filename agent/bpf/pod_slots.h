@@ -5,6 +5,7 @@
 // until the pod's links count here. Not for links. Thread rule: any.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <set>
@@ -39,7 +40,9 @@ class PodSlots {
   [[nodiscard]] Result<model::PodCounters> counters(const PodUid& uid) const;
   // Every pod's, by slot. The visitor runs under the lock: it must be brief, and not call back.
   void each(const std::function<void(const PodUid&, const model::PodCounters&)>& visit) const;
-  [[nodiscard]] uint64_t events_lost() const;  // all pods, past ones too
+  [[nodiscard]] uint64_t events_lost() const { return events_lost(PINTLE_RING_URGENT) + events_lost(PINTLE_RING_BULK); }
+  [[nodiscard]] uint64_t events_lost(pintle_ring ring) const;  // all pods, past ones too
+  [[nodiscard]] uint32_t in_use() const;
 
   struct Owner {
     PodUid uid;  // present or last; empty: none yet
@@ -56,7 +59,7 @@ class PodSlots {
   SlotTable table_ PINTLE_GUARDED_BY(mu_);
   std::vector<CgroupId> cgroups_ PINTLE_GUARDED_BY(mu_);
   std::set<uint32_t> not_moved_ PINTLE_GUARDED_BY(mu_);
-  uint64_t lost_of_freed_ PINTLE_GUARDED_BY(mu_) = 0;
+  std::array<uint64_t, 2> lost_of_freed_ PINTLE_GUARDED_BY(mu_){};  // by ring
 };
 
 }  // namespace pintle::bpf

@@ -212,6 +212,27 @@ std::string reached(const CLI::App& app) {
   return path;
 }
 
+// The parser misses a command before it minds a word that is none.
+std::string what_is_wrong(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().back();
+  const auto words = app.remaining(true);
+  if (error.get_name() != "RequiredError" || words.empty()) return error.what();
+  std::string names;
+  for (const auto* sub : at->get_subcommands([](const CLI::App*) { return true; })) names += (names.empty() ? "" : ", ") + sub->get_name();
+  if (names.empty()) return error.what();
+  return fmt::format("there is no command '{}'; there are {}", words.front(), names);
+}
+
+// What could not be written was not told: a full disk is a failure, a reader that has seen enough is none.
+int flushed(Session& session, int code) {
+  auto& io = session.io();
+  io.out.flush();
+  if (io.out.good() || (io.reader_gone && io.reader_gone())) return code;
+  return session.fail(code == kOk ? kFailed : static_cast<ExitCode>(code),
+                      "standard output can't be written to: what was to be told is lost");
+}
+
 CompletionCommand to_tree(const CLI::App& app, const std::string& path) {
   CompletionCommand command{path, app.get_description(), {}, {}, {}};
   for (const auto* option : app.get_options()) {
@@ -252,11 +273,12 @@ int run(int argc, const char* const* argv, Io& io) {
       cli.app().parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return cli.app().exit(error, io.out, io.err);  // --help
-      io.err << "error: " << error.what() << "\nSee '" << reached(cli.app()) << " --help'.\n";
+      io.err << "error: " << what_is_wrong(cli.app(), error) << "\nSee '" << reached(cli.app()) << " --help'.\n";
       return kUsage;
     }
     Session session(io, socket_of(cli, io));
-    return cli.execute(session);
+    const int code = cli.execute(session);
+    return flushed(session, code);
   } catch (const std::exception& error) {  // of the parser or the standard library: none of ours throws
     io.err << "error: internal: " << error.what() << '\n';
     return kFailed;

@@ -54,7 +54,8 @@ void EbpfCli::add_looking(CLI::App& ebpf, const AddCommand& command) {
   add_namespace(*sub, explain_);
   add_output(*sub, explain_.output, kOwnFormats);
 
-  sub = command(ebpf, "doctor", "Every feature that was probed, what of it this kernel has, and what is done without it",
+  sub = command(ebpf, "doctor",
+                "Every feature that was probed, what of it this kernel has, and what is done without it; exit code 0 if nothing is lacking",
                 "  pintlectl ebpf doctor\n  pintlectl ebpf doctor -o json",
                 [this](Session& session) { return ebpf_doctor(session, doctor_); });
   add_output(*sub, doctor_.output, kOwnFormats);
@@ -153,9 +154,9 @@ void EbpfCli::add_programs(CLI::App& ebpf, const AddCommand& command) {
                "  pintlectl ebpf cost\n  pintlectl ebpf cost -o json", [this](Session& session) { return ebpf_cost(session, list_); }),
       list_.output, kOwnFormats);
   auto* sub = command(ebpf, "dump", "Print a program's instructions as the kernel holds them",
-                      "  pintlectl ebpf dump pintle_egress\n  pintlectl ebpf dump 181 --jited",
+                      "  pintlectl ebpf dump egress\n  pintlectl ebpf dump connect4 --jited",
                       [this](Session& session) { return ebpf_dump(session, dump_); });
-  sub->add_option("program", dump_.program, "Id, name, or tag (four digits of it are enough)")->type_name("PROGRAM")->required();
+  sub->add_option("program", dump_.program, "Hook, id, name, or tag (four digits of it are enough)")->type_name("PROGRAM")->required();
   sub->add_flag("--xlated", dump_.xlated, "Translated BPF (default)");
   sub->add_flag("--jited", dump_.jited, "The machine's code");
 }

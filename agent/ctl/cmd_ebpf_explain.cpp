@@ -21,7 +21,9 @@ std::string summary_of(const v1::Pod& pod) {
   if (ebpf.policy() == "off") return "eBPF is switched off for this pod, by its annotation pintle.dev/ebpf or the node's default";
   if (!ebpf.has_report())
     return is_terminal(pod) ? "the pod has ended; its programs went with it"
-                            : fmt::format("nothing is attached yet{}", pod.explanation().empty() ? "" : ": " + pod.explanation());
+                            : fmt::format("nothing is attached{}", !pod.ebpf().error().empty() ? ": " + pod.ebpf().error()
+                                                                   : pod.explanation().empty() ? " yet"
+                                                                                               : " yet: " + pod.explanation());
   const auto effective = std::ranges::count_if(ebpf.hooks(), &v1::Hook::effective);
   return fmt::format("{} of {} hooks in force on cgroup {} ({}); policy {}: {}", effective, ebpf.hooks_size(), ebpf.cgroup_id(),
                      ebpf.cgroup_path(), ebpf.policy(),
@@ -86,6 +88,7 @@ int ebpf_explain(Session& session, const EbpfExplainArgs& args) {
   auto& out = session.io().out;
   out << fmt::format("pod {}: {}\n", full_name(*pod), safe(summary_of(*pod)));
   if (pod->ebpf().has_report() && !pod->explanation().empty()) out << "  now: " << safe(pod->explanation()) << '\n';
+  for (const auto& note : pod->ebpf().notes()) out << "  note: " << safe(note) << '\n';
   for (const auto* hook : hooks) print_story(session, *pod, *hook);
   out.flush();
   return kOk;

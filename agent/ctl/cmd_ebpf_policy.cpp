@@ -70,8 +70,10 @@ void print_peers(std::ostream& out, std::string_view title, bool isolated, const
 
 void print_one(Session& session, const v1::PodPolicy& policy) {
   auto& out = session.io().out;
-  out << fmt::format("pod {}/{}: enforcement {}", policy.namespace_(), policy.name(), policy.enforcement());
-  if (policy.in_force_since() != 0)
+  const bool selected = policy.isolate_ingress() || policy.isolate_egress();
+  out << fmt::format("pod {}/{}: {}", policy.namespace_(), policy.name(),
+                     selected ? "enforcement " + policy.enforcement() : std::string("no network policy is in force"));
+  if (selected && policy.in_force_since() != 0)
     out << fmt::format(", rows {} in force for {}", policy.rows_id(), age(policy.in_force_since(), session.now()));
   out << '\n';
   print_peers(out, "ingress", policy.isolate_ingress(), policy.ingress_policies(), policy.ingress());

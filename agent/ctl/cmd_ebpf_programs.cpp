@@ -26,6 +26,7 @@ codec::Node program_json(const v1::LoadedProgram& program) {
       .add("name", program.name())
       .add("type", program.type())
       .add("tag", program.tag())
+      .add("hook", program.hook())
       .add("set", program.set())
       .add("loadedAt", program.loaded_at() == 0 ? "" : format_rfc3339(time_of(program.loaded_at())))
       .add("links", program.links())
@@ -54,22 +55,26 @@ int list(Session& session, const Format& format, std::string_view kind, std::vec
 }
 
 std::string fill_text(const v1::LoadedMap& map) {
-  if (map.max_entries() == 0 || map.entries() == 0) return "-";
+  if (map.max_entries() == 0 || !map.counts_entries()) return "-";
   return fmt::format("{:.0f}%", 100.0 * static_cast<double>(map.entries()) / map.max_entries());
 }
 
-// An id, a name, a tag or the beginning of one (at least four digits).
+// The kernel cuts names to 15 characters, so that two may look the same: the hook tells them apart.
+std::string called(const v1::LoadedProgram& program) { return program.hook().empty() ? program.name() : program.hook(); }
+
+// An id, a hook, a name, a tag or the beginning of one (at least four digits).
 Result<v1::LoadedProgram> find_program(const v1::ListProgramsReply& reply, const std::string& word) {
   std::vector<const v1::LoadedProgram*> found;
   for (const auto& program : reply.programs())
     if (std::to_string(program.id()) == word) return program;
   for (const auto& program : reply.programs())
-    if (program.name() == word || (word.size() >= 4 && program.tag().starts_with(word))) found.push_back(&program);
+    if (program.hook() == word || program.name() == word || (word.size() >= 4 && program.tag().starts_with(word)))
+      found.push_back(&program);
   if (found.size() == 1) return *found.front();
   std::string names;
   for (const auto& program : reply.programs())
     if (found.empty() || std::ranges::find(found, &program) != found.end())
-      names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", program.id(), program.name());
+      names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", program.id(), called(program));
   if (found.empty())
     return ::pintle::fail(Code::kNotFound,
                           fmt::format("no program '{}' of Pintle is loaded; there are {}", word, names.empty() ? "none" : names));
@@ -90,12 +95,12 @@ int ebpf_programs(Session& session, const EbpfListArgs& args) {
     for (const auto& program : reply->programs()) items.push_back(program_json(program));
     return list(session, *format, "EbpfPrograms", std::move(items), program_set_json(reply->program_set()));
   }
-  Table table({"ID", "NAME", "TYPE", "TAG", "SET", "LINKS", "INSNS", "XLATED", "JITED", "MEMORY", "RUNS", "MEAN", "LOADED"});
+  Table table({"ID", "NAME", "HOOK", "TYPE", "TAG", "SET", "LINKS", "INSNS", "XLATED", "JITED", "MEMORY", "RUNS", "MEAN", "LOADED"});
   for (const auto& program : reply->programs())
-    table.add({fmt::format("{}", program.id()), program.name(), program.type(), program.tag(), program.set().empty() ? "-" : program.set(),
-               fmt::format("{}", program.links()), fmt::format("{}", program.verified_insns()), bytes(program.xlated_bytes()),
-               bytes(program.jited_bytes()), bytes(program.memlock_bytes()),
-               reply->run_statistics() ? fmt::format("{}", program.run_count()) : "-", mean_run(program),
+    table.add({fmt::format("{}", program.id()), program.name(), program.hook().empty() ? "-" : program.hook(), program.type(),
+               program.tag(), program.set().empty() ? "-" : program.set(), fmt::format("{}", program.links()),
+               fmt::format("{}", program.verified_insns()), bytes(program.xlated_bytes()), bytes(program.jited_bytes()),
+               bytes(program.memlock_bytes()), reply->run_statistics() ? fmt::format("{}", program.run_count()) : "-", mean_run(program),
                age(program.loaded_at(), session.now())});
   if (table.empty())
     session.note("no programs are loaded");
@@ -124,20 +129,22 @@ int ebpf_maps(Session& session, const EbpfListArgs& args) {
                           .add("valueBytes", map.value_bytes())
                           .add("maxEntries", map.max_entries())
                           .add("entries", map.entries())
+                          .add("countsEntries", map.counts_entries())
                           .add("memlockBytes", map.memlock_bytes())
                           .take());
     return list(session, *format, "EbpfMaps", std::move(items));
   }
   Table table({"ID", "NAME", "TYPE", "KEY", "VALUE", "ENTRIES", "MAX", "FILL", "MEMORY"});
   for (const auto& map : reply->maps()) {
-    const bool nearly_full = map.max_entries() != 0 && map.entries() * 10 >= uint64_t{9} * map.max_entries();
+    const bool nearly_full =
+        map.max_entries() != 0 && map.counts_entries() && !map.evicts() && map.entries() * 10 >= uint64_t{9} * map.max_entries();
     table.add({fmt::format("{}", map.id()),
                map.name(),
                map.type(),
                bytes(map.key_bytes()),
                bytes(map.value_bytes()),
-               map.entries() == 0 ? "-" : fmt::format("{}", map.entries()),
-               fmt::format("{}", map.max_entries()),
+               map.counts_entries() ? fmt::format("{}", map.entries()) : "-",
+               map.max_entries() == 0 ? "-" : fmt::format("{}", map.max_entries()),
                {fill_text(map), nearly_full ? Tone::kBad : Tone::kPlain},
                bytes(map.memlock_bytes())});
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
+#include <algorithm>
 #include <map>
 #include <ostream>
 
@@ -9,6 +10,7 @@
 #include "ctl/hook_text.h"
 #include "ctl/human.h"
 #include "ctl/json.h"
+#include "ctl/kinds.h"
 #include "ctl/output.h"
 #include "ctl/pod_text.h"
 #include "ctl/table.h"
@@ -37,6 +39,7 @@ codec::Node hook_json(const v1::Hook& hook) {
                              .add("cgroup", neighbour.cgroup())
                              .add("exclusive", neighbour.exclusive())
                              .add("overridable", neighbour.overridable())
+                             .add("inForce", !neighbour.switched_off())
                              .take());
   JsonObject object;
   object.add("hook", hook.name());
@@ -45,7 +48,7 @@ codec::Node hook_json(const v1::Hook& hook) {
         .add("policy", hook.required() ? "required" : "bestEffort")
         .add("order", hook.order())
         .add("note", hook.note());
-  return object.add("state", hook.state())
+  object.add("state", hook.state())
       .add("effective", hook.effective())
       .add("linkId", hook.link_id())
       .add("programId", hook.program_id())
@@ -53,17 +56,18 @@ codec::Node hook_json(const v1::Hook& hook) {
       .add("programSet", hook.program_set())
       .add("position", hook.position())
       .add("effectiveCount", hook.effective_count())
-      .add("neighbours", json_list(std::move(neighbours)))
-      .add("hits", hook.hits())
-      .add("drops", hook.drops())
-      .add("errno", hook.sys_errno())
-      .add("error", hook.error())
-      .take();
+      .add("neighbours", json_list(std::move(neighbours)));
+  if (hook.counts_hits()) object.add("hits", hook.hits());
+  if (hook.counts_drops()) object.add("drops", hook.drops());
+  if (hook.counted_together()) object.add("countedTogether", true);
+  return object.add("errno", hook.sys_errno()).add("error", hook.error()).take();
 }
 
 codec::Node pod_json(const v1::Pod& pod) {
   std::vector<codec::Node> hooks;
   for (const auto& hook : pod.ebpf().hooks()) hooks.push_back(hook_json(hook));
+  std::vector<codec::Node> notes;
+  for (const auto& note : pod.ebpf().notes()) notes.push_back(json_scalar(codec::Node::Kind::kString, note));
   JsonObject object;
   object.add("namespace", pod.namespace_())
       .add("name", pod.name())
@@ -73,7 +77,9 @@ codec::Node pod_json(const v1::Pod& pod) {
       .add("effective", coverage(pod) == Coverage::kEffective)
       .add("cgroupId", pod.ebpf().cgroup_id())
       .add("cgroupPath", pod.ebpf().cgroup_path())
-      .add("hooks", json_list(std::move(hooks)));
+      .add("hooks", json_list(std::move(hooks)))
+      .add("notes", json_list(std::move(notes)));
+  object.add_some("error", pod.ebpf().error());
   if (pod.ebpf().has_counters()) object.add("counters", counters_json(pod.ebpf().counters()));
   return object.take();
 }
@@ -82,6 +88,7 @@ codec::Node feature_json(const v1::Feature& feature) {
   return JsonObject()
       .add("name", feature.name())
       .add("available", feature.available())
+      .add("optional", feature.optional())
       .add("detail", feature.detail())
       .add("without", feature.without())
       .take();
@@ -91,6 +98,14 @@ codec::Node features_json(const v1::EbpfStatusReply& reply) {
   std::vector<codec::Node> features;
   for (const auto& feature : reply.features()) features.push_back(feature_json(feature));
   return json_list(std::move(features));
+}
+
+codec::Node pod_notes_json(const v1::EbpfStatusReply& reply) {
+  std::vector<codec::Node> notes;
+  for (const auto& pod : reply.pods())
+    for (const auto& note : pod.ebpf().notes())
+      notes.push_back(JsonObject().add("namespace", pod.namespace_()).add("name", pod.name()).add("note", note).take());
+  return json_list(std::move(notes));
 }
 
 // What is wanted is in force, and no switch left anything behind.
@@ -123,6 +138,12 @@ struct Row {
   std::string essence;  // without what changes all the time
 };
 
+// "12", and "12*" of a sum with other hooks: of nothing it is as true alone.
+std::string count_text(const v1::Hook& hook, bool counts, uint64_t value) {
+  if (!counts) return "-";
+  return fmt::format("{}{}", value, hook.counted_together() && value != 0 ? "*" : "");
+}
+
 std::vector<std::string> headers_of(bool wide) {
   std::vector<std::string> headers{"POD", "HOOK", "STATE", "ORDER", "NEIGHBOURS", "HITS", "DROPS", "LINK", "PROG TAG", "CGROUP ID"};
   if (wide) headers.insert(headers.end(), {"PROG ID", "SET", "RX", "TX", "CONNECTS", "DENIED", "EXECS", "LOST", "CGROUP"});
@@ -145,8 +166,8 @@ std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
                   state,
                   position_text(hook),
                   neighbours_text(hook),
-                  counts ? fmt::format("{}", hook.hits()) : "-",  // an operator's program counts for itself, if at all
-                  counts ? fmt::format("{}", hook.drops()) : "-",
+                  count_text(hook, counts && hook.counts_hits(), hook.hits()),  // an operator's program counts for itself, if at all
+                  count_text(hook, counts && hook.counts_drops(), hook.drops()),
                   number(hook.link_id()),
                   hook.program_tag().empty() ? "-" : hook.program_tag(),
                   ebpf.has_report() ? fmt::format("{}", ebpf.cgroup_id()) : "-"};
@@ -156,9 +177,9 @@ std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
                          once(bytes(c.tx_bytes())), once(fmt::format("{}", c.connects())), once(fmt::format("{}", c.denied())),
                          once(fmt::format("{}", c.execs())), once(fmt::format("{}", c.events_lost())),
                          Cell(ebpf.cgroup_path().empty() ? "-" : ebpf.cgroup_path())});
-    const std::string& said = hook.error().empty() ? hook.note() : hook.error();
+    const std::string& said = !hook.error().empty() ? hook.error() : hook.name().empty() ? ebpf.error() : hook.note();
     made.cells.emplace_back(said.empty() ? "-" : said);
-    made.essence = fmt::format("{}|{}|{}|{}|{}", state.text, position_text(hook), neighbours_text(hook, 64), hook.link_id(), hook.error());
+    made.essence = fmt::format("{}|{}|{}|{}|{}", state.text, position_text(hook), neighbours_text(hook, 64), hook.link_id(), said);
     rows.push_back(std::move(made));
   };
   if (ebpf.hooks().empty()) {
@@ -170,10 +191,29 @@ std::vector<Row> rows_of(const v1::Pod& pod, bool wide) {
   return rows;
 }
 
+// What of pods is not as it should be though their hooks are in force.
+int print_pod_notes(Session& session, const v1::EbpfStatusReply& reply) {
+  int told = 0;
+  for (const auto& pod : reply.pods())
+    for (const auto& note : pod.ebpf().notes()) {
+      session.note(safe(fmt::format("pod {}: {}; tried again now and then", full_name(pod), note)));
+      ++told;
+    }
+  return told;
+}
+
+bool sums_of_several(const v1::EbpfStatusReply& reply) {
+  const auto sum = [](const v1::Hook& hook) { return hook.counted_together() && (hook.hits() != 0 || hook.drops() != 0); };
+  return std::ranges::any_of(reply.pods(), [&](const v1::Pod& pod) { return std::ranges::any_of(pod.ebpf().hooks(), sum); });
+}
+
 void print_notes(Session& session, const v1::EbpfStatusReply& reply) {
-  for (const auto& feature : reply.features())
-    if (!feature.available()) session.note(safe(fmt::format("{} is missing: {}; {}", feature.name(), feature.detail(), feature.without())));
+  for (const auto& feature : reply.features())  // those that nothing needs are the doctor's to tell
+    if (!feature.available() && !feature.optional())
+      session.note(safe(fmt::format("missing: {}: {}; {}", feature.name(), feature.detail(), feature.without())));
   print_program_set(session, reply.program_set());
+  if (sums_of_several(reply)) session.note("*: both families of a call are counted together, and the refusals of all calls");
+  (void)print_pod_notes(session, reply);  // how many there are is the doctor's business
   if (reply.events_lost() != 0)
     session.note(
         fmt::format("{} events were lost since the daemon started; 'ebpf status -o wide' says of which pods", reply.events_lost()));
@@ -307,9 +347,22 @@ Result<v1::EbpfStatusReply> ask_status(Session& session, const PodChoice& pods) 
 
 Result<PodChoice> choose(const PodScope& scope) {
   const auto name = pod_name(scope.pod);
-  if (!name) return ::pintle::fail(Code::kInvalid, fmt::format("'{}' is not a pod", scope.pod));
-  PodChoice choice{scope.namespace_, *name};
-  if (scope.all_namespaces) choice.namespace_.clear();
+  const size_t slash = scope.pod.find('/');
+  PodChoice choice{scope.namespace_, name.value_or(scope.pod.substr(slash + 1))};
+  if (!name) {  // NAMESPACE/POD, as the tables have it
+    choice.namespace_ = scope.pod.substr(0, slash);
+    const auto kinds = known_kinds();
+    const bool other_kind = std::ranges::find(kinds, parse_kind(choice.namespace_).plural) != kinds.end();
+    if (other_kind || choice.name.empty() || choice.name.find('/') != std::string::npos || choice.namespace_.empty())
+      return ::pintle::fail(Code::kInvalid, fmt::format("'{}' is not a pod; write POD, pod/POD or NAMESPACE/POD", scope.pod));
+    if (!scope.namespace_.empty() && scope.namespace_ != choice.namespace_)
+      return ::pintle::fail(Code::kInvalid, fmt::format("'{}' is not in namespace '{}': name one of them", scope.pod, scope.namespace_));
+  }
+  if (scope.all_namespaces) {
+    if (!choice.name.empty())
+      return ::pintle::fail(Code::kInvalid, fmt::format("a pod is of one namespace: write NAMESPACE/{} in place of -A", choice.name));
+    choice.namespace_.clear();
+  }
   if (!choice.name.empty() && choice.namespace_.empty()) choice.namespace_ = kDefaultNamespace;
   return choice;
 }
@@ -340,9 +393,11 @@ int ebpf_doctor(Session& session, const EbpfDoctorArgs& args) {
   v1::EbpfStatusRequest request;
   const auto reply = (*client)->ebpf_status(request);
   if (!reply) return session.fail(reply.error());
-  int missing = 0;
-  for (const auto& feature : reply->features()) missing += feature.available() ? 0 : 1;
-  const bool ok = missing == 0 && in_order(reply->program_set());
+  int missing = 0, optional = 0, notes = 0;
+  for (const auto& feature : reply->features())
+    if (!feature.available()) ++(feature.optional() ? optional : missing);
+  for (const auto& pod : reply->pods()) notes += pod.ebpf().notes_size();
+  const bool ok = missing == 0 && notes == 0 && in_order(reply->program_set());
   if (!format->is_table()) {
     print_objects(session, *format,
                   {{"ebpfdoctor", JsonObject()
@@ -351,6 +406,7 @@ int ebpf_doctor(Session& session, const EbpfDoctorArgs& args) {
                                       .add("ok", ok)
                                       .add("programSet", program_set_json(reply->program_set()))
                                       .add("features", features_json(*reply))
+                                      .add("notes", pod_notes_json(*reply))
                                       .take()}},
                   Shape::kSingle);
     return ok ? kOk : kNotMet;
@@ -358,14 +414,17 @@ int ebpf_doctor(Session& session, const EbpfDoctorArgs& args) {
   Table table({"FEATURE", "STATE", "REASON", "WITHOUT IT"});
   for (const auto& feature : reply->features())
     table.add({feature.name(),
-               {feature.available() ? "available" : "missing", feature.available() ? Tone::kGood : Tone::kWarning},
-               feature.detail().empty() ? "-" : feature.detail(),
-               feature.without().empty() ? "-" : feature.without()});
+               feature.available()  ? Cell("available", Tone::kGood)
+               : feature.optional() ? Cell("not there", Tone::kDim)
+                                    : Cell("missing", Tone::kWarning),
+               feature.detail().empty() ? "-" : feature.detail(), feature.without().empty() ? "-" : feature.without()});
   if (table.empty()) return session.fail(kNotMet, "the daemon probed nothing: it runs without eBPF");
   table.print(session.io().out, session.style());
   print_program_set(session, reply->program_set());
+  (void)print_pod_notes(session, *reply);  // counted above
   if (missing != 0)
     session.note(fmt::format("{} of {} features are missing; pods run with what there is", missing, reply->features_size()));
+  if (optional != 0) session.note(fmt::format("{} more of this kernel's are not there, and nothing needs them", optional));
   return ok ? kOk : kNotMet;
 }
 

@@ -2,8 +2,10 @@
 // Copyright The Pintle Authors
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <ostream>
+#include <ranges>
 
 #include <fmt/format.h>
 
@@ -44,10 +46,12 @@ std::vector<PodRates> compare(const Reading& before, const Reading& now) {
   return all;
 }
 
-void print_table(Session& session, const std::vector<PodRates>& all) {
+// `most`: rows that there is room for, a line about the others included.
+void print_table(Session& session, const std::vector<PodRates>& all, size_t most) {
   Table table({"POD", "RX/S", "TX/S", "PACKETS/S", "CONNECTS/S", "DENIES/S", "DROPS/S", "RETRANSMITS/S", "RTT", "LOST/S"});
   const auto alarming = [](double value) { return Cell(rate_text(value), value > 0 ? Tone::kBad : Tone::kPlain); };
-  for (const auto& rates : all) {
+  const size_t shown = all.size() > most ? most - 1 : all.size();
+  for (const auto& rates : all | std::views::take(shown)) {
     if (!rates.known) {
       table.add({rates.pod, "-", "-", "-", "-", "-", "-", "-", "-", "-"});
       continue;
@@ -59,6 +63,14 @@ void print_table(Session& session, const std::vector<PodRates>& all) {
   }
   if (table.empty()) return session.note("no pods on this node");
   table.print(session.io().out, session.style());
+  if (shown < all.size())
+    session.io().out << fmt::format("… and {} more pods; --sort chooses which come first", all.size() - shown) << '\n' << std::flush;
+}
+
+// A live table that scrolls shows its end: what fits is shown. Header and the cursor's line take two.
+size_t rows_of(const Session& session, bool live) {
+  const int rows = live && session.rows() > 0 ? session.rows() - 2 : 0;
+  return rows > 1 ? static_cast<size_t>(rows) : std::numeric_limits<size_t>::max();
 }
 
 codec::Node rates_json(const std::vector<PodRates>& all, Duration over, Time now) {
@@ -120,7 +132,7 @@ int ebpf_top(Session& session, const EbpfTopArgs& args) {
       print_streamed(session, *format, {"ebpftop", rates_json(rates, now->at - before->at, session.now())});
     } else {
       if (session.io().out_is_tty && !args.once) session.io().out << "\033[H\033[J";
-      print_table(session, rates);
+      print_table(session, rates, rows_of(session, session.io().out_is_tty && !args.once));
       if (!session.io().out_is_tty && !args.once) session.io().out << '\n' << std::flush;
     }
     if (args.once || !session.io().out.good()) return kOk;

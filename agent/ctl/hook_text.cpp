@@ -28,7 +28,13 @@ std::string name_of(const v1::ForeignProgram& neighbour) {
 // Before or after ours in the kernel's list; unknown when the list that we were told is not whole.
 enum class Place { kBefore, kAfter, kUnknown };
 Place place_of(const v1::Hook& hook, int index) {
-  if (hook.position() == 0 || hook.neighbours_size() != hook.effective_count() - 1) return Place::kUnknown;
+  int running = 0, before = 0;  // those that are switched off are not in the kernel's list
+  for (int i = 0; i < hook.neighbours_size(); ++i) {
+    running += hook.neighbours(i).switched_off() ? 0 : 1;
+    before += i < index && !hook.neighbours(i).switched_off() ? 1 : 0;
+  }
+  if (hook.position() == 0 || running != hook.effective_count() - 1) return Place::kUnknown;
+  index = before;
   return index < hook.position() - 1 ? Place::kBefore : Place::kAfter;
 }
 
@@ -47,7 +53,7 @@ std::string power_over(Family family, Place place) {
 
 std::string neighbour_line(const v1::Hook& hook, int index, Time now) {
   const auto& neighbour = hook.neighbours(index);
-  const Place place = place_of(hook, index);
+  const Place place = neighbour.switched_off() ? Place::kUnknown : place_of(hook, index);
   std::string text = fmt::format("{}{}",
                                  place == Place::kBefore  ? "before ours: "
                                  : place == Place::kAfter ? "after ours: "
@@ -56,6 +62,10 @@ std::string neighbour_line(const v1::Hook& hook, int index, Time now) {
   text += fmt::format(", loaded by uid {}", neighbour.uid());
   if (neighbour.loaded_at() != 0) text += fmt::format(" {} ago", age(neighbour.loaded_at(), now));
   if (!neighbour.cgroup().empty()) text += fmt::format(", at {}", safe(neighbour.cgroup()));
+  if (neighbour.switched_off() && hook.position() != 0)
+    return text +
+           ": switched off for this pod: it was attached with ALLOW_OVERRIDE, and ours, attached below it, runs in its place. "
+           "Attach it with BPF_F_ALLOW_MULTI to have both run";
   text += ": " + power_over(family_of(hook.name()), place);
   if (neighbour.exclusive()) text += "; it is attached exclusively: nothing may be attached below it";
   if (neighbour.overridable()) text += "; it is overridable: one attached below it runs in its place";
@@ -72,9 +82,16 @@ std::string order_line(const v1::Hook& hook) {
                      hook.effective_count(), it, hook.position(), asked);
 }
 
+std::string counted_line(const v1::Hook& hook) {
+  std::string text = hook.counts_hits() ? fmt::format("ran {} times", hook.hits()) : "";
+  if (hook.counts_drops()) text += fmt::format("{}refused {}", text.empty() ? "" : ", ", hook.drops());
+  if (hook.counted_together()) text += "; both families of a call are counted together, and the refusals of all calls";
+  return text;
+}
+
 const v1::ForeignProgram* exclusive_neighbour(const v1::Hook& hook) {
   for (const auto& neighbour : hook.neighbours())
-    if (neighbour.exclusive()) return &neighbour;
+    if (neighbour.exclusive() || (neighbour.overridable() && hook.state() == "Refused")) return &neighbour;
   return nullptr;
 }
 
@@ -157,6 +174,7 @@ std::string neighbours_text(const v1::Hook& hook, size_t most) {
     if (told++ == most) break;
     text += text.empty() ? "" : ",";
     text += neighbour.name().empty() ? fmt::format("{}", neighbour.id()) : fmt::format("{}({})", neighbour.name(), neighbour.id());
+    if (neighbour.switched_off()) text += ":off";
   }
   const auto all = static_cast<size_t>(hook.neighbours_size());
   if (all > most) text += fmt::format(",+{}", all - most);
@@ -177,7 +195,7 @@ HookStory tell(const v1::Hook& hook, const std::string& policy, Time now) {
                                  hook.state() == "Adopted" ? ", found pinned from an earlier run of pintled" : ""));
   if (hook.effective() || hook.state() == "Overridden") line("order", order_line(hook));
   for (int i = 0; i < hook.neighbours_size(); ++i) line("neighbour", neighbour_line(hook, i, now));
-  if (hook.hits() != 0 || hook.drops() != 0) line("counted", fmt::format("ran {} times, refused {}", hook.hits(), hook.drops()));
+  if (hook.hits() != 0 || hook.drops() != 0) line("counted", counted_line(hook));
   line("note", hook.note());
   line("error", safe(hook.error()));
   if (!hook.effective()) line("fix", fix_of(hook));

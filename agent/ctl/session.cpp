@@ -34,7 +34,10 @@ Result<Client*> Session::client() {
 
 void Session::note(std::string_view text) { io_.err << error_style_.paint(Tone::kWarning, "note:") << ' ' << text << '\n'; }
 
-int Session::fail(const Error& error) { return fail(exit_code_of(error), error.message()); }
+int Session::fail(const Error& error) {
+  if (error.code == Code::kCancelled && io_.interrupted.stop_requested()) return kInterrupted;  // who did that knows
+  return fail(exit_code_of(error), error.message());
+}
 
 int Session::fail(ExitCode code, std::string_view message) {
   io_.out.flush();

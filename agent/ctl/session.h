@@ -37,6 +37,8 @@ struct Io {
   const Clock& clock;
   bool out_is_tty = false;
   bool err_is_tty = false;
+  std::function<int()> rows = {};          // of the terminal that `out` is; absent or 0: not known
+  std::function<bool()> reader_gone = {};  // whether whoever read `out` has closed it: no error
   std::stop_token interrupted;
   std::function<std::optional<std::string>(const std::string&)> env;  // absent: no variable is set
 };
@@ -53,11 +55,12 @@ class Session {
   [[nodiscard]] const Style& error_style() const { return error_style_; }
   [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
   [[nodiscard]] Time now() const { return io_.clock.now(); }
+  [[nodiscard]] int rows() const { return io_.rows ? io_.rows() : 0; }
   // kUnavailable in words: what was tried, and how to start the daemon.
   [[nodiscard]] Result<Client*> client();
 
   void note(std::string_view text);  // "note: …" on standard error
-  int fail(const Error& error);      // "error: …" and the exit code of its kind
+  int fail(const Error& error);      // "error: …" and the exit code of its kind; no word of an interruption
   int fail(ExitCode code, std::string_view message);
   // Waits on nothing but the clock and the wish to stop. False: interrupted.
   [[nodiscard]] bool pause(Duration duration);

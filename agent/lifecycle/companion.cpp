@@ -84,6 +84,7 @@ void record_found(PodMemory& memory, const ActionOutcome& outcome) {
     memory.programs.reset();
     memory.programs_tried = false;
     memory.programs_error.clear();
+    memory.programs_notes.clear();
     return;
   }
   if (memory.programs && memory.programs->cgroup_id != found->id) memory.programs_check = true;

@@ -89,6 +89,7 @@ struct PodMemory {
   int programs_failures = 0;
   Time programs_failed_at{};
   std::string programs_error;  // empty when every hook and program is effective
+  std::string programs_notes;  // what the pod lacks all the same (AttachReport::notes), which is tried again now and then
   // Of what is not: Pintle's own hooks; operators' programs that are required. Both false with an error: best-effort ones alone.
   bool programs_hooks_lack = false, programs_required_lack = false;
   std::string programs_plan_error;  // why there was no plan at the last try; what is attached stays as it is

@@ -3,6 +3,7 @@
 #include "lifecycle/programs.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -14,6 +15,9 @@ using model::EbpfPolicy;
 Duration doubled(Duration initial, Duration max, int failures) {
   return std::min(initial * (int64_t{1} << std::clamp(failures - 1, 0, 16)), max);
 }
+
+// For what holds nothing up.
+Duration late_delay(int failures) { return doubled(std::chrono::seconds(10), std::chrono::seconds(300), failures); }
 
 std::string refused_hooks(const model::AttachReport& report) {
   std::string text;
@@ -88,7 +92,9 @@ std::optional<ProgramsVerdict> programs_verdict(const Context& ctx) {
   if (policy == EbpfPolicy::kOff) return ProgramsVerdict{false, "Off", "eBPF is switched off for this pod"};
   const std::string& no_plan = ctx.memory.programs_plan_error;
   if (programs_effective(ctx.memory))
-    return ProgramsVerdict{true, "Attached", no_plan.empty() ? "" : "what was attached stays in force, a new plan was refused: " + no_plan};
+    return ProgramsVerdict{
+        true, "Attached",
+        no_plan.empty() ? ctx.memory.programs_notes : "what was attached stays in force, a new plan was refused: " + no_plan};
   if (ctx.memory.programs_tried)
     return ProgramsVerdict{false, !suffices(ctx.memory, policy) || ctx.memory.programs_required_lack ? "AttachRefused" : "Degraded",
                            ctx.memory.programs_error};
@@ -104,12 +110,16 @@ bool plan_programs(Context& ctx) {
   if (policy == EbpfPolicy::kOff) return false;
   const bool lacks_plan = !memory.programs_tried && !memory.programs_plan_error.empty();
   bool due = (!memory.programs_tried && !lacks_plan) || memory.programs_check;
-  if (!due && !programs_effective(memory)) {
+  if (!due && programs_effective(memory) && !memory.programs_notes.empty()) {
+    const Time until = memory.programs_failed_at + late_delay(memory.programs_failures);
+    due = ctx.now >= until;
+    if (!due) ctx.wake(until);
+  } else if (!due && !programs_effective(memory)) {
     // What the kernel does not have will not come while we run; a pod that waits for it still tries, in case it was loaded.
     if (policy == EbpfPolicy::kBestEffort && memory.programs_unsupported && !memory.programs_required_lack) return false;
     const bool waits = programs_hold_start(ctx) || lacks_plan;
     const Duration delay = waits ? doubled(std::chrono::milliseconds(50), std::chrono::seconds(10), memory.programs_failures)
-                                 : doubled(std::chrono::seconds(10), std::chrono::seconds(300), memory.programs_failures);
+                                 : late_delay(memory.programs_failures);
     const Time until = memory.programs_failed_at + delay;
     if (ctx.now < until) {
       ctx.wake(until);
@@ -144,6 +154,22 @@ void record_no_plan(PodMemory& memory, const Error& error, Time now) {
         {"", model::EventType::kWarning, "ProgramPlanRefused", "No plan for its eBPF programs: " + memory.programs_plan_error, now});
 }
 
+// The hooks' state is none of their business: a pod whose hooks are in force is as it should be, but for this.
+void record_notes(PodMemory& memory, const model::AttachReport& report, Time now) {
+  const std::string before = std::exchange(memory.programs_notes, {});
+  for (const auto& note : report.notes) memory.programs_notes += (memory.programs_notes.empty() ? "" : "; ") + note;
+  if (!report.effective()) return;
+  if (memory.programs_notes.empty()) {
+    memory.programs_failures = 0;
+    return;
+  }
+  ++memory.programs_failures;
+  memory.programs_failed_at = now;
+  if (memory.programs_notes != before)
+    memory.events.push_back(
+        {"", model::EventType::kWarning, "ProgramsIncomplete", "Its eBPF programs are in force, but " + memory.programs_notes, now});
+}
+
 }  // namespace
 
 void record_programs(PodMemory& memory, const ActionOutcome& outcome, Time now) {
@@ -164,10 +190,8 @@ void record_programs(PodMemory& memory, const ActionOutcome& outcome, Time now) 
     memory.programs_hooks_lack = !report->hooks_effective();
     memory.programs_required_lack = !report->required_effective();
     memory.programs_error = report->effective() ? std::string() : refused_hooks(*report);
-    if (report->effective()) {
-      memory.programs_failures = 0;
-      return;
-    }
+    record_notes(memory, *report, now);
+    if (report->effective()) return;
   } else {
     memory.programs_hooks_lack = true;
     memory.programs_error = "the attach came back without a report";

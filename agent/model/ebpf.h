@@ -153,7 +153,10 @@ struct HookStatus {
   // Only from inspect(): ours is the n-th of m programs that the kernel runs for this cgroup; 0: not asked for.
   int position = 0, effective_count = 0;
   std::vector<ForeignProgram> neighbours;
-  uint64_t hits = 0, drops = 0;
+  // How often it ran, and refused; nullopt: nobody counts that. `counted_together`: with hooks of the same kind, whose row has the same
+  // sum.
+  std::optional<uint64_t> hits = std::nullopt, drops = std::nullopt;
+  bool counted_together = false;
   bool operator==(const HookStatus&) const = default;
 };
 
@@ -203,6 +206,8 @@ struct AttachReport {
   std::string cgroup_path;
   std::vector<HookStatus> hooks;
   std::vector<PodProgramStatus> programs = {};  // of operators; by name
+  // What the pod lacks though every hook is in force: what it does that nobody hears of, and why. Each a sentence's worth.
+  std::vector<std::string> notes = {};
   bool operator==(const AttachReport&) const = default;
   [[nodiscard]] bool hooks_effective() const {
     for (const auto& hook : hooks)

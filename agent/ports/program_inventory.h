@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct LoadedProgram {
   std::string name, type, tag;  // type as bpftool names it: "cgroup_skb"
   Time loaded_at;
   uint64_t xlated_bytes = 0, jited_bytes = 0, memlock_bytes = 0, verified_insns = 0;
+  std::string hook;                    // of pods or of the node: "connect4", "exec"; empty: an operator's
   std::string set;                     // the program set it is part of; empty: not a pod's program
   uint64_t links = 0;                  // of ours
   uint64_t run_count = 0, run_ns = 0;  // 0 unless the kernel keeps run statistics (sysctl kernel.bpf_stats_enabled)
@@ -29,7 +31,8 @@ struct LoadedMap {
   std::string name, type;
   uint32_t key_bytes = 0, value_bytes = 0, max_entries = 0;
   uint64_t memlock_bytes = 0;
-  uint64_t entries = 0;  // counted where the kernel can tell, else 0
+  std::optional<uint64_t> entries = std::nullopt;  // in use; nullopt: it fills up by nothing, or the kernel can't tell
+  bool evicts = false;                             // gives an old entry up for a new one: being full is no fault
 };
 struct RingUse {
   std::string name;

@@ -4,6 +4,8 @@
 // The half of control_convert.h that speaks of programs, events and policy.
 #include <netinet/in.h>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "codec/text.h"
@@ -50,6 +52,8 @@ void counters_to_proto(const model::PodCounters& counters, v1::Counters& out) {
   out.set_events_lost(counters.events_lost);
 }
 
+constexpr std::string_view kProgramsCondition = "pintle.dev/ProgramsAttached";  // as lifecycle/programs.h has it
+
 // What both kinds of rows have.
 template <typename Row>
 void hook_to_proto(const Row& hook, v1::Hook& out) {
@@ -73,6 +77,7 @@ void hook_to_proto(const Row& hook, v1::Hook& out) {
     n.set_cgroup(codec::as_utf8(neighbour.cgroup));
     n.set_exclusive(neighbour.exclusive);
     n.set_overridable(neighbour.overridable);
+    n.set_switched_off(!neighbour.in_force);
   }
 }
 
@@ -109,7 +114,12 @@ void side_to_proto(const ports::FlowSide& side, v1::FlowSide& out) {
 void to_proto(const ports::PodRecord& record, v1::PodEbpf& out) {
   out.set_policy(std::string(to_string(record.policy)));
   if (record.counters) counters_to_proto(*record.counters, *out.mutable_counters());
-  if (!record.programs) return;
+  if (!record.programs) {
+    const auto told = std::ranges::find(record.status.conditions, kProgramsCondition, &model::Condition::type);
+    if (told != record.status.conditions.end() && told->status != model::ConditionStatus::kTrue)
+      out.set_error(codec::as_utf8(told->message));
+    return;
+  }
   out.set_has_report(true);
   out.set_cgroup_id(record.programs->cgroup_id.value());
   out.set_cgroup_path(record.programs->cgroup_path);
@@ -117,8 +127,11 @@ void to_proto(const ports::PodRecord& record, v1::PodEbpf& out) {
     auto& row = *out.add_hooks();
     hook_to_proto(hook, row);
     row.set_program_set(hook.program_set);
-    row.set_hits(hook.hits);
-    row.set_drops(hook.drops);
+    row.set_hits(hook.hits.value_or(0));
+    row.set_drops(hook.drops.value_or(0));
+    row.set_counts_hits(hook.hits.has_value());
+    row.set_counts_drops(hook.drops.has_value());
+    row.set_counted_together(hook.counted_together);
   }
   for (const auto& program : record.programs->programs) {
     auto& row = *out.add_hooks();
@@ -128,6 +141,7 @@ void to_proto(const ports::PodRecord& record, v1::PodEbpf& out) {
     row.set_order(std::string(to_string(program.order)));
     row.set_note(program.note);
   }
+  for (const auto& note : record.programs->notes) out.add_notes(codec::as_utf8(note));
 }
 
 void to_proto(const model::ProgramEvent& event, v1::EbpfEvent& out) {
@@ -150,6 +164,7 @@ void to_proto(const model::FeatureProbe& probe, v1::Feature& out) {
   out.set_available(probe.available);
   out.set_detail(probe.detail);
   out.set_without(probe.without);
+  out.set_optional(probe.optional);
 }
 
 void to_proto(const ports::PodPolicy& policy, v1::PodPolicy& out) {
@@ -189,6 +204,7 @@ void to_proto(const ports::LoadedProgram& program, v1::LoadedProgram& out) {
   out.set_run_time(static_cast<int64_t>(program.run_ns));
   for (const auto id : program.map_ids) out.add_map_ids(id);
   out.set_set(program.set);
+  out.set_hook(program.hook);
 }
 
 void to_proto(const model::ProgramSetStatus& set, v1::ProgramSet& out) {
@@ -234,7 +250,9 @@ void to_proto(const ports::LoadedMap& map, v1::LoadedMap& out) {
   out.set_value_bytes(map.value_bytes);
   out.set_max_entries(map.max_entries);
   out.set_memlock_bytes(map.memlock_bytes);
-  out.set_entries(map.entries);
+  out.set_entries(map.entries.value_or(0));
+  out.set_counts_entries(map.entries.has_value());
+  out.set_evicts(map.evicts);
 }
 
 void to_proto(const ports::ProgramCost& cost, v1::GetProgramCostReply& out) {

@@ -286,8 +286,9 @@ void MetricsPage::render_programs(MetricWriter& out) {
     if (const auto list = inventory->maps())
       for (const auto& map : *list) {
         auto& sum = maps[map.name];
-        sum.entries += map.entries;
+        if (map.entries) sum.entries = sum.entries.value_or(0) + *map.entries;
         sum.max_entries += map.max_entries;
+        sum.evicts = map.evicts;
         sum.memlock_bytes += map.memlock_bytes;
       }
   }
@@ -313,9 +314,12 @@ void MetricsPage::render_programs(MetricWriter& out) {
   }
   out.since(started_at_);
   out.family("pintle_ebpf_map_entries", kGauge, "Entries in a map, where the kernel can tell.");
-  for (const auto& [name, map] : maps) out.sample({{"map", name}}, map.entries);
-  out.family("pintle_ebpf_map_max_entries", kGauge, "Entries that a map has room for.");
-  for (const auto& [name, map] : maps) out.sample({{"map", name}}, uint64_t{map.max_entries});
+  for (const auto& [name, map] : maps)
+    if (map.entries) out.sample({{"map", name}}, *map.entries);
+  // Only where being full would be a fault, so that the two can be compared.
+  out.family("pintle_ebpf_map_max_entries", kGauge, "Entries that a map has room for, of maps that refuse more.");
+  for (const auto& [name, map] : maps)
+    if (map.entries && map.max_entries != 0 && !map.evicts) out.sample({{"map", name}}, uint64_t{map.max_entries});
   out.family("pintle_ebpf_map_memory_bytes", kGauge, "Kernel memory of a map.");
   for (const auto& [name, map] : maps) out.sample({{"map", name}}, map.memlock_bytes);
   const auto ring = [&](std::string_view name, MetricType type, std::string_view help, uint64_t ports::RingUse::* field) {

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <catch2/catch_test_macros.hpp>
 
+#include "bpf/pin.h"
 #include "kernel_fixture.h"
 
 using namespace pintle;
@@ -131,6 +132,32 @@ TEST_CASE("exec and exit are told with comm and wait status") {
   CHECK(counters->execs == 1);
   CHECK(counters->exits == 2);
   attacher.on_event(nullptr);
+}
+
+TEST_CASE("a pod whose exec and exit can't be seen has its hooks in force, and says so until they can") {
+  Node node("t_noted");
+  auto& attacher = node.start();
+  require_tp_btf(attacher);
+  const auto rows = bpf::open_pin(attacher.layout().map("lifecycle_pods"));
+  REQUIRE(rows);
+  const uint32_t slot = 0;
+  uint64_t key = UINT64_MAX;  // no cgroup's
+  while (bpf_map_update_elem(rows->get(), &key, &slot, BPF_ANY) == 0) --key;
+  const int full = errno;
+  const PodDir pod("kubepods/besteffort/podnoted");
+  const auto report = attacher.attach(identity("noted"), pod.handle(), kEveryHook);
+  REQUIRE(report);
+  CHECK(full == E2BIG);
+  CHECK(report->effective());
+  REQUIRE(report->notes.size() == 1);
+  CHECK(report->notes[0].starts_with("its exec, exit and OOM events are not seen: add the pod to the lifecycle programs: "));
+  CHECK(attacher.inspect(PodUid("noted"))->notes == report->notes);
+  for (++key; key != 0; ++key) (void)bpf_map_delete_elem(rows->get(), &key);
+  const auto again = attacher.attach(identity("noted"), pod.handle(), kEveryHook);
+  REQUIRE(again);
+  CHECK(again->notes.empty());
+  CHECK(attacher.inspect(PodUid("noted"))->notes.empty());
+  CHECK(link_ids(*again) == link_ids(*report));
 }
 
 // As on a node that is a container itself (kind): what is mounted there begins somewhere in the hierarchy, and the kernel counts from its

@@ -80,6 +80,9 @@ TEST_CASE("EPERM: someone's exclusive program above us is named, other hooks are
   INFO(report->hooks[0].error);
   const auto info = bpf::program_info(program->get());
   CHECK(report->hooks[0].error.find(fmt::format("program {} '{}' (uid 0) on '{}'", info->id, info->name, above.path)) != std::string::npos);
+  REQUIRE(report->hooks[0].neighbours.size() == 1);  // whom to ask: explain's fix names it
+  CHECK(report->hooks[0].neighbours[0].id == info->id);
+  CHECK(report->hooks[0].neighbours[0].exclusive);
   for (size_t i = 1; i < 4; ++i) CHECK(report->hooks[i].state == model::HookState::kAttached);
   REQUIRE(bpf_prog_detach2(program->get(), above.dir->get(), BPF_CGROUP_INET_INGRESS) == 0);
   CHECK(attacher.attach(kPod, pod.handle(), kEveryHook)->effective());  // once it is gone, one more try heals

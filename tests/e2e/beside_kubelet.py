@@ -166,7 +166,7 @@ class Site:
             _run("ip", *command.split())
         self.start_containerd()
         _run(ROOT / "scripts" / "dev-apiserver", "start", "--dir", self.dir / "api", "--authorization", "RBAC")
-        self.kubeconfig = self.dir / "api" / "kubeconfig"
+        self.kubeconfig = self.agents_kubeconfig = self.dir / "api" / "kubeconfig"
         _run("ip", "addr", "add", f"{SERVICE}/32", "dev", "lo")
         forward((SERVICE, 443), ("127.0.0.1", int(self.kubectl("config", "view", "--raw", "-o", SERVER).rsplit(":", 1)[1])))
         # An agent's bpffs that a node without one gets from the init container; here in the test's own mount namespace.
@@ -218,7 +218,7 @@ class Site:
         ebpf = {"bpffs": str(self.bpffs), "programsFolder": "", "programsNamespace": "kube-system",
                 "setsFolder": str(self.build / "ebpf" / "sets"), **ebpf}
         config = {"apiVersion": "pintle.dev/v1", "kind": "PintleConfiguration", "cgroupRoot": self.cgroup_root,
-                  "pintle": {"mode": "companion", "nodeName": NODE, "kubeconfig": str(self.kubeconfig), "rootDir": str(self.dir / "root"),
+                  "pintle": {"mode": "companion", "nodeName": NODE, "kubeconfig": str(self.agents_kubeconfig), "rootDir": str(self.dir / "root"),
                              "runDir": str(self.dir / "run"), "metrics": {"listen": ""}, "companion": {"nri": nri}, "ebpf": ebpf}}
         (self.dir / "pintled.yaml").write_text(json.dumps(config))
 
@@ -767,4 +767,4 @@ class BesideAKubelet(SiteCase):
 if __name__ == "__main__":
     enter_namespaces()
     OPTIONS = arguments()
-    sys.exit(results.run(sys.modules["__main__"], OPTIONS.junit))
+    sys.exit(results.run(sys.modules["__main__"], OPTIONS))

@@ -16,7 +16,7 @@ import unittest
 import beside_kubelet
 import results
 from beside_kubelet import IMAGE, SERVE, SLEEP, SiteCase
-from harness import arguments, busybox_pod, cgroups_of, enter_namespaces, wait_until
+from harness import NODE, ROOT, arguments, busybox_pod, cgroups_of, enter_namespaces, wait_until
 from spine import labelled, pod_program
 
 # Its first instructions are calls of connect(), each told by its errno; then it is ready and waits.
@@ -215,6 +215,64 @@ class CompanionPrograms(SiteCase):
 
         self.nothing_is_hidden(self.site.ctl)
 
+    def account(self, name, without):
+        """A kubeconfig of an account that may what the DaemonSet's may, but for one kind of objects; and the rule that it lacks."""
+        kubectl = self.site.kubectl
+        made = kubectl("create", "--dry-run=client", "-o", "json", "-f", ROOT / "deploy/kustomize/base/rbac.yaml")  # one document after another
+        rules = next(json.loads("{" + one) for one in made.split("\n{") if '"kind": "ClusterRole",' in one)["rules"]
+        [lacking] = [rule for rule in rules if without in rule["resources"]]
+        kubectl("create", "serviceaccount", name)
+        self.addCleanup(kubectl, "delete", "serviceaccount", name)
+        self.addCleanup(kubectl, "delete", "clusterrole,clusterrolebinding", name)
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name},
+                "rules": [rule for rule in rules if rule is not lacking]}
+        self.site.apply(role)
+        kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", f"--serviceaccount=default:{name}")
+        config = json.loads(kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
+        config["users"] = [{"name": user["name"], "user": {"token": kubectl("create", "token", name).strip()}} for user in config["users"]]
+        path = self.site.dir / f"{name}.kubeconfig"
+        path.write_text(json.dumps(config))
+        return path, {**role, "rules": rules}
+
+    def test_an_account_that_may_not_watch_nodes_goes_by_its_configuration_and_says_so(self):
+        sets = lambda: {hook["programSet"] for hook in self.hooks("labelled")}
+        # Of the node alone: this account may not read the ConfigMaps of this suite's namespace either.
+        note = lambda: [line for line in self.site.ctl("status", check=False).stderr.splitlines() if line.startswith(f"note: node '{NODE}'")]
+        label = lambda value: self.site.kubectl("label", "node", NODE, "--overwrite", f"pintle.dev/program-set{value}")
+        config = {"setsFolder": str(OPTIONS.build / "ebpf" / "sets")}
+        path, whole_role = self.account("no-nodes", without="nodes")
+        label("=next")
+        self.addCleanup(label, "-")
+        self.site.apply(busybox_pod("labelled", SLEEP))
+        self.site.wait_ready("labelled")
+        self.effective("labelled")
+        def wait_set(name, why):
+            try:
+                wait_until(lambda: sets() == {name}, 90, why)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{self.site.ctl('status', check=False)}\n{self.site.log_tail()}")
+        wait_set("next", "the label followed, with the rights of an administrator")
+        self.site.kill_daemon(signal.SIGTERM)
+        try:
+            self.site.agents_kubeconfig = path
+            self.site.start_daemon(ebpf=config)  # each part works: what counts then is the configuration
+            wait_set("builtin", "no label counts")
+            [refused] = wait_until(note, 20, "the refusal told")
+            for words in ("403 Forbidden", "no label of the node counts", "configuration's ('builtin')", 'cannot list resource "nodes"', "no-nodes"):
+                self.assertIn(words, refused)
+            self.assertEqual(self.site.ctl("status", check=False).returncode, 0, "a note, and no part that fails")
+            self.effective("labelled")
+            self.assertEqual(self.site.ctl("ebpf", "status", "labelled", check=False).returncode, 0)
+            self.site.apply(whole_role)
+            wait_set("next", "the label counts as soon as it may be read")
+            wait_until(lambda: not note(), 20, "the note gone")
+        finally:
+            self.site.agents_kubeconfig = self.site.kubeconfig
+            self.site.kill_daemon(signal.SIGTERM)
+            self.site.start_daemon()
+            if self.site.nri:
+                self.site.wait_nri()
+
     def test_uninstall_leaves_nothing_of_two_sets_and_operators_programs_of_a_killed_agent(self):
         self.site.apply(labelled(busybox_pod("survivor", SLEEP), app="survivor"))
         self.site.wait_ready("survivor")
@@ -339,4 +397,4 @@ class CompanionPrograms(SiteCase):
 if __name__ == "__main__":
     enter_namespaces()
     OPTIONS = beside_kubelet.OPTIONS = arguments()
-    sys.exit(results.run(sys.modules["__main__"], OPTIONS.junit))
+    sys.exit(results.run(sys.modules["__main__"], OPTIONS))

@@ -268,4 +268,4 @@ class HelmOnKubeApiserver(OnKubeApiserver):
 if __name__ == "__main__":
     enter_namespaces()
     OPTIONS = arguments()
-    sys.exit(results.run(sys.modules["__main__"], OPTIONS.junit))
+    sys.exit(results.run(sys.modules["__main__"], OPTIONS))

@@ -39,11 +39,11 @@ def enter_namespaces():
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", type=pathlib.Path, required=True)
-    parser.add_argument("--junit", default="results.xml")
+    parser.add_argument("--junit", type=pathlib.Path, help="where the results are written to; left out: nowhere")
     parser.add_argument("--keep", action="store_true", help="leave the folder for inspection")
-    options, rest = parser.parse_known_args()
+    parser.add_argument("words", nargs="*", metavar="WORD", help="run only tests whose name has one of these words in it")
+    options = parser.parse_args()
     options.build = options.build.resolve()  # the daemon's configuration takes absolute paths
-    sys.argv[1:] = rest
     return options
 
 
@@ -248,14 +248,11 @@ class Node:
         told = self._script("dev-containerd", "status", "--dir", self.dir / "containerd")
         return int(next(line for line in told.splitlines() if line.startswith("PID=")).split("=")[1])
 
-    def start_daemon(self, all_parts=True):
-        """Waits until every part works, or only until it answers."""
+    def start_daemon(self):
+        """Waits until every part works."""
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen([str(self.build / "pintled"), "--config", str(self.dir / "pintled.yaml")], stdout=log, stderr=log)
-        if all_parts:
-            self.ctl("status", "--wait", "--timeout", "20s")
-        else:
-            wait_until(lambda: self.ctl("status", check=False).returncode != 3, 20, "the daemon answers")
+        self.ctl("status", "--wait", "--timeout", "20s")
 
     def kill_daemon(self, sig=signal.SIGKILL):
         self.daemon.send_signal(sig)
@@ -329,6 +326,10 @@ class Node:
     def ebpf(self, name):
         """The hooks of one pod as `pintlectl ebpf status -o json` has them."""
         return json.loads(self.ctl("ebpf", "status", name, "-o", "json"))
+
+    def ebpf_now(self, name):
+        """The same while not every hook is in force, of which the exit code would tell."""
+        return json.loads(self.ctl("ebpf", "status", name, "-o", "json", check=False).stdout)
 
     def pod_programs(self):
         """Operators' programs by name. The exit code is not 0 while one is refused."""

@@ -36,17 +36,34 @@ class _Result(unittest.TextTestResult):
         self._row(test, "skipped", reason)
 
 
-def run(module, junit):
+def _suite(module, words):
+    """The module's cases, or those whose id has one of the words in it. A word that names none ends the program."""
     loader = unittest.TestLoader()
-    loader.testNamePatterns = [f"*{word}*" for word in sys.argv[1:]] or None  # words of a command line by hand
-    suite = loader.loadTestsFromModule(module)
+    for word in words:
+        loader.testNamePatterns = [f"*{word}*"]
+        if loader.loadTestsFromModule(module).countTestCases() == 0:
+            loader.testNamePatterns = None
+            cases = [case.id().split(".", 1)[-1] for group in loader.loadTestsFromModule(module) for case in group]
+            sys.exit(f"no test has '{word}' in its name; there are:\n  " + "\n  ".join(sorted(cases)))
+    loader.testNamePatterns = [f"*{word}*" for word in words] or None
+    return loader.loadTestsFromModule(module)
+
+
+def run(module, options):
+    """The exit status, after the cases that `options.words` choose (harness.arguments)."""
+    suite = _suite(module, options.words)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=_Result).run(suite)
-    root = xml.Element("testsuite", name=junit)
-    for name, kind, message, seconds in result.rows:
-        case = xml.SubElement(root, "testcase", name=name, time=f"{seconds:.3f}")
-        if kind:
-            xml.SubElement(case, kind, message=message)
-    xml.ElementTree(root).write(junit, encoding="utf-8")
+    if options.junit:
+        _write_junit(options.junit, result.rows)
     if not result.wasSuccessful():
         return 1
     return 4 if result.rows and all(kind == "skipped" for _, kind, _, _ in result.rows) else 0
+
+
+def _write_junit(path, rows):
+    root = xml.Element("testsuite", name=str(path))
+    for name, kind, message, seconds in rows:
+        case = xml.SubElement(root, "testcase", name=name, time=f"{seconds:.3f}")
+        if kind:
+            xml.SubElement(case, kind, message=message)
+    xml.ElementTree(root).write(path, encoding="utf-8")

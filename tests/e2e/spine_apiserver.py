@@ -75,4 +75,4 @@ class KubeApiserver(SpineCases, unittest.TestCase):
 if __name__ == "__main__":
     enter_namespaces()
     OPTIONS = arguments()
-    sys.exit(results.run(sys.modules["__main__"], OPTIONS.junit))
+    sys.exit(results.run(sys.modules["__main__"], OPTIONS))

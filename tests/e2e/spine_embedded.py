@@ -77,6 +77,46 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
         traced = self.node.ctl("ebpf", "trace", "connect", "--pod", "shown", "--for", "3s", "-o", "json").splitlines()
         self.assertTrue(traced and all(json.loads(line)["name"] == "shown" for line in traced), traced)
 
+    def test_what_was_read_and_how_full_maps_are_is_told_and_an_ended_pod_has_no_links(self):
+        self.node.apply(busybox_pod("calls", "while true; do wget -q -O /dev/null http://127.0.0.1:9/; sleep 0.2; done"),
+                        busybox_pod("ended", "true", restart="Never"))
+        self.node.wait_ready("calls")
+        self.node.wait_phase("ended", "Succeeded")
+        ring = lambda: next(one for one in json.loads(self.node.ctl("ebpf", "cost", "-o", "json"))["rings"] if one["name"] == "bulk_events")
+        wait_until(lambda: int(ring()["received"]) > 3, 20, "events counted as read")
+        read = lambda: {hook["hook"]: hook for hook in self.node.ebpf("calls")["pods"][0]["hooks"]}
+        hooks = wait_until(lambda: int((hooks := read())["connect4"]["hits"]) > 3 and hooks, 20, "calls counted")
+        self.assertTrue(hooks["connect4"]["countedTogether"])
+        page = urllib.request.urlopen(f"http://{METRICS}/metrics", timeout=10).read().decode()
+        figures = {name: dict(re.findall(name + r'\{map="(\w+)"\} (\d+)', page)) for name in ("pintle_ebpf_map_entries", "pintle_ebpf_map_max_entries")}
+        entries, most = figures.values()
+        self.assertIn("pod_slots", most)
+        self.assertEqual([name for name in most if int(entries[name]) > 0.9 * int(most[name])], [], "what the alert PintleMapNearlyFull asks")
+        wait_until(lambda: json.loads(self.node.ctl("ebpf", "status", "ended", "-o", "json"))["pods"][0]["hooks"] == [], 20, "no hooks told")
+        self.assertRegex(self.node.ctl("ebpf", "status", "default/ended"), r"default/ended\s+-\s+Ended")
+        # A look at all pods, which finds a link that somebody detached, finds nothing amiss with a pod that has ended.
+        link = hooks["connect6"]["linkId"]
+        subprocess.run(["bpftool", "link", "detach", "id", str(link)], check=True, capture_output=True)
+        now = lambda: next(hook for hook in self.node.ebpf_now("calls")["pods"][0]["hooks"] if hook["hook"] == "connect6")
+        wait_until(lambda: now()["effective"] and now()["linkId"] != link, 20, "attached again by the audit")
+        wait_until(lambda: "ProgramsDied" in self._event_reasons("calls"), 10, "told of the pod that it happened to")
+        self.assertNotIn("ProgramsDied", self._event_reasons("ended"))
+
+    def test_a_reader_that_goes_away_ends_a_command_and_a_full_disk_is_an_error(self):
+        words = [str(self.node.build / "pintlectl"), "--socket", str(self.node.socket)]
+        for command in (["ebpf", "trace", "oom"], ["ebpf", "status", "-w"], ["ebpf", "top", "-n", "100"]):
+            with self.subTest(command):
+                reading, writing = os.pipe()
+                process = subprocess.Popen([*words, *command], stdout=writing, stderr=subprocess.PIPE, text=True)
+                os.close(writing)
+                os.close(reading)  # nothing happens that would be written
+                self.assertEqual((process.wait(timeout=20), process.stderr.read()), (0, ""))
+                process.stderr.close()
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([*words, "ebpf", "status", "-o", "json"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=20)
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("standard output can't be written to", done.stderr)
+
     def test_a_program_set_may_be_configured(self):
         self.node.apply(busybox_pod("configured", SLEEP))
         self.node.wait_ready("configured")
@@ -362,4 +402,4 @@ class EmbeddedTelemetry(unittest.TestCase):
 if __name__ == "__main__":
     enter_namespaces()
     OPTIONS = arguments()
-    sys.exit(results.run(sys.modules["__main__"], OPTIONS.junit))
+    sys.exit(results.run(sys.modules["__main__"], OPTIONS))

@@ -45,7 +45,8 @@ model::AttachReport as_attached(model::AttachReport report) {
   for (auto& hook : report.hooks) {
     hook.position = hook.effective_count = 0;
     hook.neighbours.clear();
-    hook.hits = hook.drops = 0;
+    hook.hits = hook.drops = std::nullopt;
+    hook.counted_together = false;
   }
   return report;
 }

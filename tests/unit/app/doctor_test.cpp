@@ -12,6 +12,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "bpf/privilege.h"
+#include "unit/server/agent_samples.h"
 
 using namespace pintle;
 using namespace pintle::app;
@@ -80,4 +81,38 @@ TEST_CASE("the doctor warns of a program set that is not in order, and fails for
   const auto left = row_of({.name = "builtin", .leftovers = {{21, "unpin 'x': Is a directory"}}});
   CHECK(left->state == State::kWarning);
   CHECK(left->fix.find("each 10 s") != std::string::npos);
+}
+
+TEST_CASE("the doctor warns of pods that lack a program, and of what they lack though all are in force") {
+  const auto row_of = [](std::vector<ports::PodRecord> pods) {
+    const auto checks = run_doctor({.root = "/nonexistent/", .program_set = {.name = "builtin"}, .pods = std::move(pods)});
+    const auto found = std::ranges::find(checks, "pods' programs", &ports::DoctorCheck::name);
+    REQUIRE(found != checks.end());
+    return *found;
+  };
+  const auto fine = row_of({test::running_pod()});
+  CHECK(fine.state == State::kOk);
+  CHECK(fine.detail == "in force on 1 pods");
+  auto noted = test::running_pod("noted");
+  noted.programs->notes = {"its exec, exit and OOM events are not seen: full"};
+  auto refused = test::running_pod("refused");
+  refused.programs->hooks[1].state = model::HookState::kRefused;
+  auto ended = refused;
+  ended.status.phase = model::Phase::kSucceeded;
+  const auto warned = row_of({test::running_pod(), noted, refused, ended});
+  CHECK(warned.state == State::kWarning);
+  CHECK(warned.detail ==
+        "2 of 3 pods lack something: default/noted: its exec, exit and OOM events are not seen: full, default/refused: egress is Refused");
+}
+
+TEST_CASE("a feature that nothing needs is fine where it is not there, and says so before it tells the refusal") {
+  const auto checks = run_doctor({.root = "/nonexistent/",
+                                  .features = {{.name = "fentry", .available = false, .detail = "EPERM", .optional = true},
+                                               {.name = "tp_btf", .available = false, .detail = "EPERM"}}});
+  const auto fentry = std::ranges::find(checks, "eBPF: fentry", &ports::DoctorCheck::name);
+  CHECK(fentry->state == State::kOk);
+  CHECK(fentry->detail == "not there, and not needed: EPERM");
+  const auto needed = std::ranges::find(checks, "eBPF: tp_btf", &ports::DoctorCheck::name);
+  CHECK(needed->state == State::kWarning);
+  CHECK(needed->detail == "EPERM");
 }

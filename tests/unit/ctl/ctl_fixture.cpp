@@ -27,6 +27,8 @@ Outcome CtlFixture::ctl(const std::vector<std::string>& words) {
              .clock = clock,
              .out_is_tty = tty,
              .err_is_tty = tty,
+             .rows = [this] { return rows; },
+             .reader_gone = [this] { return reader_gone; },
              .interrupted = interrupt.get_token(),
              .env = [this](const std::string& name) -> std::optional<std::string> {
                const auto it = environment.find(name);

@@ -32,6 +32,11 @@ class StandingClock final : public Clock {
 // Keeps what is written, and lets another thread wait for a text in it.
 class Capture final : public std::streambuf {
  public:
+  // From now on nothing can be written, as on a full disk.
+  void fill_up() {
+    const std::scoped_lock lock(mu_);
+    full_ = true;
+  }
   void clear() {
     const std::scoped_lock lock(mu_);
     text_.clear();
@@ -48,11 +53,11 @@ class Capture final : public std::streambuf {
  protected:
   int_type overflow(int_type c) override {
     const char one = traits_type::to_char_type(c);
-    xsputn(&one, 1);
-    return c;
+    return xsputn(&one, 1) == 1 ? c : traits_type::eof();
   }
   std::streamsize xsputn(const char* data, std::streamsize size) override {
     const std::scoped_lock lock(mu_);
+    if (full_) return 0;
     text_.append(data, static_cast<size_t>(size));
     changed_.notify_all();
     return size;
@@ -62,6 +67,7 @@ class Capture final : public std::streambuf {
   std::mutex mu_;
   std::condition_variable changed_;
   std::string text_;
+  bool full_ = false;
 };
 
 struct Outcome {
@@ -79,7 +85,8 @@ struct CtlFixture {
   StandingClock clock;
   Capture out, err;  // of the command that runs, or ran last
   std::string input;
-  bool tty = false;
+  bool tty = false, reader_gone = false;
+  int rows = 0;
   std::map<std::string, std::string> environment;
 
   CtlFixture();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <future>
 
+#include <fmt/format.h>
 #include <catch2/catch_test_macros.hpp>
 
 #include "codec/document.h"
@@ -46,6 +47,10 @@ ports::PodRecord neighboured_pod() {
   hook.effective_count = 3;
   hook.hits = 12;
   hook.drops = 3;
+  record.programs->hooks[1].hits = 0;
+  record.programs->hooks[2].hits = 30;
+  record.programs->hooks[2].drops = 0;
+  record.programs->hooks[2].counted_together = true;
   hook.neighbours = {{.id = 181, .name = "fw", .uid = 0, .loaded_at = test::kNow - 1h, .cgroup = "/kubepods"},
                      {.id = 190, .uid = 1000, .cgroup = "/"}};
   return record;
@@ -58,24 +63,26 @@ TEST_CASE("ebpf status: a row for each hook with its place, and exit code 0 only
   f.agent.put(neighboured_pod());
   const auto ran = f.ctl({"ebpf", "status"});
   CHECK(ran.code == 0);
-  CHECK(ran.err.empty());
+  CHECK(ran.err == "note: *: both families of a call are counted together, and the refusals of all calls\n");
   CHECK(ran.out ==
         "POD           HOOK       STATE      ORDER   NEIGHBOURS    HITS   DROPS   LINK   PROG TAG           CGROUP ID   ERROR\n"
         "default/web   ingress    Adopted    2/3     fw(181),190   12     3       10     0123456789abcdef   4711        -\n"
-        "default/web   egress     Attached   -       -             0      0       11     0123456789abcdef   4711        -\n"
-        "default/web   connect4   Attached   -       -             0      0       12     0123456789abcdef   4711        -\n"
-        "default/web   connect6   Attached   -       -             0      0       13     0123456789abcdef   4711        -\n");
+        "default/web   egress     Attached   -       -             0      -       11     0123456789abcdef   4711        -\n"
+        "default/web   connect4   Attached   -       -             30*    0       12     0123456789abcdef   4711        -\n"
+        "default/web   connect6   Attached   -       -             -      -       13     0123456789abcdef   4711        -\n");
   const auto wide = f.ctl({"ebpf", "status", "-o", "wide"});
   CHECK(has(wide.out, "PROG ID   SET   RX        TX      CONNECTS   DENIED   EXECS   LOST   CGROUP"));
   CHECK(has(wide.out, "7         -     2.0 KiB   100 B   3          0        1       0      /kubepods/besteffort/poduid-default-web"));
   f.agent.put(test::crashing_pod());
   f.agent.add_feature({.name = "tracepoint programs", .available = false, .detail = "EPERM", .without = "exits are seen by pidfd"});
+  f.agent.add_feature({.name = "fentry", .available = false, .detail = "EPERM", .optional = true});  // nothing needs it: not told here
   f.agent.set_events_lost(4);
   const auto bad = f.ctl({"ebpf", "status"});
   CHECK(bad.code == 1);
   CHECK(has(bad.out, "attach 'egress': operation not permitted"));
   CHECK(bad.err ==
-        "note: tracepoint programs is missing: EPERM; exits are seen by pidfd\n"
+        "note: missing: tracepoint programs: EPERM; exits are seen by pidfd\n"
+        "note: *: both families of a call are counted together, and the refusals of all calls\n"
         "note: 4 events were lost since the daemon started; 'ebpf status -o wide' says of which pods\n"
         "error: 1 of 2 pods without every program in force\n");
   CHECK(f.ctl({"ebpf", "status", "web"}).code == 0);
@@ -85,6 +92,9 @@ TEST_CASE("ebpf status: a row for each hook with its place, and exit code 0 only
   CHECK(told.find("effective")->text == "false");
   CHECK(told.find("pods")->children[0].find("hooks")->children.size() == 4);
   const auto& hook = told.find("pods")->children[1].find("hooks")->children[0];
+  CHECK(hook.find("hits")->text == "12");
+  CHECK(hook.find("countedTogether") == nullptr);
+  CHECK(told.find("pods")->children[1].find("hooks")->children[3].find("hits") == nullptr);  // not counted is not zero
   CHECK(hook.find("position")->text == "2");
   CHECK(hook.find("neighbours")->children[0].find("name")->text == "fw");
 }
@@ -97,7 +107,109 @@ TEST_CASE("ebpf status: namespaces") {
   CHECK_FALSE(has(f.ctl({"ebpf", "status", "-n", "shop"}).out, "default/web"));
   CHECK(f.ctl({"ebpf", "status", "till"}).code == 1);
   CHECK(f.ctl({"ebpf", "status", "till", "-n", "shop"}).code == 0);
-  CHECK(f.ctl({"ebpf", "status", "till", "-A"}).code == 1);  // a name alone means the default namespace
+  CHECK(f.ctl({"ebpf", "status", "shop/till"}).code == 0);  // as the table has it
+  CHECK(has(f.ctl({"ebpf", "status", "shop/till", "-n", "default"}).err, "is not in namespace 'default'"));
+  CHECK(f.ctl({"ebpf", "status", "a/b/c"}).code == 2);
+  const auto everywhere = f.ctl({"ebpf", "status", "till", "-A"});
+  CHECK(everywhere.code == 2);
+  CHECK(has(everywhere.err, "write NAMESPACE/till in place of -A"));
+}
+
+TEST_CASE("what a pod lacks though its hooks are in force is told by status, explain and the doctors, and changes no state") {
+  CtlFixture f;
+  auto record = test::running_pod();
+  record.programs->notes = {"its exec, exit and OOM events are not seen: add the pod to the lifecycle programs: Argument list too long"};
+  f.agent.put(record);
+  f.agent.add_feature({.name = "cgroup links", .available = true});
+  const std::string note = "note: pod default/web: " + record.programs->notes[0];
+  const auto status = f.ctl({"ebpf", "status"});
+  CHECK(status.code == 0);
+  CHECK(has(status.err, note));
+  CHECK_FALSE(has(status.out, "Refused"));
+  const auto told = json(f.ctl({"ebpf", "status", "web", "-o", "json"}));
+  CHECK(told.find("effective")->text == "true");
+  CHECK(told.find("pods")->children[0].find("notes")->children[0].text == record.programs->notes[0]);
+  CHECK(has(f.ctl({"ebpf", "explain", "web"}).out, "  note: its exec, exit and OOM events are not seen"));
+  const auto doctor = f.ctl({"ebpf", "doctor"});
+  CHECK(doctor.code == 1);
+  CHECK(has(doctor.err, note));
+  const auto document = json(f.ctl({"ebpf", "doctor", "-o", "json"}));
+  CHECK(document.find("ok")->text == "false");
+  CHECK(document.find("notes")->children[0].find("name")->text == "web");
+}
+
+TEST_CASE("a pod to which nothing could be attached is shown with the reason") {
+  CtlFixture f;
+  auto record = test::running_pod();
+  record.programs.reset();
+  record.status.conditions = {
+      {.type = "pintle.dev/ProgramsAttached", .status = model::ConditionStatus::kFalse, .message = "this host has no cgroup v2 hierarchy"}};
+  f.agent.put(record);
+  const auto ran = f.ctl({"ebpf", "status"});
+  CHECK(ran.code == 1);
+  CHECK(has(ran.out, "NotAttached"));
+  CHECK(has(ran.out, "this host has no cgroup v2 hierarchy"));
+  CHECK(has(f.ctl({"ebpf", "explain", "web"}).out, "nothing is attached: this host has no cgroup v2 hierarchy"));
+}
+
+TEST_CASE("ebpf explain: a program that ours switches off is told as such, and one that refuses ours is the fix") {
+  CtlFixture f;
+  auto record = test::running_pod();
+  auto& hook = record.programs->hooks[1];
+  hook.position = hook.effective_count = 1;
+  hook.neighbours = {{.id = 5, .name = "fw", .cgroup = "/kubepods", .overridable = true, .in_force = false}};
+  auto& refused = record.programs->hooks[2];
+  refused.state = model::HookState::kRefused;
+  refused.sys_errno = EPERM;
+  refused.error = "attach 'connect4': operation not permitted";
+  refused.neighbours = {{.id = 6, .name = "sole", .cgroup = "/kubepods", .exclusive = true}};
+  f.agent.put(record);
+  CHECK(has(f.ctl({"ebpf", "status"}).out, "fw(5):off"));
+  const auto off = f.ctl({"ebpf", "explain", "web", "egress"}).out;
+  CHECK(has(off, "switched off for this pod: it was attached with ALLOW_OVERRIDE, and ours, attached below it, runs in its place"));
+  CHECK_FALSE(has(off, "it can drop packets"));
+  CHECK(has(f.ctl({"ebpf", "explain", "web", "connect4"}).out,
+            "fix: remove 'sole' (program 6) from /kubepods, or attach it with BPF_F_ALLOW_MULTI"));
+  const auto told = json(f.ctl({"ebpf", "status", "web", "-o", "json"}));
+  CHECK(told.find("pods")->children[0].find("hooks")->children[1].find("neighbours")->children[0].find("inForce")->text == "false");
+}
+
+TEST_CASE("a word that is no command is told with those that there are, and what can't be written is a failure") {
+  CtlFixture f;
+  const auto none = f.ctl({"ebpf", "statu"});
+  CHECK(none.code == 2);
+  CHECK(has(none.err, "there is no command 'statu'; there are status, explain,"));
+  CHECK(has(f.ctl({"ebpf", "policy", "sho"}).err, "there is no command 'sho'; there are show, test, audit"));
+  CHECK(has(f.ctl({"gett"}).err, "there is no command 'gett'; there are run, get,"));
+  CHECK(has(f.ctl({"ebpf"}).err, "A subcommand is required"));
+
+  f.agent.put(test::running_pod());
+  f.out.fill_up();
+  const auto lost = f.ctl({"get", "pods"});
+  CHECK(lost.code == 5);
+  CHECK(has(lost.err, "error: standard output can't be written to"));
+  f.reader_gone = true;  // it has seen what it wanted
+  const auto enough = f.ctl({"get", "pods"});
+  CHECK(enough.code == 0);
+  CHECK(enough.err.empty());
+}
+
+TEST_CASE("ebpf top: a terminal gets what fits, and is told how many more there are") {
+  CtlFixture f;
+  for (int i = 0; i < 30; ++i) f.agent.put(test::running_pod(fmt::format("pod-{:02}", i)));
+  f.tty = true;
+  f.rows = 12;
+  auto watching = std::async(std::launch::async, [&] { return f.ctl({"ebpf", "top", "-n", "0.02", "--sort", "name"}); });
+  f.out.wait_for("more pods; --sort chooses");
+  f.interrupt.request_stop();
+  const auto ran = watching.get();
+  CHECK(ran.code == 130);
+  CHECK(ran.err.empty());  // whoever interrupted knows
+  const auto first = ran.out.substr(0, ran.out.find("more pods"));
+  CHECK(std::ranges::count(first, '\n') == 10);  // the header and nine pods
+  CHECK(has(first, "pod-08"));
+  CHECK_FALSE(has(first, "pod-09"));
+  CHECK(has(first, "… and 21 "));
 }
 
 TEST_CASE("ebpf status: a hook that a foreign program overrides is not in force") {
@@ -210,6 +322,13 @@ TEST_CASE("ebpf doctor: every feature, also those that are there") {
         "FEATURE        STATE       REASON                          WITHOUT IT\n"
         "cgroup links   available   loaded and attached a program   -\n"
         "fentry         missing     EPERM: lockdown                 no LSM hooks\n");
+  CtlFixture newer;
+  newer.agent.add_feature({.name = "cgroup links", .available = true});
+  newer.agent.add_feature({.name = "log of calls", .available = false, .detail = "EINVAL", .without = "-", .optional = true});
+  const auto fine = newer.ctl({"ebpf", "doctor"});
+  CHECK(fine.code == 0);  // of what nothing needs no kernel has all
+  CHECK(has(fine.out, "log of calls   not there"));
+  CHECK(has(fine.err, "note: 1 more of this kernel's are not there, and nothing needs them\n"));
   CHECK(json(f.ctl({"ebpf", "doctor", "-o", "json"})).find("features")->children.size() == 2);
 }
 
@@ -431,6 +550,7 @@ TEST_CASE("ebpf progs, maps, cost and dump") {
                                       .jited_bytes = 600,
                                       .memlock_bytes = 4096,
                                       .verified_insns = 123,
+                                      .hook = "egress",
                                       .set = "mine",
                                       .links = 3,
                                       .run_count = 10,
@@ -438,6 +558,7 @@ TEST_CASE("ebpf progs, maps, cost and dump") {
   inventory.load(ports::LoadedProgram{.id = 8, .name = "egress", .type = "cgroup_skb", .tag = "0123ffff", .memlock_bytes = 4096});
   inventory.load(ports::LoadedMap{
       .id = 3, .name = "rows", .type = "hash", .key_bytes = 8, .value_bytes = 4, .max_entries = 100, .memlock_bytes = 2048, .entries = 95});
+  inventory.load(ports::LoadedMap{.id = 4, .name = "slots", .type = "array", .key_bytes = 4, .value_bytes = 8, .max_entries = 16});
   inventory.set_rings({{"bulk", 1 << 18, 1 << 10, 1000, 2}});
   const auto off = f.ctl({"ebpf", "progs"});
   CHECK(has(off.err, "kernel.bpf_stats_enabled=1"));
@@ -446,15 +567,17 @@ TEST_CASE("ebpf progs, maps, cost and dump") {
   CHECK(progs.code == 0);
   CHECK(progs.err.empty());
   CHECK(progs.out ==
-        "ID   NAME     TYPE         TAG                SET    LINKS   INSNS   XLATED   JITED   MEMORY    RUNS   MEAN    LOADED\n"
-        "7    egress   cgroup_skb   0123456789abcdef   mine   3       123     800 B    600 B   4.0 KiB   10     50 ns   60m\n"
-        "8    egress   cgroup_skb   0123ffff           -      0       0       0 B      0 B     4.0 KiB   0      -       <unknown>\n");
+        "ID   NAME     HOOK     TYPE         TAG                SET    LINKS   INSNS   XLATED   JITED   MEMORY    RUNS   MEAN    LOADED\n"
+        "7    egress   egress   cgroup_skb   0123456789abcdef   mine   3       123     800 B    600 B   4.0 KiB   10     50 ns   60m\n"
+        "8    egress   -        cgroup_skb   0123ffff           -      0       0       0 B      0 B     4.0 KiB   0      -       "
+        "<unknown>\n");
   CHECK(f.ctl({"ebpf", "maps"}).out ==
-        "ID   NAME   TYPE   KEY   VALUE   ENTRIES   MAX   FILL   MEMORY\n"
-        "3    rows   hash   8 B   4 B     95        100   95%    2.0 KiB\n");
+        "ID   NAME    TYPE    KEY   VALUE   ENTRIES   MAX   FILL   MEMORY\n"
+        "3    rows    hash    8 B   4 B     95        100   95%    2.0 KiB\n"
+        "4    slots   array   4 B   8 B     -         16    -      0 B\n");
   CHECK(f.ctl({"ebpf", "cost"}).out ==
         "programs    2, on 3 links\n"
-        "maps        1\n"
+        "maps        2\n"
         "memory      10 KiB in the kernel\n"
         "run time    0.0 ms in 10 runs, 50 ns each\n"
         "\n"

@@ -74,6 +74,31 @@ TEST_CASE("design 2.5: best-effort is tried before anything starts, then runs de
   CHECK_FALSE(rig.last.wake_at);
 }
 
+TEST_CASE("what a pod lacks though its hooks are in force is told once, tried again, and holds nothing up") {
+  const std::string note = "its exec, exit and OOM events are not seen: the map is full";
+  for (const char* policy : {"required", "best-effort"}) {
+    Rig rig(with_policy(policy));
+    rig.notes = {note};
+    rig.settle();
+    CHECK(rig.status().phase == Phase::kRunning);
+    CHECK(rig.condition("Ready").status == model::ConditionStatus::kTrue);
+    CHECK(rig.condition(kCondition).status == model::ConditionStatus::kTrue);
+    CHECK(rig.condition(kCondition).reason == "Attached");
+    CHECK(rig.condition(kCondition).message == note);
+    CHECK(rig.was_told("Warning ProgramsIncomplete: Its eBPF programs are in force, but " + note));
+    const auto told = rig.events.size();
+    CHECK(rig.last.wake_at == kStart + 10s);
+    rig.wake();
+    CHECK(rig.count("attach eBPF") == 2);
+    CHECK(rig.events.size() == told);
+    CHECK(rig.last.wake_at == rig.now + 20s);
+    rig.notes.clear();
+    rig.wake();
+    CHECK(rig.condition(kCondition).message.empty());
+    CHECK_FALSE(rig.last.wake_at);
+  }
+}
+
 TEST_CASE("a machine without eBPF: best-effort is not tried for ever, required waits") {
   const auto unsupported = [](const Action& a) -> std::optional<ActionOutcome> {
     if (!std::holds_alternative<AttachPrograms>(a)) return std::nullopt;

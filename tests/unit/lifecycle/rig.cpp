@@ -172,6 +172,7 @@ ActionOutcome Rig::act(const Action& action) {
                      report.hooks.push_back(status);
                    }
                    report.programs = programs;
+                   report.notes = notes;
                    out.value = report;
                  },
                  [&](const EnsureImage&) {

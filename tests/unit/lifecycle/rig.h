@@ -36,6 +36,7 @@ class Rig {
   bool image_is_pulled = false;
   bool hooks_refused = false;
   std::vector<model::PodProgramStatus> programs;  // of operators, as the next attach reports them
+  std::vector<std::string> notes;                 // likewise
   model::ResourceList others;
   int pods_on_node = 0;
   Decision last;

@@ -53,6 +53,7 @@ TEST_CASE("a hook's place among its neighbours, and every counter, are on the wi
   hook.state = model::HookState::kOverridden;
   hook.position = 2;
   hook.effective_count = 3;
+  record.programs->notes = {"its packets are not counted"};
   hook.hits = 12;
   hook.drops = 3;
   hook.neighbours = {{.id = 181, .name = "fw", .tag = "aa", .uid = 1, .loaded_at = test::kNow, .cgroup = "/kubepods", .exclusive = true}};
@@ -68,6 +69,10 @@ TEST_CASE("a hook's place among its neighbours, and every counter, are on the wi
   CHECK(told.position() == 2);
   CHECK(told.effective_count() == 3);
   CHECK(told.hits() == 12);
+  CHECK(told.counts_hits());
+  CHECK_FALSE(reply.pods(0).ebpf().hooks(0).counts_hits());  // nobody counts is not zero
+  CHECK_FALSE(told.neighbours(0).switched_off());
+  CHECK(reply.pods(0).ebpf().notes(0) == "its packets are not counted");
   CHECK(told.drops() == 3);
   REQUIRE(told.neighbours_size() == 1);
   CHECK(told.neighbours(0).exclusive());
@@ -79,6 +84,22 @@ TEST_CASE("a hook's place among its neighbours, and every counter, are on the wi
   CHECK(counters.denied() == 2);
   CHECK(counters.would_deny() == 3);
   CHECK(counters.tcp_rtt_sum_us() == 4);
+}
+
+TEST_CASE("a pod to which nothing could be attached says why, in the words of its condition") {
+  Fixture f;
+  auto record = test::running_pod();
+  record.programs.reset();
+  record.status.conditions = {{.type = "pintle.dev/ProgramsAttached",
+                               .status = model::ConditionStatus::kFalse,
+                               .reason = "AttachRefused",
+                               .message = "this host has no cgroup v2 hierarchy"}};
+  f.agent.put(record);
+  grpc::ClientContext context;
+  v1::EbpfStatusReply reply;
+  REQUIRE(f.stub->EbpfStatus(&context, {}, &reply).ok());
+  CHECK_FALSE(reply.pods(0).ebpf().has_report());
+  CHECK(reply.pods(0).ebpf().error() == "this host has no cgroup v2 hierarchy");
 }
 
 TEST_CASE("events are filtered by kind, verdict and pod on the daemon's side, and come in the kernel's order") {

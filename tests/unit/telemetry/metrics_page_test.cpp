@@ -178,6 +178,9 @@ TEST_CASE("the agent's own cost") {
       ports::LoadedProgram{.id = 1, .name = "egress", .memlock_bytes = 100, .links = 2, .run_count = 3, .run_ns = 500'000'000});
   f.inventory.load(ports::LoadedProgram{.id = 2, .name = "egress", .run_count = 1, .run_ns = 250'000'000});
   f.inventory.load(ports::LoadedMap{.id = 1, .name = "rows", .max_entries = 100, .memlock_bytes = 50, .entries = 40});
+  f.inventory.load(ports::LoadedMap{.id = 2, .name = "slots", .max_entries = 16});                                 // an array
+  f.inventory.load(ports::LoadedMap{.id = 3, .name = "flows", .max_entries = 16, .entries = 16, .evicts = true});  // full, as it may be
+  f.inventory.load(ports::LoadedMap{.id = 4, .name = "refs", .entries = 3});                                       // without a bound
   f.inventory.set_rings({{"bulk", 4096, 128, 77, 5}});
   f.inventory.set_run_statistics(true);
   f.policies.put({.namespace_ = "a", .name = "b", .enforcement = model::Enforcement::kAudit, .problem = "full"}, "10.0.0.1");
@@ -215,6 +218,10 @@ TEST_CASE("the agent's own cost") {
                            "pintle_event_log_written_total 8",
                            "pintle_event_log_lost_total 9"})
     CHECK(has(page, line));
+  // The alert divides one by the other: neither what is always full nor what may be may have both.
+  for (const char* absent : {R"(pintle_ebpf_map_entries{map="slots"})", R"(pintle_ebpf_map_max_entries{map="slots"})",
+                             R"(pintle_ebpf_map_max_entries{map="flows"})", R"(pintle_ebpf_map_max_entries{map="refs"})"})
+    CHECK_FALSE(has(page, absent));
 }
 
 TEST_CASE("pods beyond the limit of series are left out whole, and counted") {
