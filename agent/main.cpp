@@ -91,7 +91,10 @@ int main(int argc, char** argv) {
         return 1;
       }
       return 0;
-    case app::Command::kRun: bound_heap(); return run(line->config);
+    case app::Command::kRun:
+      begin_without_thread_caches(argv);
+      bound_heap();
+      return run(line->config);
   }
   return 0;
 }

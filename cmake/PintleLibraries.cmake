@@ -47,3 +47,26 @@ function(pintle_pkg name module)
   target_include_directories(PkgConfig::${name} SYSTEM INTERFACE ${${name}_INCLUDE_DIRS})
   target_link_libraries(PkgConfig::${name} INTERFACE "$<LINK_GROUP:RESCAN,${libraries}>")  # they refer to one another in circles
 endfunction()
+
+# Two more that would be resident nearly as a whole: spdlog has no archive, but is as well used of its headers; PINTLE_YAML, PINTLE_SPDLOG.
+macro(pintle_parts_of_libraries)
+  set(PINTLE_SPDLOG spdlog::spdlog)
+  set(PINTLE_YAML yaml-cpp)
+  if(PINTLE_STATIC)
+    set(PINTLE_SPDLOG spdlog::spdlog_header_only)
+    find_library(PINTLE_ARCHIVE_yaml-cpp NAMES libyaml-cpp.a REQUIRED)
+    set(PINTLE_YAML ${PINTLE_ARCHIVE_yaml-cpp})
+  endif()
+endmacro()
+
+# pintle_fold(TARGET): links a program so that less of its file becomes resident: what compiled to the same code is there once (0.4 MB of
+# templates), and the 0.4 MB of relocations that are read at each start are packed to 50 KiB. Of the linkers that fold, mold 1.10 packs
+# without the mark that glibc wants beside it. Nobody here compares addresses of functions; constants are not folded.
+function(pintle_fold target)
+  find_program(PINTLE_LLD NAMES ld.lld PATHS /usr/lib/llvm-19/bin NO_DEFAULT_PATH)  # older ones do not pack
+  if(NOT PINTLE_STATIC OR NOT PINTLE_LLD)
+    return()
+  endif()
+  cmake_path(GET PINTLE_LLD PARENT_PATH folder)
+  target_link_options(${target} PRIVATE -fuse-ld=lld -B${folder} -Wl,--icf=all -Wl,-z,pack-relative-relocs)
+endfunction()

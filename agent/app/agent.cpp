@@ -29,6 +29,7 @@
 #include "app/set_news.h"
 #include "app/version.h"
 #include "app/view.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "bpf/bpffs.h"
 #include "bpf/inventory.h"
@@ -678,6 +679,7 @@ class Agent::Parts {
                   loop->post([pods = std::move(pods), leftovers = find_leftovers(), mark](reconcile::PodLoop& table, Time now) {
                     table.observe_all(pods, leftovers, mark, now);
                   });
+                  give_back_heap();  // of the lists that this was made of
                 },
             .health = [this](const observe::RuntimeHealth& health) { push_facts(health); }};
   }

@@ -49,22 +49,22 @@ void View::set_component(const ports::ComponentState& component) {
   components_[component.name] = component;
 }
 
+namespace {
+
 // Empty once the loop has ended.
-std::vector<ports::PodRecord> View::snapshot() {
+template <typename Answer>
+Answer answer_of(std::future<Answer> future) {
   try {
-    return in_.loop.snapshot().get();
+    return future.get();
   } catch (const std::future_error&) {
     return {};
   }
 }
 
-std::vector<model::AttachReport> View::program_reports() {
-  std::vector<model::AttachReport> reports;
-  for (auto& record : snapshot())
-    // One that has ended wants none, and has given back what it had.
-    if (record.programs && !record.removed && !model::is_terminal(record.status.phase)) reports.push_back(*std::move(record.programs));
-  return reports;
-}
+}  // namespace
+
+std::vector<ports::PodRecord> View::snapshot() { return answer_of(in_.loop.snapshot()); }
+std::vector<model::AttachReport> View::program_reports() { return answer_of(in_.loop.program_reports()); }
 
 void View::add_live_links(ports::PodRecord& record) {
   if (!record.programs) {  // not attached by this run; pinned by an earlier one?

@@ -19,11 +19,20 @@ Result<RingBuffer> RingBuffer::open(int map_fd, Handler handler) {
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   const uint32_t bytes = info.shape.max_entries;
   PINTLE_ASSIGN_OR_RETURN(auto position, MappedMemory::map(map_fd, page));
-  PINTLE_ASSIGN_OR_RETURN(auto records, MappedMemory::map_readonly(map_fd, page + 2UL * bytes, page));
+  PINTLE_ASSIGN_OR_RETURN(auto records, MappedMemory::map_readonly(map_fd, page + bytes, page));
   return RingBuffer(map_fd, bytes, std::move(handler), std::move(position), std::move(records));
 }
 
 void RingBuffer::tell_position(uint64_t at) const { __atomic_store_n(static_cast<uint64_t*>(position_.data()), at, __ATOMIC_SEQ_CST); }
+
+// Headers are of 8 bytes, and lie at multiples of them: they are never in two parts.
+std::span<const std::byte> RingBuffer::whole(const std::byte* first, uint64_t at, uint32_t length) {
+  const auto from = static_cast<uint32_t>(at & (bytes_ - 1));
+  if (length <= bytes_ - from) return {first + from, length};
+  joined_.assign(first + from, first + bytes_);
+  joined_.insert(joined_.end(), first, first + (length - (bytes_ - from)));
+  return joined_;
+}
 
 // A program wakes us for a record that lies where we say that we are. So where we stop is told first, and then looked at once more.
 int RingBuffer::drain() {
@@ -42,7 +51,7 @@ int RingBuffer::drain() {
     }
     const uint32_t length = word & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
     if ((word & BPF_RINGBUF_DISCARD_BIT) == 0 && length >= sizeof(pintle_event)) {
-      handler_({reinterpret_cast<const std::byte*>(header) + BPF_RINGBUF_HDR_SZ, length});
+      handler_(whole(first, at + BPF_RINGBUF_HDR_SZ, length));
       ++count;
     }
     at += (length + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// RingBuffer owns the reader's side of one ring: two mappings of its size. Poll fd() for EPOLLIN, then drain(). The position up to
+// RingBuffer owns the reader's side of one ring: two mappings. Poll fd() for EPOLLIN, then drain(). The position up to
 // which it was read lives in the map, so a new reader of a pinned ring goes on where the last one stopped.
-// Not libbpf's, which tells the programs its position after each record: every record of theirs then waits for that cache line.
+// Not libbpf's, which tells the programs its position after each record: every record of theirs then waits for that cache line; and
+// which maps the records twice, so that none is seen in two parts. The second mapping counts as resident like the first.
 // Thread rule: one reader per ring.
 #pragma once
 
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "bpf/kernel_object.h"
@@ -31,11 +33,13 @@ class RingBuffer {
   RingBuffer(int map_fd, uint32_t bytes, Handler handler, MappedMemory position, MappedMemory records)
       : map_fd_(map_fd), bytes_(bytes), handler_(std::move(handler)), position_(std::move(position)), records_(std::move(records)) {}
   void tell_position(uint64_t at) const;
+  [[nodiscard]] std::span<const std::byte> whole(const std::byte* first, uint64_t at, uint32_t length);
   int map_fd_;
   uint32_t bytes_;
   Handler handler_;
-  MappedMemory position_;  // a page, the reader's
-  MappedMemory records_;   // the programs' position, a page, and the records, twice
+  MappedMemory position_;          // a page, the reader's
+  MappedMemory records_;           // the programs' position, a page, and the records
+  std::vector<std::byte> joined_;  // the one whose end lies at the ring's beginning
 };
 
 }  // namespace pintle::bpf

@@ -21,9 +21,19 @@ std::vector<std::string> copy_list(const Repeated& from) {
   return {from.begin(), from.end()};
 }
 
-std::string label(const model::StringMap& labels, std::string_view key) {
+template <typename Map>
+std::string label(const Map& labels, std::string_view key) {
   const auto found = labels.find(std::string{key});
   return found == labels.end() ? std::string{} : found->second;
+}
+
+// What a list's items keep of them: those of ours, and what a container was made of.
+template <typename Map>
+model::StringMap copy_own(const Map& from) {
+  model::StringMap out;
+  for (const auto& [key, value] : from)
+    if (key.starts_with("pintle.dev/") || key == model::kAnnotationHash) out.emplace(key, value);
+  return out;
 }
 
 model::RunState run_state(rt::ContainerState state) {
@@ -46,8 +56,6 @@ model::ObservedSandbox sandbox_of(const Proto& from) {
   out.attempt = from.metadata().attempt();
   out.state = from.state() == rt::SANDBOX_READY ? model::SandboxState::kReady : model::SandboxState::kNotReady;
   out.created_at = time_from_nanos(from.created_at());
-  out.labels = copy(from.labels());
-  out.annotations = copy(from.annotations());
   return out;
 }
 
@@ -62,20 +70,24 @@ model::ObservedContainer container_of(const Proto& from) {
   out.created_at = time_from_nanos(from.created_at());
   out.image = from.image().image();
   out.image_ref = from.image_ref();
-  out.labels = copy(from.labels());
-  out.annotations = copy(from.annotations());
-  out.uid = PodUid{label(out.labels, model::kLabelPodUid)};
-  out.pod_name = label(out.labels, model::kLabelPodName);
-  out.pod_namespace = label(out.labels, model::kLabelPodNamespace);
+  out.uid = PodUid{label(from.labels(), model::kLabelPodUid)};
+  out.pod_name = label(from.labels(), model::kLabelPodName);
+  out.pod_namespace = label(from.labels(), model::kLabelPodNamespace);
   return out;
 }
 
 }  // namespace
 
-model::ObservedSandbox to_model(const rt::PodSandbox& item) { return sandbox_of(item); }
+model::ObservedSandbox to_model(const rt::PodSandbox& item) {
+  model::ObservedSandbox out = sandbox_of(item);
+  out.annotations = copy_own(item.annotations());
+  return out;
+}
 
 model::ObservedSandbox to_model(const rt::PodSandboxStatus& status) {
   model::ObservedSandbox out = sandbox_of(status);
+  out.labels = copy(status.labels());
+  out.annotations = copy(status.annotations());
   out.host_network = status.linux().namespaces().options().network() == rt::NODE;
   if (!status.network().ip().empty()) out.ips.push_back(status.network().ip());
   for (const auto& more : status.network().additional_ips()) {
@@ -87,12 +99,15 @@ model::ObservedSandbox to_model(const rt::PodSandboxStatus& status) {
 model::ObservedContainer to_model(const rt::Container& item) {
   model::ObservedContainer out = container_of(item);
   out.sandbox_id = SandboxId{item.pod_sandbox_id()};
+  out.annotations = copy_own(item.annotations());
   return out;
 }
 
 model::ObservedContainer to_model(const rt::ContainerStatusResponse& response) {
   const rt::ContainerStatus& status = response.status();
   model::ObservedContainer out = container_of(status);
+  out.labels = copy(status.labels());
+  out.annotations = copy(status.annotations());
   out.detailed = true;
   out.started_at = time_from_nanos(status.started_at());
   out.finished_at = time_from_nanos(status.finished_at());

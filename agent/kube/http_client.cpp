@@ -70,7 +70,7 @@ class HttpClient::WireStream final : public httplib::Stream {
     return false;
   }
   HttpClient& client_;
-  std::array<char, 16384> buffer_;
+  std::array<char, 4096> buffer_;  // on the stack of every thread that watches
   size_t begin_ = 0, end_ = 0;
 };
 

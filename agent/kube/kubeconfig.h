@@ -3,15 +3,18 @@
 //
 // Where the API server is and how we prove who we are: from a kubeconfig file or a pod's service account. Certificates,
 // keys and tokens given as files are read again at every new connection (tokens once a minute), so rotation needs no
-// restart. Plain values; load functions do file I/O on the caller's thread.
+// restart. Plain values, copies of which share the TLS context made of them; load functions do file I/O on the caller's thread.
 // Errors: kNotFound (no such file), kInvalid (names the file, field and what was expected).
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/result.h"
 
 namespace pintle::kube {
+
+class TlsContexts;  // tls.h
 
 // Bytes given inline or by file; both empty: not given. Inline wins, as kubectl has it.
 struct Material {
@@ -33,6 +36,7 @@ struct Kubeconfig {
   Material client_certificate, client_key;
   Material token;
   std::string basic_user, basic_password;
+  std::shared_ptr<TlsContexts> tls_contexts = new_tls_contexts();  // never null
 
   // `context` empty: current-context. Relative paths are taken from the file's own folder.
   [[nodiscard]] static Result<Kubeconfig> load(const std::string& path, const std::string& context = {});
@@ -44,6 +48,9 @@ struct Kubeconfig {
   [[nodiscard]] std::string host_header() const;  // "10.0.0.1:6443"
   // The bearer token as it is now; empty: none is given. kInvalid: it has blanks inside.
   [[nodiscard]] Result<std::string> read_token() const;
+
+ private:
+  [[nodiscard]] static std::shared_ptr<TlsContexts> new_tls_contexts();
 };
 
 }  // namespace pintle::kube

@@ -5,14 +5,18 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+
+#include "base/sha256.h"
 
 namespace pintle::kube {
 namespace {
@@ -49,8 +53,43 @@ BioPtr memory_bio(const std::string& text) {
 // A passphrase prompt would read the daemon's terminal.
 int refuse_passphrase(char*, int, int, void*) { return -1; }
 
-Status add_authorities(SSL_CTX& context, const Material& ca) {
-  PINTLE_ASSIGN_OR_RETURN(const std::string pem, ca.read());
+// What a context is made of, as read at one moment.
+struct TlsMaterial {
+  std::string ca, certificate, key;
+};
+
+Result<TlsMaterial> read_material(const Kubeconfig& config) {
+  TlsMaterial read;
+  if (!config.insecure_skip_tls_verify && config.ca.given()) {
+    PINTLE_ASSIGN_OR_RETURN(read.ca, config.ca.read());
+  }
+  if (config.client_certificate.given()) {
+    PINTLE_ASSIGN_OR_RETURN(read.certificate, config.client_certificate.read());
+    PINTLE_ASSIGN_OR_RETURN(read.key, config.client_key.read());
+  }
+  return read;
+}
+
+// Which file or folder of the system's authorities is there now; OpenSSL reads the file once for each context.
+std::string system_store_stamp(const char* variable, const char* fallback) {
+  const char* named = std::getenv(variable);
+  const std::string path = named != nullptr ? named : fallback;
+  struct stat at{};
+  if (::stat(path.c_str(), &at) != 0) return path;
+  return fmt::format("{} {} {} {} {}.{}", path, at.st_dev, at.st_ino, at.st_size, at.st_mtim.tv_sec, at.st_mtim.tv_nsec);
+}
+
+std::string digest_of(const Kubeconfig& config, const TlsMaterial& material) {
+  Sha256 digest;
+  for (const auto* part : {&material.ca, &material.certificate, &material.key}) digest.add(fmt::format("{}:", part->size())).add(*part);
+  if (config.insecure_skip_tls_verify) return digest.add("unverified").hex();
+  if (config.ca.given()) return digest.hex();
+  return digest.add(system_store_stamp(X509_get_default_cert_file_env(), X509_get_default_cert_file()))
+      .add(system_store_stamp(X509_get_default_cert_dir_env(), X509_get_default_cert_dir()))
+      .hex();
+}
+
+Status add_authorities(SSL_CTX& context, const Material& ca, const std::string& pem) {
   const BioPtr bio = memory_bio(pem);
   X509_STORE* store = SSL_CTX_get_cert_store(&context);
   int count = 0;
@@ -64,10 +103,8 @@ Status add_authorities(SSL_CTX& context, const Material& ca) {
   return {};
 }
 
-Status use_client_certificate(SSL_CTX& context, const Kubeconfig& config) {
-  PINTLE_ASSIGN_OR_RETURN(const std::string certificate_pem, config.client_certificate.read());
-  PINTLE_ASSIGN_OR_RETURN(const std::string key_pem, config.client_key.read());
-  const BioPtr bio = memory_bio(certificate_pem);
+Status use_client_certificate(SSL_CTX& context, const Kubeconfig& config, const TlsMaterial& material) {
+  const BioPtr bio = memory_bio(material.certificate);
   const X509Ptr leaf(PEM_read_bio_X509(bio.get(), nullptr, refuse_passphrase, nullptr));
   if (!leaf || SSL_CTX_use_certificate(&context, leaf.get()) != 1) return invalid("client certificate", config.client_certificate);
   for (;;) {  // intermediates after the leaf
@@ -77,7 +114,7 @@ Status use_client_certificate(SSL_CTX& context, const Kubeconfig& config) {
     (void)next.release();  // owned by the context now
   }
   ERR_clear_error();
-  const BioPtr key_bio = memory_bio(key_pem);
+  const BioPtr key_bio = memory_bio(material.key);
   const KeyPtr key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, refuse_passphrase, nullptr));
   if (!key || SSL_CTX_use_PrivateKey(&context, key.get()) != 1 || SSL_CTX_check_private_key(&context) != 1)
     return invalid("client key", config.client_key);
@@ -135,9 +172,7 @@ TlsStep step_of(SSL& session, int result, size_t bytes) {
   return {.error = openssl_reason()};
 }
 
-}  // namespace
-
-Result<TlsContextPtr> make_tls_context(const Kubeconfig& config) {
+Result<TlsContextPtr> make_context(const Kubeconfig& config, const TlsMaterial& material) {
   TlsContextPtr context(SSL_CTX_new(TLS_client_method()));
   if (!context) return fail(Code::kInternal, fmt::format("make TLS context: {}", openssl_reason()));
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
@@ -149,13 +184,29 @@ Result<TlsContextPtr> make_tls_context(const Kubeconfig& config) {
   } else {
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
     if (config.ca.given())
-      PINTLE_TRY(add_authorities(*context, config.ca));
+      PINTLE_TRY(add_authorities(*context, config.ca, material.ca));
     else if (SSL_CTX_set_default_verify_paths(context.get()) != 1)
       return fail(Code::kInvalid, fmt::format("load the system's certificate authorities: {}", openssl_reason()));
   }
-  if (config.client_certificate.given()) PINTLE_TRY(use_client_certificate(*context, config));
+  if (config.client_certificate.given()) PINTLE_TRY(use_client_certificate(*context, config, material));
   return context;
 }
+
+}  // namespace
+
+Result<TlsContextPtr> TlsContexts::get(const Kubeconfig& config) {
+  PINTLE_ASSIGN_OR_RETURN(const TlsMaterial material, read_material(config));
+  std::string made_of = digest_of(config, material);
+  const MutexLock lock(mu_);
+  if (context_ == nullptr || made_of != made_of_) {
+    PINTLE_ASSIGN_OR_RETURN(context_, make_context(config, material));
+    made_of_ = std::move(made_of);
+  }
+  (void)SSL_CTX_up_ref(context_.get());  // fails at 2^31 references only
+  return TlsContextPtr(context_.get());
+}
+
+std::shared_ptr<TlsContexts> Kubeconfig::new_tls_contexts() { return std::make_shared<TlsContexts>(); }
 
 Result<TlsSessionPtr> make_tls_session(SSL_CTX& context, const Kubeconfig& config, int fd) {
   TlsSessionPtr session(SSL_new(&context));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// The little of OpenSSL a Wire needs, with owning types: a client context from PEM text and one session over a
-// non-blocking socket. Writes go out with MSG_NOSIGNAL (OpenSSL's own socket BIO would raise SIGPIPE).
-// The server's name is checked by OpenSSL itself, against tls-server-name where one is given.
-// Thread rule: as plain values. Errors: kInvalid (names what could not be read and OpenSSL's reason), kInternal.
+// The little of OpenSSL a Wire needs, with owning types: a client context from PEM text, shared by all connections that would
+// make the same one, and one session over a non-blocking socket. Writes go out with MSG_NOSIGNAL (OpenSSL's own socket BIO would raise
+// SIGPIPE). The server's name is checked by OpenSSL itself, against tls-server-name where one is given. Thread rule: TlsContexts from any
+// thread; the rest as plain values. Errors: kInvalid (names what could not be read and OpenSSL's reason), kInternal.
 #pragma once
 
 #include <memory>
@@ -13,6 +13,7 @@
 
 #include <openssl/ssl.h>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "kube/kubeconfig.h"
 
@@ -27,8 +28,20 @@ struct FreeTlsSession {
 using TlsContextPtr = std::unique_ptr<SSL_CTX, FreeTlsContext>;
 using TlsSessionPtr = std::unique_ptr<SSL, FreeTlsSession>;
 
-// Reads the material's files, so that each new connection uses the newest certificates.
-[[nodiscard]] Result<TlsContextPtr> make_tls_context(const Kubeconfig& config);
+// The newest context made of one kubeconfig. A context is some 40 KiB in a thousand pieces, and a megabyte more with the system's
+// authorities: ten connections need one of it.
+class TlsContexts {
+ public:
+  // Reads the material's files, so that each new connection uses the newest certificates; the context is made anew when they, or
+  // the system's authorities, have changed. Sessions that run keep theirs.
+  [[nodiscard]] Result<TlsContextPtr> get(const Kubeconfig& config);
+
+ private:
+  Mutex mu_;
+  std::string made_of_ PINTLE_GUARDED_BY(mu_);  // digest of all that the context depends on
+  TlsContextPtr context_ PINTLE_GUARDED_BY(mu_);
+};
+
 [[nodiscard]] Result<TlsSessionPtr> make_tls_session(SSL_CTX& context, const Kubeconfig& config, int fd);
 void free_tls_session(SSL* session);
 

@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include "base/rest.h"
 #include "kube/tls.h"
 
 namespace pintle::kube {
@@ -59,7 +60,7 @@ Status Wire::wait(short events, SteadyTime deadline, std::string_view what) cons
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock_->steady()).count();
       timeout = static_cast<int>(std::clamp<int64_t>(left, 0, 3'600'000));
     }
-    const int n = ::poll(fds, 2, timeout);
+    const int n = poll_at_rest(fds, timeout);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno(errno, what);
     if (fds[1].revents != 0) return fail(Code::kCancelled, fmt::format("{}: stopped", what));
@@ -127,7 +128,7 @@ Result<Wire> Wire::connect(const Kubeconfig& config, const Clock& clock, const I
 }
 
 Status Wire::handshake(const Kubeconfig& config, SteadyTime deadline) {
-  PINTLE_ASSIGN_OR_RETURN(TlsContextPtr context, make_tls_context(config));
+  PINTLE_ASSIGN_OR_RETURN(TlsContextPtr context, config.tls_contexts->get(config));
   PINTLE_ASSIGN_OR_RETURN(TlsSessionPtr session, make_tls_session(*context, config, raw_));
   ssl_.reset(session.release());
   const std::string what = fmt::format("TLS handshake with '{}'", config.url());

@@ -62,7 +62,6 @@ PolicyEngine::Local& PolicyEngine::take(const model::Pod& pod) {
   Local fresh{.namespace_ = pod.metadata.namespace_,
               .name = pod.metadata.name,
               .labels = pod.metadata.labels,
-              .annotations = pod.metadata.annotations,
               .ports = model::named_ports(pod.spec),
               .host_network = pod.spec.host_network,
               .settings = model::settings_for(pod.metadata.annotations, options_.defaults),
@@ -92,7 +91,6 @@ PolicyEngine::Local& PolicyEngine::take(const model::Pod& pod) {
   }
   local_names_[{known.namespace_, known.name}] = uid;
   known.labels = std::move(fresh.labels);
-  known.annotations = std::move(fresh.annotations);
   known.ports = std::move(fresh.ports);
   known.host_network = fresh.host_network;
   known.settings = std::move(fresh.settings);

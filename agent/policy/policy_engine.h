@@ -79,7 +79,7 @@ class PolicyEngine final : public ports::ProgramPlanner, public ports::PolicyVie
   };
   struct Local {
     std::string namespace_, name;
-    model::StringMap labels, annotations;
+    model::StringMap labels;
     std::vector<model::NamedPort> ports;
     bool host_network = false;
     bool told = false;  // by its source: newer than what a plan is asked with

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// Takes the runtime's lists, which carry neither addresses nor exit codes, together with what a full read told before. Pure.
+// What of the runtime's answers is kept: its lists, which carry neither addresses nor exit codes, are taken together with what a
+// full read told before, and labels and annotations that no rule reads are forgotten. Pure.
 #pragma once
 
 #include <memory>
@@ -14,5 +15,9 @@ namespace pintle::reconcile {
 // Returns `known` itself when nothing differs.
 [[nodiscard]] std::shared_ptr<const model::ObservedPod> merge_listed(const std::shared_ptr<const model::ObservedPod>& known,
                                                                      const model::ObservedPod& listed);
+
+// Of all labels and annotations the owner's mark and the container's hash are left: the rest says again what the pod itself says, and
+// was more than half of what an observation held.
+void forget_unread_marks(model::ObservedPod& pod);
 
 }  // namespace pintle::reconcile

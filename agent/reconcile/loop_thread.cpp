@@ -72,8 +72,9 @@ void LoopThread::run(const std::stop_token& stop, PodLoopOutputs outputs) {
   }
 }
 
-std::future<std::vector<ports::PodRecord>> LoopThread::snapshot() {
-  auto promise = std::make_shared<std::promise<std::vector<ports::PodRecord>>>();
+template <typename Answer>
+std::future<Answer> LoopThread::ask(Answer (PodLoop::*question)() const) {
+  auto promise = std::make_shared<std::promise<Answer>>();
   auto answer = promise->get_future();
   bool running = false;
   {
@@ -81,11 +82,14 @@ std::future<std::vector<ports::PodRecord>> LoopThread::snapshot() {
     running = !stopped_;
   }
   if (running)
-    post([promise](PodLoop& loop, Time) { promise->set_value(loop.snapshot()); });
+    post([promise, question](PodLoop& loop, Time) { promise->set_value((loop.*question)()); });
   else
     promise->set_value({});
   return answer;  // std::future_error (broken promise) when the loop ends before it answers
 }
+
+std::future<std::vector<ports::PodRecord>> LoopThread::snapshot() { return ask(&PodLoop::snapshot); }
+std::future<std::vector<model::AttachReport>> LoopThread::program_reports() { return ask(&PodLoop::program_reports); }
 
 bool LoopThread::answers_within(Duration timeout) {
   auto promise = std::make_shared<std::promise<void>>();

@@ -38,6 +38,7 @@ class LoopThread final : public PodWatcher {
 
   void post(Task task);
   [[nodiscard]] std::future<std::vector<ports::PodRecord>> snapshot();
+  [[nodiscard]] std::future<std::vector<model::AttachReport>> program_reports();
   [[nodiscard]] std::unique_ptr<ports::Subscription> watch(std::function<void(const ports::PodRecord&)> observer);
   // When the loop last came round: what a watchdog looks at. An idle loop is made to come round by the call.
   [[nodiscard]] bool answers_within(Duration timeout);
@@ -49,6 +50,8 @@ class LoopThread final : public PodWatcher {
  private:
   class Watch;
   void run(const std::stop_token& stop, PodLoopOutputs outputs);
+  template <typename Answer>
+  [[nodiscard]] std::future<Answer> ask(Answer (PodLoop::*question)() const);
   void unwatch(uint64_t number);
 
   const Clock& clock_;

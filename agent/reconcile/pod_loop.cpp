@@ -172,6 +172,7 @@ void PodLoop::observe(Observation observation, Time now) {
   if (found == entries_.end()) return;  // whether it is ours to release, the next full list tells
   PodEntry& entry = found->second;
   if (observation.mark < entry.floor || !listed_) return;
+  forget_unread_marks(observation.pod);
   const bool same = entry.observed != nullptr && *entry.observed == observation.pod && !entry.stale;
   if (same && observation.termination_messages.empty()) return;
   lifecycle::ActionOutcome outcome;
@@ -195,12 +196,13 @@ void PodLoop::observe_all(const std::vector<model::ObservedPod>& pods, const std
   // A pod that no source names is ours to release only if its sandbox bears our mark or it left something in our own trees:
   // another agent's pods may share the runtime.
   for (const auto& pod : pods)
-    if (unknown(pod.uid) && is_ours(pod)) unknown_.emplace(pod.uid, pod);
+    if (unknown(pod.uid) && is_ours(pod)) forget_unread_marks(unknown_.emplace(pod.uid, pod).first->second);
   for (const auto& uid : leftovers) {
     if (!unknown(uid)) continue;
     auto& orphan = unknown_[uid];
     if (const auto listed = seen.find(uid); listed != seen.end()) orphan = *listed->second;
     orphan.uid = uid;
+    forget_unread_marks(orphan);
   }
 
   std::set<PodUid> touched;
@@ -270,6 +272,7 @@ void PodLoop::action_done(const PodUid& uid, ActionTicket ticket, ActionReply re
   if (outcome.observed) {
     // Of two reads the one that began later tells; an effect is always before its own read.
     if (reply.mark >= entry.floor) {
+      forget_unread_marks(*outcome.observed);
       take_observation(entry, std::make_shared<const model::ObservedPod>(std::move(*outcome.observed)), reply.mark);
       entry.stale = false;
     }
@@ -322,6 +325,17 @@ std::vector<ports::PodRecord> PodLoop::snapshot() const {
   records.reserve(entries_.size());
   for (const auto& [uid, entry] : entries_) records.push_back(make_record(entry, node_.get()));
   return records;
+}
+
+std::vector<model::AttachReport> PodLoop::program_reports() const {
+  std::vector<model::AttachReport> reports;
+  reports.reserve(entries_.size());
+  for (const auto& [uid, entry] : entries_) {
+    const auto phase = entry.decided ? entry.status->phase : entry.desired->status.phase;
+    // One that has ended wants none, and has given back what it had.
+    if (entry.memory.programs && !model::is_terminal(phase)) reports.push_back(*entry.memory.programs);
+  }
+  return reports;
 }
 
 std::optional<ports::PodRecord> PodLoop::find(const PodUid& uid) const {

@@ -85,6 +85,8 @@ class PodLoop {
 
   [[nodiscard]] std::optional<Time> next_wake() const;
   [[nodiscard]] std::vector<ports::PodRecord> snapshot() const;
+  // What each pod's programs were last told to be: of a snapshot what the audit needs every few seconds, at a sixth of its size.
+  [[nodiscard]] std::vector<model::AttachReport> program_reports() const;
   [[nodiscard]] std::optional<ports::PodRecord> find(const PodUid& uid) const;
   [[nodiscard]] std::optional<ProgramStanding> program_standing(const PodUid& uid) const;
   [[nodiscard]] bool runtime_read() const { return listed_; }

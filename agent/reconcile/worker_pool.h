@@ -20,8 +20,8 @@ struct WorkerPoolOptions {
   std::string name = "worker";  // of the threads, at most 15 bytes
   size_t max_threads = 256;
   std::chrono::milliseconds idle_timeout{10'000};
-  // Only what is touched counts. glibc keeps up to 40 MiB of ended threads' stacks with all that they touched, some 20 KiB each: ten
-  // of these, where it would keep eighty of half a megabyte.
+  // Only what is touched counts. Where glibc keeps ended threads' stacks (base/heap.h turns that off), it is up to 40 MiB of them with
+  // all that they touched, some 20 KiB each: ten of these, where it would keep eighty of half a megabyte.
   size_t stack_bytes = size_t{4} << 20;
   std::function<void()> on_quiet;  // called when idle threads have ended and at most one is left: a burst is over
 };

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kReserveStep = 1000;
 
-size_t weight(const Change& change) { return change.object->json.size() + 512; }
+size_t weight(const Change& change) { return change.object->json.text_size() + 512; }
 
 // "VERSION:NAMESPACE/NAME" of the last item that was handed out.
 std::string make_token(int64_t version, const std::string& namespace_, const std::string& name) {
@@ -42,8 +42,7 @@ VersionPtr make_version(const ResourceType& type, Json& object, int64_t version)
   made->name = text_at(object, "metadata", "name");
   made->uid = text_at(object, "metadata", "uid");
   made->resource_version = version;
-  made->json = dump(object);
-  made->json.shrink_to_fit();
+  made->json = PackedText(dump(object));
   made->selectable = selectable_of(type, object);
   return made;
 }
@@ -154,7 +153,7 @@ ApiResult<VersionPtr> ObjectStore::commit(const ResourceType& type, const Versio
   PINTLE_ASSIGN_OR_RETURN(const int64_t next, next_version());
   auto made = make_version(type, object, next);
   if (persistence != Persistence::kMemoryOnly) {
-    const ports::LoggedObject record{{type.id(), key.first, key.second}, made->uid, next, made->json};
+    const ports::LoggedObject record{{type.id(), key.first, key.second}, made->uid, next, made->json.text()};
     const auto written = log_.put(record, persistence == Persistence::kSynced ? Durability::kSynced : Durability::kRelaxed);
     if (!written) return internal_error(fmt::format("the object could not be stored: {}", written.error().message()));
   }

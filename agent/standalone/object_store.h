@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// The endpoint's objects in memory: newest version of each as JSON text, the resource-version counter, and per kind a
+// The endpoint's objects in memory: newest version of each as packed JSON text, the resource-version counter, and per kind a
 // window of recent changes that watches read from. Persists through ports::ObjectLog before a change becomes visible.
 // It knows nothing of kinds' rules (rest.h) nor of HTTP.
 // Thread rule: any thread. Writers wait for one another and for the disk, never for a reader or watcher; a watcher that falls
@@ -20,6 +20,7 @@
 #include "base/unique_fd.h"
 #include "ports/object_log.h"
 #include "standalone/api_error.h"
+#include "standalone/packed_text.h"
 #include "standalone/selectors.h"
 
 namespace pintle::standalone {
@@ -28,7 +29,7 @@ namespace pintle::standalone {
 struct Version {
   std::string namespace_, name, uid;
   int64_t resource_version = 0;
-  std::string json;
+  PackedText json;
   SelectablePtr selectable;
 };
 using VersionPtr = std::shared_ptr<const Version>;

@@ -41,7 +41,7 @@ class Following {
     if (version == nullptr) return false;
     if (version->resource_version == seen_) return running_;
     seen_ = version->resource_version;
-    const auto pod = codec::decode_pod(version->json);
+    const auto pod = codec::decode_pod(version->json.text());
     running_ = pod && ports::may_still_log(*pod, target_);
     return running_;
   }
@@ -59,7 +59,7 @@ ApiResult<void> serve_pod_log(ObjectStore& store, const Clock& clock, ports::Log
                               TlsStream& connection, std::stop_token stop, httplib::Response& response) {
   if (reader == nullptr) return refuse(501, "NotImplemented", "this endpoint was started without access to containers' logs");
   PINTLE_ASSIGN_OR_RETURN(const auto options, parse_options(query, clock.now()));
-  const auto decoded = codec::decode_pod(pod->json);
+  const auto decoded = codec::decode_pod(pod->json.text());
   if (!decoded) return internal_error(decoded.error().message());
   const auto target = ports::resolve_log_target(*decoded, first_value(query, "container"), is_true(query, "previous"));
   if (!target) return bad_request(target.error().message());

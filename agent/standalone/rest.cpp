@@ -21,7 +21,7 @@ constexpr int kPatchAttempts = 8;
 constexpr size_t kMostEvents = 1000;
 constexpr size_t kEventsDroppedAtOnce = 100;
 
-Json parse_stored(const VersionPtr& version) { return Json::parse(version->json); }  // our own text
+Json parse_stored(const VersionPtr& version) { return Json::parse(version->json.text()); }  // our own text
 
 bool is_pod(const ResourceType& type) { return type.plural == "pods"; }
 
@@ -91,7 +91,7 @@ VersionPtr unsaved(const VersionPtr& base, const Json& object) {
   version->name = text_at(object, "metadata", "name");
   version->uid = text_at(object, "metadata", "uid");
   version->resource_version = base == nullptr ? 0 : base->resource_version;
-  version->json = dump(object);
+  version->json = PackedText(dump(object));
   return version;
 }
 

@@ -31,14 +31,14 @@ std::string list_text(const ResourceType& type, const ListPage& page) {
     metadata["remainingItemCount"] = page.remaining;
   }
   size_t size = 256;
-  for (const auto& item : page.items) size += item->json.size() + 1;
+  for (const auto& item : page.items) size += item->json.text_size() + 1;
   std::string text;
   text.reserve(size);
   text +=
       fmt::format("{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[", type.kind, type.api_version(), dump(metadata));
   for (size_t i = 0; i < page.items.size(); ++i) {
     if (i != 0) text.push_back(',');
-    text += page.items[i]->json;
+    text += page.items[i]->json.text();
   }
   text += "]}";
   return text;
@@ -105,10 +105,10 @@ ApiResult<void> Routes::answer(Exchange& exchange) {
 
 void Routes::send_object(Exchange& exchange, const ObjectPath& path, const VersionPtr& object, int code) {
   const auto style = wanted_table(exchange.accept, exchange.request.params);
-  if (!style) return send_json(exchange.response, code, object->json);
+  if (!style) return send_json(exchange.response, code, object->json.text());
   Json table = make_table(*path.type, *style, true);
   table["metadata"]["resourceVersion"] = std::to_string(object->resource_version);
-  table["rows"].push_back(make_row(*path.type, *style, Json::parse(object->json), clock_.now()));
+  table["rows"].push_back(make_row(*path.type, *style, Json::parse(object->json.text()), clock_.now()));
   send_json(exchange.response, code, dump(table));
 }
 
@@ -139,7 +139,7 @@ ApiResult<void> Routes::list(Exchange& exchange, const ObjectPath& path) {
     table["metadata"]["continue"] = page.continue_token;
     table["metadata"]["remainingItemCount"] = page.remaining;
   }
-  for (const auto& item : page.items) table["rows"].push_back(make_row(*path.type, *style, Json::parse(item->json), clock_.now()));
+  for (const auto& item : page.items) table["rows"].push_back(make_row(*path.type, *style, Json::parse(item->json.text()), clock_.now()));
   send_json(exchange.response, 200, dump(table));
   return {};
 }

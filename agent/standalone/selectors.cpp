@@ -4,8 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdint>
-#include <cstring>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -14,20 +13,42 @@ namespace {
 
 using Op = Requirement::Op;
 
+constexpr std::string_view kObjectFields[] = {"metadata.name", "metadata.namespace"};
+constexpr std::string_view kPodFields[] = {"spec.nodeName",    "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+                                           "spec.hostNetwork", "status.phase",       "status.podIP",       "status.nominatedNodeName"};
+constexpr std::string_view kEventFields[] = {"involvedObject.kind",
+                                             "involvedObject.namespace",
+                                             "involvedObject.name",
+                                             "involvedObject.uid",
+                                             "involvedObject.apiVersion",
+                                             "involvedObject.resourceVersion",
+                                             "involvedObject.fieldPath",
+                                             "reason",
+                                             "reportingComponent",
+                                             "source",
+                                             "type"};
+constexpr std::string_view kOtherFields[] = {"spec.unschedulable"};
+
 std::vector<std::string_view> selectable_fields(const ResourceType& type) {
   std::vector<std::string_view> fields{"metadata.name"};
   if (type.namespaced) fields.emplace_back("metadata.namespace");
-  if (type.plural == "pods")
-    fields.insert(fields.end(), {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
-                                 "status.phase", "status.podIP", "status.nominatedNodeName"});
+  if (type.plural == "pods") fields.insert(fields.end(), std::begin(kPodFields), std::end(kPodFields));
   if (type.plural == "nodes") fields.emplace_back("spec.unschedulable");
   if (type.plural == "namespaces") fields.emplace_back("status.phase");
   if (type.plural == "secrets") fields.emplace_back("type");
-  if (type.plural == "events")
-    fields.insert(fields.end(), {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-                                 "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
-                                 "reportingComponent", "source", "type"});
+  if (type.plural == "events") fields.insert(fields.end(), std::begin(kEventFields), std::end(kEventFields));
   return fields;
+}
+
+// Of a field's name, for Selectable; one number for all that are not known.
+char number_of(std::string_view field) {
+  char number = 1;
+  for (const auto& names : {std::span<const std::string_view>(kObjectFields), {kPodFields}, {kEventFields}, {kOtherFields}})
+    for (const auto& name : names) {
+      if (name == field) return number;
+      ++number;
+    }
+  return 0;
 }
 
 std::string field_value(const Json& object, std::string_view path) {
@@ -169,10 +190,24 @@ ApiResult<std::vector<Requirement>> parse_field_selector(const ResourceType& typ
 
 }  // namespace
 
+// The length in digits of 7 bits, the last one without the eighth.
 void Selectable::append(std::string_view part) {
-  const auto size = static_cast<uint32_t>(part.size());
-  text_.append(reinterpret_cast<const char*>(&size), sizeof size);
+  size_t size = part.size();
+  for (; size >= 0x80; size >>= 7) text_.push_back(static_cast<char>(size | 0x80));
+  text_.push_back(static_cast<char>(size));
   text_.append(part);
+}
+
+std::string_view Selectable::part_at(size_t& from) const {
+  size_t size = 0;
+  for (unsigned shift = 0;; shift += 7) {
+    const auto digit = static_cast<unsigned char>(text_[from++]);
+    size |= static_cast<size_t>(digit & 0x7f) << shift;
+    if (digit < 0x80) break;
+  }
+  const std::string_view part(text_.data() + from, size);
+  from += size;
+  return part;
 }
 
 void Selectable::add_label(std::string_view key, std::string_view value) {
@@ -184,21 +219,24 @@ void Selectable::add_label(std::string_view key, std::string_view value) {
 // An absent field is as good as an empty one.
 void Selectable::add_field(std::string_view key, std::string_view value) {
   if (value.empty()) return;
-  append(key);
+  text_.push_back(number_of(key));
   append(value);
 }
 
-std::optional<std::string_view> Selectable::find(size_t from, size_t to, std::string_view key) const {
-  const auto next = [&] {
-    uint32_t size = 0;
-    std::memcpy(&size, text_.data() + from, sizeof size);
-    const std::string_view part(text_.data() + from + sizeof size, size);
-    from += sizeof size + size;
-    return part;
-  };
-  while (from < to) {
-    const auto have = next(), value = next();
+std::optional<std::string_view> Selectable::label(std::string_view key) const {
+  for (size_t at = 0; at < labels_end_;) {
+    const auto have = part_at(at), value = part_at(at);
     if (have == key) return value;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> Selectable::field(std::string_view key) const {
+  const char number = number_of(key);
+  for (size_t at = labels_end_; at < text_.size();) {
+    const char have = text_[at++];
+    const auto value = part_at(at);
+    if (have == number) return value;
   }
   return std::nullopt;
 }

@@ -16,19 +16,20 @@
 namespace pintle::standalone {
 
 // The selectable part of an object, kept beside its text so that a watch doesn't parse it again. There is one for every object
-// and every change of the window, so it is one text: the pairs of labels and fields, each part after its length.
+// and every change of the window, so it is one text: labels as key and value, each after its length, then fields as the number of
+// their name and the value.
 class Selectable {
  public:
   void add_label(std::string_view key, std::string_view value);
   void add_field(std::string_view key, std::string_view value);
   void seal() { text_.shrink_to_fit(); }
   // nullopt: there is none of this key.
-  [[nodiscard]] std::optional<std::string_view> label(std::string_view key) const { return find(0, labels_end_, key); }
-  [[nodiscard]] std::optional<std::string_view> field(std::string_view key) const { return find(labels_end_, text_.size(), key); }
+  [[nodiscard]] std::optional<std::string_view> label(std::string_view key) const;
+  [[nodiscard]] std::optional<std::string_view> field(std::string_view key) const;
 
  private:
   void append(std::string_view part);
-  [[nodiscard]] std::optional<std::string_view> find(size_t from, size_t to, std::string_view key) const;
+  [[nodiscard]] std::string_view part_at(size_t& from) const;
   std::string text_;
   size_t labels_end_ = 0;  // all labels are added before the first field
 };

@@ -8,6 +8,8 @@
 #include <array>
 #include <cerrno>
 
+#include "base/rest.h"
+
 namespace pintle::standalone {
 namespace {
 constexpr std::chrono::milliseconds kHandshake{10'000}, kRead{30'000};
@@ -23,7 +25,7 @@ bool TlsStream::poll_socket(short events, std::chrono::milliseconds timeout) con
   std::array<pollfd, 2> wait{pollfd{socket_.get(), events, 0}, pollfd{stop_fd_, POLLIN, 0}};
   int ready = 0;
   do {
-    ready = ::poll(wait.data(), wait.size(), static_cast<int>(timeout.count()));
+    ready = poll_at_rest(wait, static_cast<int>(timeout.count()));
   } while (ready < 0 && errno == EINTR);
   return ready > 0 && wait[1].revents == 0;
 }

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/rest.h"
 #include "standalone/tls_stream.h"
 
 namespace pintle::standalone {
@@ -48,13 +49,13 @@ ApiResult<std::shared_ptr<WatchStream>> WatchStream::open(ObjectStore& store, co
 
 void WatchStream::add_line(std::string& out, const char* type, const VersionPtr& version) {
   if (!request_.table) {
-    out += fmt::format("{{\"type\":\"{}\",\"object\":{}}}\n", type, version->json);
+    out += fmt::format("{{\"type\":\"{}\",\"object\":{}}}\n", type, version->json.text());
     return;
   }
   Json table = make_table(*request_.type, *request_.table, !columns_sent_);
   columns_sent_ = true;
   table["metadata"]["resourceVersion"] = std::to_string(version->resource_version);
-  table["rows"].push_back(make_row(*request_.type, *request_.table, Json::parse(version->json), clock_.now()));
+  table["rows"].push_back(make_row(*request_.type, *request_.table, Json::parse(version->json.text()), clock_.now()));
   out += dump({{"type", type}, {"object", std::move(table)}}) + "\n";
 }
 
@@ -102,7 +103,7 @@ bool WatchStream::wait(TlsStream& connection) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until - now, Duration::zero()));
   std::array<pollfd, 3> wait{pollfd{watcher_->wake_fd(), POLLIN, 0}, pollfd{connection.stop_fd(), POLLIN, 0},
                              pollfd{listen_to_peer_ ? connection.socket() : -1, POLLIN, 0}};
-  if (::poll(wait.data(), wait.size(), static_cast<int>(std::min<int64_t>(left.count(), 3'600'000))) < 0) return errno == EINTR;
+  if (poll_at_rest(wait, static_cast<int>(std::min<int64_t>(left.count(), 3'600'000))) < 0) return errno == EINTR;
   if (wait[2].revents == 0) return true;
   if (connection.peer_gone()) return false;
   if (SSL_has_pending(connection.ssl()) == 1)

@@ -69,6 +69,8 @@ Result<Database> Database::open(const std::string& path, const Schema& schema) {
 }
 
 Result<Database> Database::open_checked(const std::string& path, const Schema& schema, bool& damaged) {
+  // Before SQLite is first used: pages of the cache come one by one, not 88 KiB of them at once.
+  [[maybe_unused]] static const int kConfigured = sqlite3_config(SQLITE_CONFIG_PAGECACHE, nullptr, 0, 0);
   Database database;
   database.path_ = path;
   sqlite3* raw = nullptr;

@@ -38,7 +38,8 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-start|ebpf-attach|ebpf-cost|goal-…|cri-pod …\n");
     return 2;
   }
-  bound_heap();  // as in the daemon
+  begin_without_thread_caches(argv);  // as in the daemon
+  bound_heap();
   const auto figures = found->second();
   if (!figures) {
     fmt::print(stderr, "{}\n", figures.error().message());

@@ -70,6 +70,24 @@ TEST_CASE("a container status gives the exit and, while it runs, the pid") {
   CHECK(cri::to_model(response).state == model::RunState::kUnknown);
 }
 
+TEST_CASE("of an item of a list the marks are kept that are ours") {
+  rt::Container item;
+  for (const char* key : {"io.kubernetes.pod.uid", "io.kubernetes.pod.name", "io.kubernetes.pod.namespace", "app"})
+    (*item.mutable_labels())[key] = key;
+  for (const char* key : {"io.kubernetes.container.hash", "io.kubernetes.container.restartCount"}) (*item.mutable_annotations())[key] = "x";
+  const auto container = cri::to_model(item);
+  CHECK(container.uid == PodUid{"io.kubernetes.pod.uid"});
+  CHECK(container.pod_name == "io.kubernetes.pod.name");
+  CHECK(container.pod_namespace == "io.kubernetes.pod.namespace");
+  CHECK(container.labels.empty());
+  CHECK(container.annotations == model::StringMap{{"io.kubernetes.container.hash", "x"}});
+
+  rt::PodSandbox sandbox;
+  for (const char* key : {"pintle.dev/owner", "kubectl.kubernetes.io/last-applied-configuration"})
+    (*sandbox.mutable_annotations())[key] = "x";
+  CHECK(cri::to_model(sandbox).annotations == model::StringMap{{"pintle.dev/owner", "x"}});
+}
+
 TEST_CASE("conditions are told apart by type") {
   rt::RuntimeStatus status;
   auto* network = status.add_conditions();

@@ -5,13 +5,18 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <cstdio>
+#include <fstream>
 #include <memory>
 #include <thread>
 
+#include <fmt/format.h>
 #include <httplib.h>
+#include <unistd.h>
 
 #include "fakes/certificate.h"
 #include "kube/api_connection.h"
+#include "kube/tls.h"
 
 using namespace pintle;
 using namespace pintle::kube;
@@ -111,4 +116,33 @@ TEST_CASE("a client certificate is presented, and a bad one is named") {
   CHECK(hello(config).error().code == Code::kInvalid);
   config.client_certificate = {"", "/nonexistent/cert.pem"};
   CHECK(hello(config).error().code == Code::kNotFound);
+}
+
+TEST_CASE("connections of one kubeconfig share a context until what it is made of changes") {
+  const Identity first("first", ""), second("second", "");
+  const std::string file = fmt::format("/tmp/pintle-tls-{}.pem", ::getpid());
+  const auto write = [&](const Identity& authority) { std::ofstream(file) << authority.certificate_pem(); };
+  write(first);
+  Kubeconfig config;
+  config.ca.file = file;
+  const Kubeconfig copy = config;
+  const auto one = config.tls_contexts->get(config), two = copy.tls_contexts->get(copy);
+  REQUIRE(one);
+  REQUIRE(two);
+  CHECK(one->get() == two->get());
+  write(second);
+  const auto renewed = copy.tls_contexts->get(copy);
+  REQUIRE(renewed);
+  CHECK(renewed->get() != one->get());
+  CHECK(config.tls_contexts->get(config)->get() == renewed->get());
+  Kubeconfig trusting = config;
+  trusting.ca = {};
+  trusting.insecure_skip_tls_verify = true;
+  CHECK(SSL_CTX_get_verify_mode(trusting.tls_contexts->get(trusting)->get()) == SSL_VERIFY_NONE);
+  CHECK(SSL_CTX_get_verify_mode(config.tls_contexts->get(config)->get()) == SSL_VERIFY_PEER);
+  std::ofstream(file) << "not PEM";
+  CHECK(config.tls_contexts->get(config).error().code == Code::kInvalid);
+  write(second);
+  CHECK(config.tls_contexts->get(config));
+  (void)std::remove(file.c_str());
 }

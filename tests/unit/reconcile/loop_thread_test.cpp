@@ -119,6 +119,9 @@ TEST_CASE("A pod is started through threads, and its changes are told") {
   const auto snapshot = node.loop.snapshot().get();
   REQUIRE(snapshot.size() == 1);
   CHECK(snapshot[0].status.phase == model::Phase::kRunning);
+  const auto reports = node.loop.program_reports().get();
+  REQUIRE(reports.size() == (snapshot[0].programs ? size_t{1} : size_t{0}));
+  if (snapshot[0].programs) CHECK(reports[0] == *snapshot[0].programs);
   CHECK(node.loop.answers_within(std::chrono::seconds(20)));
   const MutexLock lock(node.mu);
   CHECK(node.runtime.containers().size() == 1);
@@ -146,5 +149,6 @@ TEST_CASE("After its stop the loop takes nothing and gives empty snapshots") {
   bool ran = false;
   node.loop.post([&](PodLoop&, Time) { ran = true; });
   CHECK(node.loop.snapshot().get().empty());
+  CHECK(node.loop.program_reports().get().empty());
   CHECK_FALSE(ran);
 }

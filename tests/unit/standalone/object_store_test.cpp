@@ -40,7 +40,7 @@ TEST_CASE("versions rise over all kinds, and over a restart none is given twice"
     last = put(store, nullptr, object("a"))->resource_version;
     const auto b = put(store, nullptr, object("b"));
     CHECK(b->resource_version > last);
-    last = store.remove(resources::kConfigMaps, b, Json::parse(b->json)).value()->resource_version;  // its version leaves no record
+    last = store.remove(resources::kConfigMaps, b, Json::parse(b->json.text())).value()->resource_version;  // its version leaves no record
     CHECK(last > b->resource_version);
   }
   ObjectStore again(log);

@@ -23,9 +23,9 @@ struct Fixture {
   Json create_pod(const char* text = R"({"metadata":{"name":"web"},"spec":{"containers":[{"name":"c","image":"busybox"}]}})") {
     const auto made = rest.create(pods(), Json::parse(text), {});
     REQUIRE(made);
-    return Json::parse((*made)->json);
+    return Json::parse((*made)->json.text());
   }
-  Json pod(const std::string& name = "web") { return Json::parse(rest.get(pods(name)).value()->json); }
+  Json pod(const std::string& name = "web") { return Json::parse(rest.get(pods(name)).value()->json.text()); }
   ApiResult<VersionPtr> patch(const ObjectPath& path, const char* text) {
     return rest.patch(path, "application/strategic-merge-patch+json", Json::parse(text), {});
   }
@@ -161,7 +161,7 @@ TEST_CASE("the trace of a request stays on the pod that it makes or changes, and
   const ObjectPath maps{&resources::kConfigMaps, "default", "", ""};
   const auto map = f.rest.create(maps, Json::parse(R"({"metadata":{"name":"m"}})"), {.traceparent = one});
   REQUIRE(map);
-  CHECK((*map)->json.find("traceparent") == std::string::npos);
+  CHECK((*map)->json.text().find("traceparent") == std::string::npos);
 }
 
 TEST_CASE("the context of the request that deletes a pod is kept on it, beside that of the one that made it") {
@@ -202,7 +202,7 @@ TEST_CASE("who deletes a namespace ends its pods") {
   REQUIRE(f.rest.remove({&resources::kNamespaces, "", "team", ""}, {.traceparent = context}));
   const auto pod = f.rest.get({&resources::kPods, "team", "web", ""});
   REQUIRE(pod);
-  CHECK(text_at(Json::parse((*pod)->json), "metadata", "annotations", "pintle.dev/stop-traceparent") == context);
+  CHECK(text_at(Json::parse((*pod)->json.text()), "metadata", "annotations", "pintle.dev/stop-traceparent") == context);
 }
 
 TEST_CASE("an update of an old version is a conflict") {
@@ -272,7 +272,7 @@ TEST_CASE("secrets fold stringData, immutable objects stay as they are") {
   const auto secret = f.rest.create({&resources::kSecrets, "default", "", ""},
                                     Json::parse(R"({"metadata":{"name":"s"},"stringData":{"a":"q","b":"pintle"},"immutable":true})"), {});
   REQUIRE(secret);
-  const Json stored = Json::parse((*secret)->json);
+  const Json stored = Json::parse((*secret)->json.text());
   CHECK(stored["data"]["a"] == "cQ==");
   CHECK(stored["data"]["b"] == "cGludGxl");
   CHECK(stored["type"] == "Opaque");

@@ -40,6 +40,23 @@ TEST_CASE("label selectors") {
   }
 }
 
+TEST_CASE("values of any length are found, behind others of any length") {
+  Json pod = kPod;
+  for (const size_t size : {0, 1, 127, 128, 129, 16383, 16384, 70000}) {
+    const std::string text(size, 'x');
+    pod["metadata"]["labels"] = {{"a", text}, {"b", "last"}};
+    pod["spec"]["nodeName"] = text;
+    pod["status"]["phase"] = "Running";
+    const auto selectable = selectable_of(resources::kPods, pod);
+    CHECK(selectable->label("a") == text);
+    CHECK(selectable->label("b") == "last");
+    CHECK(selectable->label("c") == std::nullopt);
+    CHECK(selectable->field("spec.nodeName").value_or("") == text);
+    CHECK(selectable->field("status.phase") == "Running");
+    CHECK(selectable->field("status.podIP") == std::nullopt);
+  }
+}
+
 TEST_CASE("field selectors") {
   for (const char* yes : {"metadata.name=web", "metadata.name==web,metadata.namespace=default", "spec.nodeName=n1", "status.phase!=Failed",
                           "spec.nodeName!=", "spec.hostNetwork=true"}) {
