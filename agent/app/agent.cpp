@@ -161,7 +161,7 @@ class Agent::Parts {
     });
     PINTLE_TRY(start_sources([this](sources::PodChanges changes) {
       if (last_known)
-        for (const auto& uid : changes.removed) last_known->forget_pod(uid);
+        for (const auto& gone : changes.removed) last_known->forget_pod(gone.uid);
       feed->take(std::move(changes));
     }));
     if (node_agent) node_agent->start();

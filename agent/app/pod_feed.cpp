@@ -42,7 +42,7 @@ void PodFeed::take(sources::PodChanges changes) {
 
 // Before the loop: what it reads for a pod is kept only if the pod is known to refer to it.
 void PodFeed::refer(const sources::PodChanges& changes) {
-  for (const auto& uid : changes.removed) driven_.objects->remove_pod(uid);
+  for (const auto& gone : changes.removed) driven_.objects->remove_pod(gone.uid);
   for (const auto* list : {&changes.added, &changes.updated, &changes.deleting, &changes.status_only})
     for (const auto& pod : *list) driven_.objects->set_pod(*pod);
 }

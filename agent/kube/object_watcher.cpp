@@ -121,7 +121,7 @@ Result<WatchConnection> ObjectWatcher::connect(SteadyTime now) {
     addresses_.clear();
     PINTLE_ASSIGN_OR_RETURN(addresses_, resolve(config_));
     if (config_.tls) {
-      PINTLE_ASSIGN_OR_RETURN(context_, make_tls_context(config_));
+      PINTLE_ASSIGN_OR_RETURN(context_, config_.tls_contexts->get(config_));
     }
     read_at_ = now;
   }

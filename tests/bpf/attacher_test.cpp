@@ -137,7 +137,7 @@ TEST_CASE("exec and exit are told with comm and wait status") {
 TEST_CASE("a pod whose exec and exit can't be seen has its hooks in force, and says so until they can") {
   Node node("t_noted");
   auto& attacher = node.start();
-  require_tp_btf(attacher);
+  require_tracepoints(attacher);
   const auto rows = bpf::open_pin(attacher.layout().map("lifecycle_pods"));
   REQUIRE(rows);
   const uint32_t slot = 0;
