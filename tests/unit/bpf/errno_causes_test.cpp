@@ -100,7 +100,7 @@ TEST_CASE("facts 4.6, attach: errno and evidence name the cause") {
   auto dated = foreign(false);
   dated.loaded_at = Time(std::chrono::seconds(1700000000));
   check(explain_attach(EPERM, model::Hook::kIngress, with([&](auto& e) { e.foreign = dated; })), Cause::kForeignExclusive,
-        "on '/sys/fs/cgroup/foo', loaded 2023-11-14T22:13:20Z, was attached as the only one allowed");
+        "on '/sys/fs/cgroup/foo', loaded 2023-11-14T22:13:20Z was attached as the only one allowed");
 }
 
 TEST_CASE("facts 4.6, PROG_ATTACH and LINK_UPDATE") {
