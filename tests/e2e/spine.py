@@ -490,7 +490,7 @@ class SpineCases:
         self.node.apply(busybox_pod("unpinned", SLEEP))
         uid = self.node.wait_ready("unpinned")["metadata"]["uid"]
         pins = [path for path in pathlib.Path("/sys/fs/bpf").glob(f"pintle_*/v*/pods/{uid}/egress")] + \
-               [path for path in (self.node.dir / "bpf").glob(f"pintle_*/v*/pods/{uid}/egress")]
+               [path for path in (self.node.run_dir / "bpf").glob(f"pintle_*/v*/pods/{uid}/egress")]
         self.assertEqual(len(pins), 1, pins)
         pins[0].unlink()
         wait_until(pins[0].exists, 3, "egress pinned again")  # the audit alone would take 10 s
