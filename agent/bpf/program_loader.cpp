@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <fcntl.h>
 #include <linux/bpf.h>
 
 #include <fmt/format.h>
@@ -15,6 +16,11 @@ namespace pintle::bpf {
 namespace {
 
 constexpr size_t kLogBytes = 256 * 1024;
+constexpr int kDescriptors = 256;
+
+// A table of descriptors that grows (at 64) while threads share it waits for all processors to have looked elsewhere: 10 to 15 ms. So it
+// grows before there is a thread, and stays so.
+void make_room_for_descriptors(int any) { const UniqueFd far(::fcntl(any, F_DUPFD_CLOEXEC, kDescriptors - 1)); }
 
 // Once more with a log where it is refused.
 Result<UniqueFd> load(const ElfObject& object, const ElfProgram& program, int types_fd, const std::vector<int>& maps) {
@@ -52,7 +58,10 @@ size_t ProgramLoader::begin(std::shared_ptr<const ElfObject> object, int types_f
       tasks_.push_back({.batch = batch, .object = object, .program = &program, .types_fd = types_fd, .maps = maps});
   }
   changed_.notify_all();
-  if (!other_.joinable()) other_ = std::thread([this] { work(); });
+  if (!other_.joinable()) {
+    make_room_for_descriptors(types_fd);
+    other_ = std::thread([this] { work(); });
+  }
   return batch;
 }
 
