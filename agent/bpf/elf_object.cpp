@@ -16,6 +16,7 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include "bpf/byte_parts.h"
 #include "bpf/libbpf_words.h"
 
 namespace pintle::bpf {
@@ -38,19 +39,6 @@ struct ExtHeader {
 constexpr uint16_t kExtMagic = 0xeb9f;
 
 using Bytes = std::span<const std::byte>;
-
-template <typename T>
-std::optional<T> read_at(Bytes bytes, uint64_t at) {
-  if (at > bytes.size() || bytes.size() - at < sizeof(T)) return std::nullopt;
-  T value;
-  std::memcpy(&value, bytes.data() + at, sizeof value);
-  return value;
-}
-
-std::optional<Bytes> part_of(Bytes bytes, uint64_t at, uint64_t size) {
-  if (at > bytes.size() || bytes.size() - at < size) return std::nullopt;
-  return bytes.subspan(at, size);
-}
 
 std::string_view text_at(Bytes strings, uint64_t at) {
   if (at >= strings.size()) return {};

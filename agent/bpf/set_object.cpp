@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "base/unique_fd.h"
+#include "bpf/byte_parts.h"
 #include "bpf/layout.h"
 #include "model/ebpf.h"
 #include "set/set_abi.h"
@@ -24,19 +25,6 @@ namespace pintle::bpf {
 namespace {
 
 constexpr size_t kMostBytes = size_t{16} << 20;
-
-template <typename T>
-std::optional<T> read_at(std::span<const std::byte> bytes, uint64_t offset) {
-  if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return std::nullopt;
-  T value;
-  std::memcpy(&value, bytes.data() + offset, sizeof value);
-  return value;
-}
-
-std::span<const std::byte> part_of(std::span<const std::byte> bytes, uint64_t offset, uint64_t size) {
-  if (offset > bytes.size() || bytes.size() - offset < size) return {};
-  return bytes.subspan(offset, size);
-}
 
 std::optional<pintle_set_words> words_of(std::span<const std::byte> elf) {
   const auto words = read_at<pintle_set_words>(find_elf_section(elf, PINTLE_SET_SECTION), 0);
@@ -75,12 +63,14 @@ std::span<const std::byte> find_elf_section(std::span<const std::byte> elf, std:
   const auto strings = section(header->e_shstrndx);
   if (!strings) return {};
   const auto names = part_of(elf, strings->sh_offset, strings->sh_size);
+  if (!names) return {};
   for (uint64_t i = 0; i < header->e_shnum; ++i) {
     const auto found = section(i);
     if (!found) return {};
-    const auto at = part_of(names, found->sh_name, name.size() + 1);
-    if (at.empty() || std::memcmp(at.data(), name.data(), name.size()) != 0 || at.back() != std::byte{0}) continue;
-    return found->sh_type == SHT_NOBITS ? std::span<const std::byte>() : part_of(elf, found->sh_offset, found->sh_size);
+    const auto at = part_of(*names, found->sh_name, name.size() + 1);
+    if (!at || std::memcmp(at->data(), name.data(), name.size()) != 0 || at->back() != std::byte{0}) continue;
+    return found->sh_type == SHT_NOBITS ? std::span<const std::byte>()
+                                        : part_of(elf, found->sh_offset, found->sh_size).value_or(std::span<const std::byte>());
   }
   return {};
 }

@@ -13,17 +13,9 @@
 #include <unistd.h>
 
 #include "base/heap.h"
+#include "sanitized.h"
 
 using namespace pintle;
-
-// A sanitizer brings an allocator of its own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PINTLE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PINTLE_SANITIZED 1
-#endif
-#endif
 
 #if defined(__GLIBC__) && !defined(PINTLE_SANITIZED)
 namespace {

@@ -13,17 +13,9 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "base/unique_fd.h"
+#include "sanitized.h"
 
 using namespace pintle;
-
-// A sanitizer puts what lies on the stack elsewhere.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PINTLE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PINTLE_SANITIZED 1
-#endif
-#endif
 
 #if !defined(PINTLE_SANITIZED)
 namespace {
