@@ -4,8 +4,8 @@
 // The check of a program set on a cgroup of the attacher's own, with traffic of its own: every hook attaches by LINK_UPDATE from the set in
 // force, the kernel runs it, packets of a socket pair over the loopback are counted to the last one, and a connect() that policy forbids
 // is refused. No packet leaves the node. Bounded: a child that does not answer in time is ended.
-// Where no cgroup may be made (beside a kubelet), test_run() lets the kernel run the two packet programs on a packet made for it.
-// Errors: kInvalid: the set is no good, and what it did; kUnavailable: it could not be checked. Thread rule: one at a time.
+// Where no cgroup may be made (beside a kubelet), test_run() lets the kernel run the packet program in both directions on a packet made for
+// it. Errors: kInvalid: the set is no good, and what it did; kUnavailable: it could not be checked. Thread rule: one at a time.
 #pragma once
 
 #include <map>

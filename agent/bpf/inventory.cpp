@@ -75,7 +75,8 @@ struct PinInventory::Found {
     auto details = program_details(fd.get());
     if (!details) return;
     const uint32_t id = details->id;
-    programs.try_emplace(id, OwnedProgram{std::move(fd), std::move(*details), hook});
+    const auto [at, first] = programs.try_emplace(id, OwnedProgram{std::move(fd), std::move(*details), hook});
+    if (!first && !hook.empty()) at->second.hook += "," + hook;  // one that serves two
   }
   void add_map(UniqueFd fd) {
     if (!fd.valid()) return;
@@ -99,7 +100,8 @@ struct PinInventory::Found {
 Result<PinInventory::Found> PinInventory::look() const {
   const auto& layout = sources_.layout;
   Found found;
-  PINTLE_ASSIGN_OR_RETURN(const auto program_pins, list_pins(layout.root + "/prog"));
+  PINTLE_ASSIGN_OR_RETURN(auto program_pins, list_pins(layout.root + "/prog"));
+  std::ranges::sort(program_pins);
   for (const auto& name : program_pins) {
     UniqueFd fd(bpf_obj_get(layout.program(name).c_str()));
     if (name == "set") {

@@ -23,10 +23,12 @@ namespace {
 struct HookTraits {
   const char* program;
   uint32_t program_type, attach_type;
+  const char* shared = nullptr;  // the name of a program that serves hooks of several attach types, if there may be such a one
 };
+constexpr const char* kPacket = "accounting_packet";  // of the lower attach type, as the kernel takes it for both
 constexpr HookTraits kTraits[] = {
-    {"accounting_ingress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_INGRESS},
-    {"accounting_egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS},
+    {"accounting_ingress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_INGRESS, kPacket},
+    {"accounting_egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, kPacket},
     {"connect_connect4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT},
     {"connect_connect6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_CONNECT},
     {"sendmsg_sendmsg4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP4_SENDMSG},
@@ -65,16 +67,23 @@ uint32_t attach_type_of(Hook hook) { return traits_of(hook).attach_type; }
 uint32_t program_type_of(Hook hook) { return traits_of(hook).program_type; }
 const char* program_name_of(Hook hook) { return traits_of(hook).program; }
 
+HookProgram program_in(const BpfObject& object, Hook hook) {
+  const auto& traits = traits_of(hook);
+  if (traits.shared != nullptr && object.program_kind(traits.shared)) return {traits.shared, BPF_CGROUP_INET_INGRESS};
+  return {traits.program, traits.attach_type};
+}
+
 Status check_programs(const BpfObject& object, const std::string& set) {
   for (const auto hook : model::kAllHooks) {
-    const auto kind = object.program_kind(program_name_of(hook));
+    const auto wanted = program_in(object, hook);
+    const auto kind = object.program_kind(wanted.name);
     if (!kind) return std::unexpected(with_context(kind.error(), fmt::format("program set '{}'", set)));
-    if (kind->type != program_type_of(hook) || kind->attach_type != attach_type_of(hook))
+    if (kind->type != program_type_of(hook) || kind->attach_type != wanted.attach_type)
       return fail(Code::kInvalid,
                   fmt::format("program set '{}': '{}' is of type {} and attach type {}, the hook {} takes type {} and attach "
                               "type {}",
-                              set, program_name_of(hook), program_type_name(kind->type), kind->attach_type, model::to_string(hook),
-                              program_type_name(program_type_of(hook)), attach_type_of(hook)));
+                              set, wanted.name, program_type_name(kind->type), kind->attach_type, model::to_string(hook),
+                              program_type_name(program_type_of(hook)), wanted.attach_type));
   }
   return {};
 }
@@ -83,7 +92,7 @@ Result<ProgramSetPtr> ProgramSet::take(const SetObject& object, const BpfObject&
   std::shared_ptr<ProgramSet> out(new ProgramSet);
   for (const auto hook : model::kAllHooks) {
     auto& program = out->programs_[static_cast<size_t>(hook)];
-    PINTLE_ASSIGN_OR_RETURN(program.fd, loaded.program_fd(program_name_of(hook)));
+    PINTLE_ASSIGN_OR_RETURN(program.fd, loaded.program_fd(program_in(loaded, hook).name));
     PINTLE_ASSIGN_OR_RETURN(program.info, program_info(program.fd.get()));
     program.attach_type = attach_type_of(hook);
     if (known == nullptr) continue;

@@ -21,8 +21,14 @@ namespace pintle::bpf {
 
 [[nodiscard]] uint32_t attach_type_of(model::Hook hook);
 [[nodiscard]] uint32_t program_type_of(model::Hook hook);
-// "connect_connect4": in the object, and of the pin.
+// "connect_connect4": of the pin, and in the object unless that has one program for several hooks.
 [[nodiscard]] const char* program_name_of(model::Hook hook);
+// "accounting_packet" serves both directions (a cgroup_skb program of attach type 0, Linux 4.17); a set has it or one for each.
+struct HookProgram {
+  const char* name;
+  uint32_t attach_type;  // that it is of in the object
+};
+[[nodiscard]] HookProgram program_in(const BpfObject& object, model::Hook hook);
 // kInvalid: a program is missing, or one would be taken for another hook's.
 [[nodiscard]] Status check_programs(const BpfObject& object, const std::string& set);
 

@@ -39,7 +39,7 @@ enum pintle_slot_flags {
 #define PINTLE_READER_ABSENT (1ULL << 62)  // nobody is to be woken
 
 struct pintle_traffic {
-  __u64 rx_bytes, rx_packets, tx_bytes, tx_packets;
+  __u64 rx_bytes, rx_packets, tx_bytes, tx_packets;  // by pintle_direction two and two
 };
 
 // Written by the agent as one 8-byte store, so that no program sees one word without the other.
@@ -53,7 +53,7 @@ struct pintle_pod_slot {
   struct pintle_traffic tcp, udp;
 
   struct pintle_traffic other;
-  __u64 rx_drops, tx_drops;
+  __u64 rx_drops, tx_drops;  // by pintle_direction
   __u64 denied, would_deny;
 
   __u64 connects, sendmsgs, binds, accepts;

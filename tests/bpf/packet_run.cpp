@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <arpa/inet.h>
+#include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
@@ -72,6 +73,10 @@ RunCost run_packet(bpf::LibbpfAttacher& attacher, uint32_t policy, uint32_t flag
   options.data_in = bytes.data();
   options.data_size_in = static_cast<uint32_t>(bytes.size());
   options.repeat = repeat;
+  __sk_buff context{};
+  context.ingress_ifindex = packet.egress ? 0 : 1;  // received by the loopback
+  options.ctx_in = &context;
+  options.ctx_size_in = sizeof context;
   const int err = bpf_prog_test_run_opts(program->get(), &options);
   (*memory)[0].control = {};
   REQUIRE(err == 0);
