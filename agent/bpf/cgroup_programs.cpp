@@ -95,7 +95,7 @@ Status CgroupPrograms::map_slots() {
 
 // Checked, and told to use the maps that there are.
 Result<BpfObject> CgroupPrograms::open(const SetObject& set) const {
-  PINTLE_ASSIGN_OR_RETURN(auto object, BpfObject::open(set.elf(), "pintle_cgroup"));
+  PINTLE_ASSIGN_OR_RETURN(auto object, set.open());
   PINTLE_TRY(check_programs(object, set.name()));
   for (const auto& [name, shape] : shapes_) {
     const auto found = object.map_definition(name);
@@ -116,6 +116,7 @@ Result<BpfObject> CgroupPrograms::open(const SetObject& set) const {
 }
 
 Result<CgroupPrograms> CgroupPrograms::adopt(const PinLayout& layout, const MapSizes& sizes, const std::optional<SharedMaps>& shared) {
+  if (const auto slots = open_pin(layout.map(kSlots)); !slots) return std::unexpected(slots.error());  // nothing else can be of use
   CgroupPrograms out;
   const bool whole = out.find_maps(layout, sizes, shared).empty();
   auto pinned = whole ? ProgramSet::find_pinned(layout.set(), out.map_ids()) : nullptr;

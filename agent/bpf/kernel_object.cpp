@@ -26,6 +26,8 @@ Status pin_fd(int fd, const std::string& path) {
 }
 
 Status pin_anew(int fd, const std::string& path) {
+  auto pinned = pin_fd(fd, path);
+  if (pinned || pinned.error().sys_errno != EEXIST) return pinned;
   PINTLE_TRY(unpin(path));
   return pin_fd(fd, path);
 }

@@ -108,7 +108,7 @@ Status LibbpfAttacher::load() {
 }
 
 // The lifecycle object's maps first, which the cgroup object uses; the programs of both together. Where an earlier run left slots, only
-// once the lifecycle object is loaded: if that fails, the old ones stay in use.
+// once the lifecycle object is loaded: if that fails, the old ones stay in use. Where it left none, each of two threads loads an object.
 Status LibbpfAttacher::load_programs() {
   outcome_.lifecycle_error.reset();
   const auto keep = [&](Status loaded) {  // an optional feature: told by features()
@@ -116,15 +116,23 @@ Status LibbpfAttacher::load_programs() {
     outcome_.lifecycle_error = loaded.error().message();
     lifecycle_.reset();
   };
+  using Shared = std::optional<SharedMaps>;
+  std::promise<Shared> promised;
+  const auto shared_maps = [&] { return lifecycle_ ? Shared(lifecycle_->shared_maps()) : std::nullopt; };
   ProgramLoader loader;  // gone before the descriptors that it was given
   const bool first = !open_pin(layout_.map("pod_slots"));
+  std::future<Result<CgroupPrograms>> loading;
+  if (first)
+    loading = loader.aside([&, shared = promised.get_future()]() mutable { return load_set(loader, [&] { return shared.get(); }); });
   if (auto lifecycle = LifecyclePrograms::load(layout_, options_.sizes, loader))
     lifecycle_ = std::move(*lifecycle);
   else
     keep(std::unexpected(std::move(lifecycle).error()));
-  if (lifecycle_ && !first) keep(lifecycle_->finish(layout_, loader));
-  auto programs = load_set(lifecycle_ ? std::optional(lifecycle_->shared_maps()) : std::nullopt, loader);
-  if (lifecycle_ && first) keep(lifecycle_->finish(layout_, loader));
+  promised.set_value(shared_maps());
+  const auto finished = lifecycle_ ? lifecycle_->finish(layout_, loader) : Status();
+  if (!first) keep(finished);
+  auto programs = first ? loader.wait(std::move(loading)) : load_set(loader, shared_maps);
+  keep(finished);  // not before: its maps are those of the set
   if (!programs) {
     outcome_.cgroup_error = programs.error().message();
     return std::unexpected(std::move(programs).error());
@@ -136,11 +144,12 @@ Status LibbpfAttacher::load_programs() {
 }
 
 // The set wanted; if that can't be had, the one of an earlier run as it is pinned, or the one compiled in.
-Result<CgroupPrograms> LibbpfAttacher::load_set(const std::optional<SharedMaps>& shared, ProgramLoader& loader) {
-  std::string wanted = options_.set;
-  if (options_.keep_set)
-    if (const auto record = read_set_record(layout_.set())) wanted = record->name;
-  const auto object = SetObject::find(options_.sets_folder, wanted);
+Result<CgroupPrograms> LibbpfAttacher::load_set(ProgramLoader& loader, const std::function<std::optional<SharedMaps>()>& shared_maps) {
+  const auto record = read_set_record(layout_.set());
+  const std::string wanted = record && options_.keep_set ? record->name : options_.set;
+  auto object = SetObject::find(options_.sets_folder, wanted);
+  if (object && !record) object->read_ahead();
+  const auto shared = shared_maps();
   auto loaded = object ? CgroupPrograms::load(layout_, options_.sizes, shared, *object, loader) : std::unexpected(object.error());
   if (loaded) return loaded;
   note_failed_set(wanted, object ? object->version() : "", object ? object->id() : 0, loaded.error(), SwitchStep::kRefused);

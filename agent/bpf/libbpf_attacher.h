@@ -87,7 +87,8 @@ class LibbpfAttacher final : public ports::ProgramAttacher {
   LibbpfAttacher(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
   [[nodiscard]] Status load();
   [[nodiscard]] Status load_programs();
-  [[nodiscard]] Result<CgroupPrograms> load_set(const std::optional<SharedMaps>& shared, ProgramLoader& loader);
+  // `shared_maps`: of the lifecycle object, once they are there.
+  [[nodiscard]] Result<CgroupPrograms> load_set(ProgramLoader& loader, const std::function<std::optional<SharedMaps>()>& shared_maps);
   [[nodiscard]] SetSwitch::Outcome run_switch(const ProgramSetPtr& next);
   [[nodiscard]] std::optional<PodPlace> place_of(const PodUid& uid);
   [[nodiscard]] Status switch_to(const ProgramSetPtr& next);

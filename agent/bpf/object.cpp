@@ -32,8 +32,12 @@ Result<UniqueFd> duplicate(int fd, const std::string& what) {
 
 void BpfObject::Close::operator()(bpf_object* object) const { bpf_object__close(object); }
 
-Result<BpfObject> BpfObject::open(std::span<const std::byte> elf, const std::string& name) {
+Result<BpfObject> BpfObject::open(std::span<const std::byte> elf, const std::string& name, std::shared_ptr<const ElfObject> read) {
   BpfObject out(elf, name);
+  if (read) {
+    out.lean_ = std::move(read);
+    return out;
+  }
   if (auto parsed = ElfObject::parse(elf)) {
     out.lean_ = std::make_shared<const ElfObject>(*std::move(parsed));
     return out;
@@ -121,7 +125,9 @@ Result<UniqueFd> BpfObject::make_map(const ElfMap& map, int types_fd) const {
 
 Status BpfObject::begin(ProgramLoader& loader) {
   if (!lean_) return std::unexpected(not_lean_);
-  if (const int err = btf__load_into_kernel(lean_->types()); err != 0) return fail_errno(-err, fmt::format("load the BTF of '{}'", name_));
+  if (btf__fd(lean_->types()) < 0)  // what was read once may be loaded twice
+    if (const int err = btf__load_into_kernel(lean_->types()); err != 0)
+      return fail_errno(-err, fmt::format("load the BTF of '{}'", name_));
   const int types_fd = btf__fd(lean_->types());
   std::vector<int> maps;
   for (const auto& map : lean_->maps()) {

@@ -22,7 +22,9 @@ namespace pintle::bpf {
 class BpfObject {
  public:
   // kInvalid: not a BPF object. REQUIRES: `elf` outlives load().
-  [[nodiscard]] static Result<BpfObject> open(std::span<const std::byte> elf, const std::string& name);
+  // `read`: what was read of the same bytes before, if it was.
+  [[nodiscard]] static Result<BpfObject> open(std::span<const std::byte> elf, const std::string& name,
+                                              std::shared_ptr<const ElfObject> read = nullptr);
 
   [[nodiscard]] Status set_max_entries(const std::string& map, uint32_t entries);
   [[nodiscard]] Status reuse_map(const std::string& map, int fd);

@@ -15,11 +15,12 @@
 namespace pintle::bpf {
 
 Status make_pin_folder(const std::string& path) {
-  for (size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
-    const std::string part = path.substr(0, at);
-    if (::mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, fmt::format("make folder '{}'", part));
-    if (at == std::string::npos) return {};
-  }
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  const size_t end = path.rfind('/');
+  if (errno != ENOENT || end == std::string::npos || end == 0) return fail_errno(errno, fmt::format("make folder '{}'", path));
+  PINTLE_TRY(make_pin_folder(path.substr(0, end)));
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, fmt::format("make folder '{}'", path));
+  return {};
 }
 
 Status unpin(const std::string& path) {

@@ -20,7 +20,10 @@ constexpr int kDescriptors = 256;
 
 // A table of descriptors that grows (at 64) while threads share it waits for all processors to have looked elsewhere: 10 to 15 ms. So it
 // grows before there is a thread, and stays so.
-void make_room_for_descriptors(int any) { const UniqueFd far(::fcntl(any, F_DUPFD_CLOEXEC, kDescriptors - 1)); }
+void make_room_for_descriptors() {
+  const UniqueFd any(::open("/", O_PATH | O_CLOEXEC));
+  const UniqueFd far(::fcntl(any.get(), F_DUPFD_CLOEXEC, kDescriptors - 1));
+}
 
 // Once more with a log where it is refused.
 Result<UniqueFd> load(const ElfObject& object, const ElfProgram& program, int types_fd, const std::vector<int>& maps) {
@@ -46,7 +49,22 @@ ProgramLoader::~ProgramLoader() {
     ending_ = true;
   }
   changed_.notify_all();
-  if (other_.joinable()) other_.join();
+  other_.join();
+}
+
+void ProgramLoader::start_thread() {
+  if (other_.running()) return;
+  make_room_for_descriptors();
+  (void)other_.start([this] { help_until([this]() PINTLE_REQUIRES(mu_) { return ending_; }); });  // ignoring: who waits does it all
+}
+
+void ProgramLoader::run_aside(std::function<void()> errand) {
+  {
+    const MutexLock lock(mu_);
+    errands_.push_back(std::move(errand));
+  }
+  changed_.notify_all();
+  start_thread();
 }
 
 size_t ProgramLoader::begin(std::shared_ptr<const ElfObject> object, int types_fd, const std::vector<int>& maps) {
@@ -58,20 +76,28 @@ size_t ProgramLoader::begin(std::shared_ptr<const ElfObject> object, int types_f
       tasks_.push_back({.batch = batch, .object = object, .program = &program, .types_fd = types_fd, .maps = maps});
   }
   changed_.notify_all();
-  if (!other_.joinable()) {
-    make_room_for_descriptors(types_fd);
-    other_ = std::thread([this] { work(); });
-  }
+  start_thread();
   return batch;
 }
 
-// The longest that nobody has begun.
-ProgramLoader::Task* ProgramLoader::take() {
-  Task* longest = nullptr;
+// The longest that nobody has begun, of the batch before all others.
+ProgramLoader::Task* ProgramLoader::take(size_t first_of) {
+  const auto rank = [&](const Task& task) { return std::pair(task.batch == first_of, task.program->instructions.size()); };
+  Task* next = nullptr;
   for (auto& task : tasks_)
-    if (!task.begun && (longest == nullptr || task.program->instructions.size() > longest->program->instructions.size())) longest = &task;
-  if (longest != nullptr) longest->begun = true;
-  return longest;
+    if (!task.begun && (next == nullptr || rank(task) > rank(*next))) next = &task;
+  if (next != nullptr) next->begun = true;
+  return next;
+}
+
+std::function<void()> ProgramLoader::take_work(size_t batch) {
+  if (batch == kAny && !errands_.empty()) {
+    auto errand = std::move(errands_.front());
+    errands_.pop_front();
+    return errand;
+  }
+  auto* task = take(batch);
+  return task == nullptr ? std::function<void()>() : [this, task] { run(*task); };
 }
 
 void ProgramLoader::run(Task& task) {
@@ -79,32 +105,26 @@ void ProgramLoader::run(Task& task) {
   const MutexLock lock(mu_);
   task.loaded = std::move(loaded);
   task.done = true;
-  changed_.notify_all();
 }
 
-void ProgramLoader::work() {
+// Asks `done` with the lock held.
+void ProgramLoader::help_until(const std::function<bool()>& done, size_t batch) {
   for (;;) {
-    Task* task = nullptr;
+    std::function<void()> work;
     {
       const MutexLock lock(mu_);
-      changed_.wait(mu_, [&]() PINTLE_REQUIRES(mu_) { return ending_ || (task = take()) != nullptr; });
-      if (task == nullptr) return;
+      changed_.wait(mu_, [&]() PINTLE_REQUIRES(mu_) { return done() || (work = take_work(batch)); });
     }
-    run(*task);
+    if (!work) return;
+    work();
+    { const MutexLock lock(mu_); }  // who has asked in between waits by now
+    changed_.notify_all();
   }
 }
 
 Result<std::map<std::string, UniqueFd>> ProgramLoader::finish(size_t batch) {
   const auto is_done = [&](const Task& task) { return task.batch != batch || task.done; };
-  for (;;) {
-    Task* task = nullptr;
-    {
-      const MutexLock lock(mu_);
-      changed_.wait(mu_, [&]() PINTLE_REQUIRES(mu_) { return std::ranges::all_of(tasks_, is_done) || (task = take()) != nullptr; });
-      if (task == nullptr) break;
-    }
-    run(*task);
-  }
+  help_until([&]() PINTLE_REQUIRES(mu_) { return std::ranges::all_of(tasks_, is_done); }, batch);
   std::map<std::string, UniqueFd> programs;
   const MutexLock lock(mu_);
   for (auto& task : tasks_) {

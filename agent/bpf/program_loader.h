@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// Has programs verified, which is nearly all the time of a start: on one other thread and on the one that waits, the longest first.
-// Objects are begun one after the other and are loaded together. Thread rule: one owner; a thread of its own while it lives.
+// Has programs verified, which is nearly all the time of a start: on one other thread and on those that wait, the longest first, of what
+// they wait for.
+// Objects are begun one after the other and are loaded together. Thread rule: any but for the destructor; a thread of its own while it
+// lives.
 #pragma once
 
+#include <chrono>
 #include <deque>
+#include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
 #include "base/unique_fd.h"
 #include "bpf/elf_object.h"
+#include "bpf/side_thread.h"
 
 namespace pintle::bpf {
 
@@ -24,6 +29,21 @@ class ProgramLoader {
   ~ProgramLoader();
   ProgramLoader(const ProgramLoader&) = delete;
   ProgramLoader& operator=(const ProgramLoader&) = delete;
+
+  // Something else for the other thread to do, before programs, while the one who asks does something of its own until it waits for it.
+  template <typename Work>
+  [[nodiscard]] auto aside(Work work) {
+    auto task = std::make_shared<std::packaged_task<decltype(work())()>>(std::move(work));
+    auto answer = task->get_future();
+    run_aside([task] { (*task)(); });
+    return answer;
+  }
+  // Does what is left to do meanwhile. REQUIRES: for each aside(), before this goes.
+  template <typename Answer>
+  [[nodiscard]] Answer wait(std::future<Answer> answer) {
+    help_until([&] { return answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
+    return answer.get();
+  }
 
   // `maps`: descriptors in the object's order. REQUIRES: the descriptors outlive this, or finish() of what is returned.
   [[nodiscard]] size_t begin(std::shared_ptr<const ElfObject> object, int types_fd, const std::vector<int>& maps);
@@ -40,16 +60,22 @@ class ProgramLoader {
     bool begun = false, done = false;
     Result<UniqueFd> loaded = UniqueFd();
   };
-  [[nodiscard]] Task* take() PINTLE_REQUIRES(mu_);
+  void start_thread();
+  void run_aside(std::function<void()> errand) PINTLE_EXCLUDES(mu_);
+  static constexpr size_t kAny = SIZE_MAX;
+  [[nodiscard]] Task* take(size_t first_of) PINTLE_REQUIRES(mu_);
+  // For one who waits for a batch, a program, of that batch if there is one left; else an errand before programs. Nothing: there is none.
+  [[nodiscard]] std::function<void()> take_work(size_t batch) PINTLE_REQUIRES(mu_);
   void run(Task& task) PINTLE_EXCLUDES(mu_);
-  void work() PINTLE_EXCLUDES(mu_);
+  void help_until(const std::function<bool()>& done, size_t batch = kAny) PINTLE_EXCLUDES(mu_);
 
   Mutex mu_;
   ConditionVariable changed_;
   std::deque<Task> tasks_ PINTLE_GUARDED_BY(mu_);  // a task that has begun is its thread's until it is done
   size_t batches_ PINTLE_GUARDED_BY(mu_) = 0;
   bool ending_ PINTLE_GUARDED_BY(mu_) = false;
-  std::thread other_;
+  std::deque<std::function<void()>> errands_ PINTLE_GUARDED_BY(mu_);
+  SideThread other_;
 };
 
 }  // namespace pintle::bpf

@@ -3,6 +3,7 @@
 #include "bpf/set_object.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -50,7 +51,10 @@ std::string others_in(const std::string& folder) {
 
 uint64_t content_id(std::span<const std::byte> bytes) {
   uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const auto byte : bytes) hash = (hash ^ static_cast<uint64_t>(byte)) * 0x100000001b3ULL;
+  const auto add = [&hash](uint64_t word) { hash = std::rotl((hash ^ word) * 0x100000001b3ULL, 29); };
+  uint64_t at = 0;
+  for (; const auto word = read_at<uint64_t>(bytes, at); at += sizeof(uint64_t)) add(*word);
+  for (; at < bytes.size(); ++at) add(static_cast<uint64_t>(bytes[at]));
   return hash;
 }
 
@@ -105,6 +109,12 @@ Result<SetObject> SetObject::parse(const std::string& name, std::vector<std::byt
   out.id_ = content_id(out.elf_);
   return out;
 }
+
+void SetObject::read_ahead() {
+  if (auto read = ElfObject::parse(elf_)) read_ = std::make_shared<const ElfObject>(*std::move(read));
+}
+
+Result<BpfObject> SetObject::open() const { return BpfObject::open(elf_, "pintle_cgroup", read_); }
 
 Result<SetObject> SetObject::find(const std::string& folder, const std::string& name) {
   PINTLE_TRY(model::check_set_name(name));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bpf/object.h"
 
 namespace pintle::bpf {
 
@@ -28,16 +29,21 @@ class SetObject {
   [[nodiscard]] const std::string& version() const { return version_; }
   [[nodiscard]] uint64_t id() const { return id_; }  // of the bytes
   [[nodiscard]] std::span<const std::byte> elf() const { return elf_; }
+  // Reads ahead what loading it needs to know, for another thread to do.
+  void read_ahead();
+  [[nodiscard]] Result<BpfObject> open() const;
 
  private:
   SetObject() = default;
   std::shared_ptr<const std::vector<std::byte>> bytes_;  // null: compiled in
   std::span<const std::byte> elf_;
+  std::shared_ptr<const ElfObject> read_;
   std::string name_, version_;
   uint64_t id_ = 0;
 };
 
-// FNV-1a: nobody has to be kept from making two objects of one id; who may write the file may do worse.
+// FNV-1a by words of eight bytes, turned so that high bits count too: nobody has to be kept from making two objects of one id; who may
+// write the file may do worse.
 [[nodiscard]] uint64_t content_id(std::span<const std::byte> bytes);
 
 // The section of that name in a 64-bit ELF file of this machine's byte order; empty: there is none, or it is no such file.
