@@ -157,6 +157,40 @@ TEST_CASE("with CAP_NET_ADMIN alone new pods are attached, links updated and pin
   REQUIRE(restarted.detach(identity.uid));
 }
 
+TEST_CASE("where no tracepoint can be attached to the set is in force all the same, and a restart adopts it") {
+  Node node("t_notracing");
+  const PodDir pod("privilege/podquiet");
+  const ports::PodIdentity identity{PodUid("quiet"), "default", "quiet"};
+  const auto handle = pod.handle();
+  CHECK(in_child([&] {
+          forbid_bpf(BPF_RAW_TRACEPOINT_OPEN);
+          uint32_t program = 0;
+          LinkId link;
+          for (const bool first : {true, false}) {
+            auto& attacher = node.start();
+            if (attacher.unsupported()) {
+              std::fprintf(stderr, "%s\n", attacher.unsupported()->message().c_str());
+              return 1;
+            }
+            if (open_pin(attacher.layout().link("exit"))) return 2;
+            const auto report = attacher.attach(identity, handle, kEveryHook);
+            if (!report || !report->effective()) return 3;
+            const auto& hook = report->hooks.at(0);
+            if (first)
+              program = hook.program_id, link = hook.link_id;
+            else if (hook.state != model::HookState::kAdopted || hook.program_id != program || hook.link_id != link)
+              return 4;
+            if (attacher.program_set().name != model::kBuiltinSet) return 5;
+            node.stop();
+          }
+          return 0;
+        }) == 0);
+  auto& restarted = node.start();  // which may attach to them
+  CHECK(open_pin(restarted.layout().link("exit")));
+  CHECK(restarted.attach(identity, handle, kEveryHook)->effective());
+  REQUIRE(restarted.detach(identity.uid));
+}
+
 TEST_CASE("what takes more than CAP_NET_ADMIN after the drop is known") {
   (void)require_kernel();
   const auto program = try_program({.type = BPF_PROG_TYPE_CGROUP_SKB, .attach_type = BPF_CGROUP_INET_INGRESS});
