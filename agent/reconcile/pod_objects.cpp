@@ -86,6 +86,16 @@ void PodObjects::remove_pod(const PodUid& uid) {
   ask();
 }
 
+void PodObjects::pods_ready() {
+  const MutexLock lock(mu_);
+  if (memory_ == nullptr) return;
+  std::set<ConfigKey> keys;
+  std::set<PodUid> pods;
+  for (const auto& [key, entry] : entries_) keys.insert(key);
+  for (const auto& [uid, references] : pods_) pods.insert(uid);
+  memory_->keep_only(keys, pods);
+}
+
 void PodObjects::unrefer(const PodUid& uid, const References& references) {
   for (const auto& [key, in_volume] : references) {
     const auto entry = entries_.find(key);

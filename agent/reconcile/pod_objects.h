@@ -38,6 +38,8 @@ class PodObjects final : public ports::ObjectReader, public ports::ObjectSink {
   void use(ports::ObjectFeed* feed);
   void set_pod(const model::Pod& pod);
   void remove_pod(const PodUid& uid);
+  // Every pod there is has been set: of others, which went while this did not run, nothing is remembered.
+  void pods_ready();
 
   // --- ObjectReader ---
   [[nodiscard]] Result<model::ConfigMap> get_config_map(const std::string& namespace_, const std::string& name,

@@ -236,6 +236,11 @@ TEST_CASE("after a restart without the API what was remembered holds, and it is 
     std::map<ConfigKey, ports::ConfigObject> kept;
     void remember(const ConfigKey& key, const ports::ConfigObject& object) override { kept.insert_or_assign(key, object); }
     void forget(const ConfigKey& key) override { kept.erase(key); }
+    void keep_only(const std::set<ConfigKey>& keys, const std::set<PodUid>& pods) override {
+      std::erase_if(kept, [&](const auto& one) { return !keys.contains(one.first); });
+      alive = pods;
+    }
+    std::set<PodUid> alive;
     std::optional<ports::ConfigObject> recall(const ConfigKey& key) override {
       const auto found = kept.find(key);
       return found == kept.end() ? std::nullopt : std::optional(found->second);
@@ -269,6 +274,11 @@ TEST_CASE("after a restart without the API what was remembered holds, and it is 
   w.put(map_of("3", "red"));
   CHECK(colour(second) == "red");
   CHECK(memory.kept.size() == 1);
+  memory.remember(kSecret, model::Secret());  // of a pod that went while nobody looked
+  second.pods_ready();
+  CHECK(memory.kept.size() == 1);
+  CHECK(memory.kept.contains(kMap));
+  CHECK(memory.alive == std::set<PodUid>{PodUid("u2")});
   second.remove_pod(PodUid("u2"));
   CHECK(memory.kept.empty());
 }
