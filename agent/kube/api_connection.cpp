@@ -2,6 +2,7 @@
 // Copyright The Pintle Authors
 #include "kube/api_connection.h"
 
+#include <cerrno>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -136,7 +137,7 @@ Error error_from_response(const HttpResponse& response, std::string_view what) {
       break;
   }
   return Error{
-      code, 0,
+      code, response.status == 403 ? EACCES : 0,
       fmt::format("{}: {}{}{}{}", what, response.status, reason.empty() ? "" : " " + reason, message.empty() ? "" : ": ", message)};
 }
 

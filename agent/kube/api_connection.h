@@ -5,7 +5,7 @@
 // config objects) has a connection of its own. HTTP is cpp-httplib's, bytes are Wire's: every request ends by its
 // deadline and, within milliseconds, by its stop token, in whatever phase it is.
 // Thread rule: any thread; requests of one connection queue up, each within its own deadline.
-// Errors: kCancelled (stopped), kUnavailable (no connection, deadline, 429/5xx/401/403), kNotFound (404), kAlreadyExists and
+// Errors: kCancelled (stopped), kUnavailable (no connection, deadline, 429/5xx/401, 403 with EACCES), kNotFound (404), kAlreadyExists and
 // kGone (409 by its reason), kGone (410), kInvalid (400, 422 and other 4xx), kInternal (response beyond the size limit).
 #pragma once
 

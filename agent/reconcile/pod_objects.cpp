@@ -166,6 +166,10 @@ Result<T> PodObjects::get(const ConfigKey& key, const Read& read) {
     if (got) {
       older = keep(key, entry, std::make_shared<const ConfigObject>(*got));
       ask();
+    } else if (got.error().code == Code::kNotFound || ports::is_refused(got.error())) {
+      entry.missed = true;
+      entry.last.reset();
+      if (memory_ != nullptr) memory_->forget(key);
     } else if (got.error().code == Code::kUnavailable) {
       entry.missed = true;
       entry.ask_again = now + kAskAgain;
@@ -176,10 +180,6 @@ Result<T> PodObjects::get(const ConfigKey& key, const Read& read) {
       if (entry.last) return std::get<T>(*entry.last);
     } else if (got.error().code != Code::kCancelled) {
       entry.missed = true;
-      if (got.error().code == Code::kNotFound) {
-        entry.last.reset();
-        if (memory_ != nullptr) memory_->forget(key);
-      }
     }
   }
   tell(older);

@@ -4,8 +4,9 @@
 // The ConfigMaps and Secrets that this node's pods refer to, each once however many pods do (facts row 2.11): those in volumes are
 // watched as long as a pod has them, and a change is told of each of its pods; immutable ones are read once and not watched. What is
 // watched is read from here, everything else from the API as before. While the API can't be asked, what was last read holds
-// (docs/architecture.md). Values stay, here and in `memory`, only as long as a pod refers to them.
-// Thread rule: any thread. `pod_changed` is called without a lock held, and must not call back.
+// (docs/architecture.md); that it has gone, or is refused, is an answer, and what was read before it is forgotten. Values stay, here and in
+// `memory`, only as long as a pod refers to them. Thread rule: any thread. `pod_changed` is called without a lock held, and must not call
+// back.
 #pragma once
 
 #include <functional>

@@ -2,6 +2,8 @@
 // Copyright The Pintle Authors
 #include "reconcile/pod_objects.h"
 
+#include <cerrno>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include "fakes/reconcile/node_fakes.h"
@@ -27,6 +29,7 @@ struct Api final : ports::ObjectReader {
   fakes::MemoryObjects objects;
   VirtualClock* clock = nullptr;
   bool down = false;
+  std::optional<Error> refuses;
   Duration answers_after{};
   int asked = 0;
   std::function<void()> meanwhile;  // between the answer's making and its arrival
@@ -37,6 +40,7 @@ struct Api final : ports::ObjectReader {
     clock->time += answers_after;
     if (meanwhile) std::exchange(meanwhile, nullptr)();
     if (down) return fail(Code::kUnavailable, "connection refused");
+    if (refuses) return std::unexpected(*refuses);
     return result;
   }
   Result<model::ConfigMap> get_config_map(const std::string& space, const std::string& name, std::stop_token stop) override {
@@ -231,6 +235,50 @@ TEST_CASE("while the API can't be asked, what was last read holds, and nobody wa
   CHECK(w.colour() == "connection refused");  // of no pod's: not kept
 }
 
+TEST_CASE("only no answer lets what was last read hold; an answer takes its place, also after the API can't be asked any more") {
+  struct Row {
+    const char* name;
+    Error error;
+    const char* read;        // at the error
+    const char* afterwards;  // with the API down
+  };
+  const Row rows[] = {{"no connection", {Code::kUnavailable, ECONNREFUSED, "connection refused"}, "blue", "blue"},
+                      {"no answer in time", {Code::kUnavailable, 0, "deadline exceeded"}, "blue", "blue"},
+                      {"503", {Code::kUnavailable, 0, "503"}, "blue", "blue"},
+                      {"401: it is not known who asks", {Code::kUnavailable, 0, "401 Unauthorized"}, "blue", "blue"},
+                      {"403", {Code::kUnavailable, EACCES, "403 Forbidden"}, "403 Forbidden", "connection refused"},
+                      {"404", {Code::kNotFound, 0, "404 NotFound"}, "404 NotFound", "connection refused"},
+                      {"not to be read", {Code::kInvalid, 0, "line 1: no JSON"}, "line 1: no JSON", "blue"},
+                      {"given up", {Code::kCancelled, 0, "stopped"}, "stopped", "blue"}};
+  for (const auto& row : rows) {
+    INFO(row.name);
+    World w;
+    w.objects.set_pod(reads("u1"));
+    REQUIRE(w.colour() == "blue");
+    w.api.refuses = row.error;
+    CHECK(w.colour() == row.read);
+    w.api.refuses.reset();
+    w.api.down = true;
+    CHECK(w.colour() == row.afterwards);
+    w.clock.time += seconds(6);
+    w.api.down = false;
+    w.put(map_of("2", "green"));
+    CHECK(w.colour() == "green");
+  }
+}
+
+TEST_CASE("what is refused is not watched out of date: the watch tells when it is granted") {
+  World w;
+  w.objects.set_pod(shows("u1"));
+  w.objects.seen(kMap, map_of("1", "blue"));
+  w.objects.lost(kMap);
+  w.api.refuses = Error{Code::kUnavailable, EACCES, "403 Forbidden"};
+  CHECK(w.colour() == "403 Forbidden");
+  w.objects.seen(kMap, map_of("1", "blue"));
+  CHECK(w.news() == Uids{"u1"});
+  CHECK(w.colour() == "blue");
+}
+
 TEST_CASE("after a restart without the API what was remembered holds, and it is forgotten with its last pod") {
   struct Memory final : ports::ObjectMemory {
     std::map<ConfigKey, ports::ConfigObject> kept;
@@ -274,6 +322,11 @@ TEST_CASE("after a restart without the API what was remembered holds, and it is 
   w.put(map_of("3", "red"));
   CHECK(colour(second) == "red");
   CHECK(memory.kept.size() == 1);
+  w.api.refuses = Error{Code::kUnavailable, EACCES, "403 Forbidden"};
+  CHECK(colour(second) == "403 Forbidden");
+  CHECK(memory.kept.empty());
+  w.api.refuses.reset();
+  CHECK(colour(second) == "red");
   memory.remember(kSecret, model::Secret());  // of a pod that went while nobody looked
   second.pods_ready();
   CHECK(memory.kept.size() == 1);
