@@ -35,6 +35,7 @@ struct HttpRequest {
   std::string body;
   std::string content_type = std::string(kJson);
   std::vector<std::pair<std::string, std::string>> headers;  // more of them; an Accept takes the place of our own
+  Duration deadline{};                                       // zero, or shorter than the connection's
   bool repeatable = false;  // a POST that does no harm twice: sent again when the kept connection proves to be closed
 };
 struct HttpResponse {
@@ -78,6 +79,7 @@ class ApiConnection {
   explicit ApiConnection(std::unique_ptr<Client> client, const Clock& clock, ApiConnectionOptions options);
   [[nodiscard]] Status take_turn(SteadyTime deadline, std::stop_token stop);
   void end_turn();
+  [[nodiscard]] SteadyTime deadline_of(const HttpRequest& request) const;
   [[nodiscard]] Result<HttpResponse> exchange_by(const HttpRequest& request, SteadyTime deadline, std::stop_token stop);
 
   // const after construction

@@ -27,6 +27,8 @@ struct ListWatchOptions {
   BackoffPolicy backoff{std::chrono::milliseconds(800), std::chrono::seconds(30)};
   std::chrono::seconds watch_min{300}, watch_max{600};  // timeoutSeconds is chosen between the two
   size_t max_line = size_t{16} << 20;
+  Duration patience =
+      std::chrono::seconds(5);  // with a page; doubled up to 30 s when none came: one that hangs is told soon, a slow one waited for
 };
 
 struct ListHead {
@@ -65,6 +67,7 @@ class ListWatch {
   [[nodiscard]] WatchCounts counts() const;
 
  private:
+  static constexpr Duration kMostPatience = std::chrono::seconds(30);
   enum class Next { kList, kWatch };
   struct Step {
     Next next = Next::kWatch;
@@ -87,6 +90,7 @@ class ListWatch {
   WatchedKind& kind_;
   std::unique_ptr<ApiConnection> connection_;
   std::string resource_version_;
+  Duration patience_;
   bool watch_ended_by_event_ = false;
   // any thread
   std::atomic<uint64_t> lists_{0}, watches_{0}, events_{0};

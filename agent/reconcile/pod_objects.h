@@ -30,10 +30,15 @@ namespace pintle::reconcile {
 
 class PodObjects final : public ports::ObjectReader, public ports::ObjectSink {
  public:
-  // REQUIRES: `api`, `clock`, `memory` and what `pod_changed` uses outlive this. `memory`: null: a restart remembers nothing.
-  PodObjects(ports::ObjectReader& api, const Clock& clock, std::function<void(const PodUid&)> pod_changed,
-             ports::ObjectMemory* memory = nullptr)
-      : api_(api), clock_(clock), pod_changed_(std::move(pod_changed)), memory_(memory) {}
+  // `quick`: the same objects, given up soon: asked where something is known already, so that a container's restart does not wait long for
+  // a server that takes connections and answers nothing.
+  struct Readers {
+    ports::ObjectReader& api;
+    ports::ObjectReader& quick;
+  };
+  // REQUIRES: `readers`, `clock`, `memory` and what `pod_changed` uses outlive this. `memory`: null: a restart remembers nothing.
+  PodObjects(Readers readers, const Clock& clock, std::function<void(const PodUid&)> pod_changed, ports::ObjectMemory* memory = nullptr)
+      : readers_(readers), clock_(clock), pod_changed_(std::move(pod_changed)), memory_(memory) {}
 
   // What is referred to so far is asked for at once. null: nothing is watched. REQUIRES: `feed` is there until it is set to null.
   void use(ports::ObjectFeed* feed);
@@ -76,7 +81,7 @@ class PodObjects final : public ports::ObjectReader, public ports::ObjectSink {
   // What `get` has read; the pods that show an older one.
   [[nodiscard]] std::vector<PodUid> keep(const ports::ConfigKey& key, Entry& entry, Object object) PINTLE_REQUIRES(mu_);
 
-  ports::ObjectReader& api_;
+  const Readers readers_;
   const Clock& clock_;
   const std::function<void(const PodUid&)> pod_changed_;
   ports::ObjectMemory* const memory_;

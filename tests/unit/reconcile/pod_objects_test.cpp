@@ -54,6 +54,24 @@ struct Api final : ports::ObjectReader {
   }
 };
 
+// The same, and how often it was asked this way.
+struct Quick final : ports::ObjectReader {
+  explicit Quick(Api& from) : api(from) {}
+  Api& api;
+  int times = 0;
+  Result<model::ConfigMap> get_config_map(const std::string& space, const std::string& name, std::stop_token stop) override {
+    ++times;
+    return api.get_config_map(space, name, stop);
+  }
+  Result<model::Secret> get_secret(const std::string& space, const std::string& name, std::stop_token stop) override {
+    ++times;
+    return api.get_secret(space, name, stop);
+  }
+  Result<ports::IssuedToken> request_token(const ports::TokenRequest&, std::stop_token) override {
+    return fail(Code::kInternal, "tokens are not for this one");
+  }
+};
+
 struct Feed final : ports::ObjectFeed {
   std::set<ConfigKey> keys;
   int times = 0;
@@ -93,7 +111,8 @@ struct World {
   Api api;
   Feed feed;
   std::vector<std::string> told;
-  PodObjects objects{api, clock, [this](const PodUid& uid) { told.push_back(uid.value()); }};
+  Quick quick{api};
+  PodObjects objects{{api, quick}, clock, [this](const PodUid& uid) { told.push_back(uid.value()); }};
 
   World() {
     api.clock = &clock;
@@ -267,6 +286,19 @@ TEST_CASE("only no answer lets what was last read hold; an answer takes its plac
   }
 }
 
+TEST_CASE("for what is known an answer is waited for a short time only, for what is not as long as it takes") {
+  World w;
+  w.objects.set_pod(reads("u1"));
+  CHECK(w.colour() == "blue");
+  CHECK(w.quick.times == 0);
+  CHECK(w.colour() == "blue");
+  CHECK(w.quick.times == 1);
+  w.objects.remove_pod(PodUid("u1"));
+  w.objects.set_pod(reads("u2"));
+  CHECK(w.colour() == "blue");
+  CHECK(w.quick.times == 1);
+}
+
 TEST_CASE("what is refused is not watched out of date: the watch tells when it is granted") {
   World w;
   w.objects.set_pod(shows("u1"));
@@ -300,17 +332,33 @@ TEST_CASE("after a restart without the API what was remembered holds, and it is 
     return read ? read->data.at("colour") : read.error().message();
   };
   {
-    PodObjects first(w.api, w.clock, [](const PodUid&) {}, &memory);
+    PodObjects first({w.api, w.quick}, w.clock, [](const PodUid&) {}, &memory);
     first.use(&w.feed);
     first.set_pod(shows("u1"));
     CHECK(colour(first) == "blue");
     first.seen(kMap, map_of("2", "green"));
   }
   w.api.down = true;
-  PodObjects second(w.api, w.clock, [](const PodUid&) {}, &memory);
+  PodObjects second({w.api, w.quick}, w.clock, [](const PodUid&) {}, &memory);
   CHECK(colour(second) == "connection refused");  // of no pod's
   second.set_pod(shows("u1"));
+  w.quick.times = 0;
   CHECK(colour(second) == "green");
+  CHECK(w.quick.times == 1);  // what was remembered is known
+  {
+    memory.remember(kSecret, model::Secret());
+    PodObjects third({w.api, w.quick}, w.clock, [](const PodUid&) {}, &memory);
+    model::Pod both = shows("u1");
+    both.spec.image_pull_secrets = {"key"};
+    third.set_pod(both);
+    w.api.answers_after = seconds(2);
+    CHECK(colour(third) == "green");
+    w.api.asked = 0;
+    CHECK(third.get_secret("default", "key", {}));
+    CHECK(w.api.asked == 0);  // one that waited is enough
+    w.api.answers_after = {};
+    memory.forget(kSecret);
+  }
   second.set_pod(reads("u2"));
   second.remove_pod(PodUid("u1"));
   CHECK(colour(second) == "green");
