@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/heap.h"
+#include "codec/network_policy.h"
 #include "codec/objects.h"
 #include "kube/pause.h"
 
@@ -21,6 +22,12 @@ std::chrono::seconds random_between(std::chrono::seconds low, std::chrono::secon
 }  // namespace
 
 using Trouble = WatchedKind::Trouble;
+
+Result<ListHead> each_item(const std::string& body, const std::function<void(const std::string& json, size_t place)>& take) {
+  PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
+  for (size_t i = 0; i < list.items.size(); ++i) take(list.items[i], i);
+  return ListHead{list.resource_version, list.continue_token};
+}
 
 ListWatch::ListWatch(Kubeconfig config, const Clock& clock, ListWatchOptions options, WatchedKind& kind)
     : config_(std::move(config)),

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -34,6 +35,9 @@ struct ListWatchOptions {
 struct ListHead {
   std::string resource_version, continue_token;
 };
+
+// For WatchedKind::page(): hands on each item of a list's page, with its place in it.
+[[nodiscard]] Result<ListHead> each_item(const std::string& body, const std::function<void(const std::string& json, size_t place)>& take);
 
 // What one kind makes of what is read. Called on the watch's thread only.
 class WatchedKind {
