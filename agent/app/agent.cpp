@@ -341,7 +341,7 @@ class Agent::Parts {
                                                                   config.runtime_request_timeout)}));
     open_last_known();
     objects = std::make_unique<ObjectSide>(
-        api->objects(), api->kubeconfig(), config.pintle.mode, clock,
+        reconcile::PodObjects::Readers{api->objects(), api->quick_objects()}, api->kubeconfig(), config.pintle.mode, clock,
         [this](const PodUid& uid) { loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_volumes(uid, now); }); },
         last_known.get());
     volumes = std::make_unique<volumes::FsVolumeMounter>(config.pintle.root_dir, objects->objects(), clock);

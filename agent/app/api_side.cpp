@@ -20,6 +20,7 @@ ApiSide::ApiSide(kube::Kubeconfig kubeconfig, std::unique_ptr<kube::RateLimiter>
       nodes_(*node_),
       leases_(*lease_),
       objects_(*objects_connection_),
+      quick_objects_(*objects_connection_, std::chrono::seconds(2)),
       event_sink_(std::make_unique<kube::KubeEventSink>(*events_, clock, kube::KubeEventSink::Options{.host = config.pintle.node_name})) {}
 
 Result<std::unique_ptr<ApiSide>> ApiSide::create(const kube::Kubeconfig& kubeconfig, const config::AgentConfig& config,

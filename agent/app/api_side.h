@@ -27,6 +27,7 @@ class ApiSide {
   [[nodiscard]] ports::NodeApi& nodes() { return nodes_; }
   [[nodiscard]] ports::LeaseApi& leases() { return leases_; }
   [[nodiscard]] ports::ObjectReader& objects() { return objects_; }
+  [[nodiscard]] ports::ObjectReader& quick_objects() { return quick_objects_; }  // the same within 2 s
   [[nodiscard]] ports::EventSink& events() { return *event_sink_; }
   [[nodiscard]] kube::ApiConnection& control() { return *control_; }
   [[nodiscard]] const kube::Kubeconfig& kubeconfig() const { return kubeconfig_; }
@@ -44,7 +45,7 @@ class ApiSide {
   kube::KubePodApi pods_;
   kube::KubeNodeApi nodes_;
   kube::KubeLeaseApi leases_;
-  kube::KubeObjectReader objects_;
+  kube::KubeObjectReader objects_, quick_objects_;
   std::unique_ptr<kube::KubeEventSink> event_sink_;
 };
 

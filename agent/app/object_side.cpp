@@ -4,9 +4,9 @@
 
 namespace pintle::app {
 
-ObjectSide::ObjectSide(ports::ObjectReader& api, const kube::Kubeconfig& kubeconfig, config::Mode mode, const Clock& clock,
+ObjectSide::ObjectSide(reconcile::PodObjects::Readers readers, const kube::Kubeconfig& kubeconfig, config::Mode mode, const Clock& clock,
                        std::function<void(const PodUid&)> pod_changed, ports::ObjectMemory* memory)
-    : objects_(api, clock, std::move(pod_changed), memory) {
+    : objects_(readers, clock, std::move(pod_changed), memory) {
   if (mode == config::Mode::kStandalone)
     all_ = std::make_unique<kube::AllObjectsWatcher>(kubeconfig, clock, kube::AllObjectsWatcherOptions(), objects_);
   else

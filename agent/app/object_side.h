@@ -18,8 +18,8 @@ namespace pintle::app {
 
 class ObjectSide {
  public:
-  // REQUIRES: `api`, `clock`, `memory` and what `pod_changed` uses outlive this. `memory`: null: a restart remembers nothing.
-  ObjectSide(ports::ObjectReader& api, const kube::Kubeconfig& kubeconfig, config::Mode mode, const Clock& clock,
+  // REQUIRES: `readers`, `clock`, `memory` and what `pod_changed` uses outlive this. `memory`: null: a restart remembers nothing.
+  ObjectSide(reconcile::PodObjects::Readers readers, const kube::Kubeconfig& kubeconfig, config::Mode mode, const Clock& clock,
              std::function<void(const PodUid&)> pod_changed, ports::ObjectMemory* memory);
   ~ObjectSide();
 

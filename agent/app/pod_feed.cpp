@@ -20,8 +20,9 @@ void PodFeed::take(sources::PodChanges changes) {
   for (const auto* list : {&changes.updated, &changes.deleting, &changes.status_only})
     for (const auto& pod : *list)
       if (driven_.executor != nullptr) driven_.executor->pod_changed(pod);
-  if (driven_.objects != nullptr) refer(changes);
   const bool ready = changes.all_sources_ready && !ready_;
+  if (driven_.objects != nullptr) refer(changes);
+  if (driven_.objects != nullptr && ready) driven_.objects->pods_ready();
   ready_ = ready_ || changes.all_sources_ready;
   auto shared = std::make_shared<const sources::PodChanges>(std::move(changes));
   loop_.post([shared, ready](reconcile::PodLoop& pods, Time now) {

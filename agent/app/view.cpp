@@ -191,7 +191,8 @@ std::vector<ports::DoctorCheck> View::doctor(std::stop_token stop) {
                      .runtime = in_.runtime,
                      .nri = in_.nri ? in_.nri() : std::nullopt,
                      .api = [&]() -> Status {
-                       PINTLE_TRY(in_.control_api.request({.method = "GET", .path = "/version"}, stop));
+                       PINTLE_TRY(
+                           in_.control_api.request({.method = "GET", .path = "/version", .deadline = std::chrono::seconds(5)}, stop));
                        return {};
                      },
                      .api_name = in_.control_api.config().url()});

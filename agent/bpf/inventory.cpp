@@ -85,14 +85,15 @@ struct PinInventory::Found {
     const uint32_t id = details->id;
     maps.try_emplace(id, OwnedMap{std::move(fd), std::move(*details)});
   }
-  void add_link(const std::string& pin) {
+  // `hook`: of a pod's link: names a program whose own pin is missing.
+  void add_link(const std::string& pin, const std::string& hook = {}) {
     const auto link = BpfLink::open(pin);
     if (!link) return;
     const auto info = link->info();
     if (!info) return;
     ++links;
     // A program that no pin holds: the kernel gives it by number to CAP_SYS_ADMIN only.
-    if (!programs.contains(info->program_id)) add_program(UniqueFd(bpf_prog_get_fd_by_id(info->program_id)));
+    if (!programs.contains(info->program_id)) add_program(UniqueFd(bpf_prog_get_fd_by_id(info->program_id)), hook);
     if (const auto found = programs.find(info->program_id); found != programs.end()) ++found->second.links;
   }
 };
@@ -100,7 +101,10 @@ struct PinInventory::Found {
 Result<PinInventory::Found> PinInventory::look() const {
   const auto& layout = sources_.layout;
   Found found;
-  PINTLE_ASSIGN_OR_RETURN(auto program_pins, list_pins(layout.root + "/prog"));
+  // Without its folder, which somebody else may have removed, there are still those that maps and links lead to.
+  auto listed = list_pins(layout.set());
+  if (!listed && !list_pins(layout.root + "/map")) return std::unexpected(std::move(listed).error());
+  auto program_pins = std::move(listed).value_or(std::vector<std::string>());
   std::ranges::sort(program_pins);
   for (const auto& name : program_pins) {
     UniqueFd fd(bpf_obj_get(layout.program(name).c_str()));
@@ -130,7 +134,8 @@ Result<PinInventory::Found> PinInventory::look() const {
   for (const auto& name : list_pins(layout.kubepods()).value_or(std::vector<std::string>())) found.add_link(layout.kubepods() + "/" + name);
   for (const auto& pod : list_pins(layout.pods()).value_or(std::vector<std::string>())) {
     const std::string folder = layout.pods() + "/" + pod;
-    for (const auto& hook : list_pins(folder).value_or(std::vector<std::string>())) found.add_link(folder + "/" + hook);
+    for (const auto& hook : list_pins(folder).value_or(std::vector<std::string>()))
+      found.add_link(folder + "/" + hook, hook.starts_with(kOperatorPrefix) ? std::string() : hook);
   }
   // Maps that have no pin of their own.
   for (const auto& [id, program] : found.programs)
@@ -163,6 +168,20 @@ Result<std::vector<ports::LoadedProgram>> PinInventory::programs() {
     row.map_ids = d.map_ids;
     out.push_back(std::move(row));
   }
+  return out;
+}
+
+std::vector<std::string> PinInventory::missing_pins() {
+  const auto& layout = sources_.layout;
+  const auto listed = list_pins(layout.set());
+  std::vector<std::string> out;
+  if (!listed && !list_pins(layout.root + "/map")) return out;  // nothing was ever pinned
+  const auto there = listed.value_or(std::vector<std::string>());
+  const auto look_for = [&](const std::string& name) {
+    if (std::ranges::find(there, name) == there.end()) out.push_back(layout.program(name));
+  };
+  for (const auto hook : model::kAllHooks) look_for(program_name_of(hook));
+  look_for("set");
   return out;
 }
 

@@ -3,7 +3,8 @@
 //
 // What of Pintle's is loaded and what it costs, read back from the kernel at each question: the pins of our layout, and what the
 // attacher holds without a pin. Agrees with bpftool, and needs no CAP_SYS_ADMIN for what is pinned or held; programs that only a link
-// holds are told with it alone. Not for programs of others: see effective.h. Thread rule: any thread. Errors: kUnavailable, no pins.
+// holds are told with it alone. Not for programs of others: see effective.h. Thread rule: any thread. Errors: kNotFound, no pins
+// at all; a pin that is missing among others costs itself only.
 #pragma once
 
 #include <functional>
@@ -39,6 +40,7 @@ class PinInventory final : public ports::ProgramInventory {
   PinInventory(Sources sources, const Clock& clock) : sources_(std::move(sources)), clock_(clock) {}
 
   [[nodiscard]] Result<std::vector<ports::LoadedProgram>> programs() override;
+  [[nodiscard]] std::vector<std::string> missing_pins() override;
   [[nodiscard]] Result<std::vector<ports::LoadedMap>> maps() override;
   [[nodiscard]] Result<ports::ProgramCost> cost() override;
   [[nodiscard]] Result<std::string> dump(uint32_t program_id, bool jited) override;

@@ -137,7 +137,7 @@ class Fields {
   // As above with the reading given: `parse(const Cursor&)`.
   template <typename Parse>
   void with(std::string_view name, Parse&& parse) {
-    if (const Node* child = find(name)) parse(Cursor(cursor_, *child, name));
+    if (const Node* child = find(name)) std::forward<Parse>(parse)(Cursor(cursor_, *child, name));
   }
   template <typename T>
   void required(std::string_view name, T& out) {

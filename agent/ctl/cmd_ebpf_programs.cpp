@@ -45,10 +45,14 @@ std::string mean_run(const v1::LoadedProgram& program) {
 }
 
 int list(Session& session, const Format& format, std::string_view kind, std::vector<codec::Node> items,
-         std::optional<codec::Node> program_set = std::nullopt) {
+         const v1::ListProgramsReply* programs = nullptr) {
   JsonObject object;
   object.add("apiVersion", "pintle.dev/v1").add("kind", kind);
-  if (program_set) object.add("programSet", *std::move(program_set));
+  if (programs != nullptr) {
+    std::vector<codec::Node> missing;
+    for (const auto& path : programs->missing_pins()) missing.push_back(json_scalar(codec::Node::Kind::kString, path));
+    object.add("programSet", program_set_json(programs->program_set())).add("missingPins", json_list(std::move(missing)));
+  }
   object.add("items", json_list(std::move(items)));
   print_objects(session, format, {{std::string(kind), object.take()}}, Shape::kSingle);
   return kOk;
@@ -93,7 +97,7 @@ int ebpf_programs(Session& session, const EbpfListArgs& args) {
   if (!format->is_table()) {
     std::vector<codec::Node> items;
     for (const auto& program : reply->programs()) items.push_back(program_json(program));
-    return list(session, *format, "EbpfPrograms", std::move(items), program_set_json(reply->program_set()));
+    return list(session, *format, "EbpfPrograms", std::move(items), &*reply);
   }
   Table table({"ID", "NAME", "HOOK", "TYPE", "TAG", "SET", "LINKS", "INSNS", "XLATED", "JITED", "MEMORY", "RUNS", "MEAN", "LOADED"});
   for (const auto& program : reply->programs())
@@ -107,6 +111,11 @@ int ebpf_programs(Session& session, const EbpfListArgs& args) {
   else
     table.print(session.io().out, session.style());
   print_program_set(session, reply->program_set());
+  for (const auto& path : reply->missing_pins())
+    session.note(
+        fmt::format("the pin '{}' is missing: somebody has removed it. What is attached goes on; pintled makes it anew at its next "
+                    "start",
+                    path));
   if (!reply->run_statistics()) session.note(kNoStatistics);
   return kOk;
 }

@@ -2,7 +2,6 @@
 // Copyright The Pintle Authors
 #include "kube/all_objects_watcher.h"
 
-#include "codec/network_policy.h"
 #include "codec/object_name.h"
 #include "kube/object_watcher.h"
 
@@ -31,12 +30,10 @@ class AllObjectsWatcher::Kind final : private WatchedKind {
   void list_begins() override { missing_ = owner_.asked(kind_); }
 
   Result<ListHead> page(const std::string& body) override {
-    PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
-    for (const auto& item : list.items) {
+    return each_item(body, [this](const std::string& item, size_t) {
       const auto name = codec::decode_object_name(item);
       if (name) take({kind_, name->namespace_, name->name}, item);
-    }
-    return ListHead{list.resource_version, list.continue_token};
+    });
   }
 
   void list_ends() override {

@@ -2,6 +2,8 @@
 // Copyright The Pintle Authors
 #include "kube/api_connection.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -78,14 +80,18 @@ Result<HttpResponse> ApiConnection::exchange_by(const HttpRequest& request, Stea
                        stop);
 }
 
+SteadyTime ApiConnection::deadline_of(const HttpRequest& request) const {
+  return clock_.steady() + (request.deadline == Duration() ? options_.deadline : std::min(request.deadline, options_.deadline));
+}
+
 Result<HttpResponse> ApiConnection::exchange(const HttpRequest& request, std::stop_token stop) {
-  auto response = exchange_by(request, clock_.steady() + options_.deadline, stop);
+  auto response = exchange_by(request, deadline_of(request), stop);
   if (!response) return std::unexpected(with_context(std::move(response).error(), fmt::format("{} {}", request.method, request.path)));
   return response;
 }
 
 Result<std::string> ApiConnection::request(const HttpRequest& request, std::stop_token stop) {
-  const SteadyTime deadline = clock_.steady() + options_.deadline;
+  const SteadyTime deadline = deadline_of(request);
   const std::string what = fmt::format("{} {}", request.method, request.path);
   for (;;) {
     auto response = exchange_by(request, deadline, stop);
@@ -136,7 +142,7 @@ Error error_from_response(const HttpResponse& response, std::string_view what) {
       break;
   }
   return Error{
-      code, 0,
+      code, response.status == 403 ? EACCES : 0,
       fmt::format("{}: {}{}{}{}", what, response.status, reason.empty() ? "" : " " + reason, message.empty() ? "" : ": ", message)};
 }
 

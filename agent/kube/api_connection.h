@@ -5,7 +5,7 @@
 // config objects) has a connection of its own. HTTP is cpp-httplib's, bytes are Wire's: every request ends by its
 // deadline and, within milliseconds, by its stop token, in whatever phase it is.
 // Thread rule: any thread; requests of one connection queue up, each within its own deadline.
-// Errors: kCancelled (stopped), kUnavailable (no connection, deadline, 429/5xx/401/403), kNotFound (404), kAlreadyExists and
+// Errors: kCancelled (stopped), kUnavailable (no connection, deadline, 429/5xx/401, 403 with EACCES), kNotFound (404), kAlreadyExists and
 // kGone (409 by its reason), kGone (410), kInvalid (400, 422 and other 4xx), kInternal (response beyond the size limit).
 #pragma once
 
@@ -35,6 +35,7 @@ struct HttpRequest {
   std::string body;
   std::string content_type = std::string(kJson);
   std::vector<std::pair<std::string, std::string>> headers;  // more of them; an Accept takes the place of our own
+  Duration deadline{};                                       // zero, or shorter than the connection's
   bool repeatable = false;  // a POST that does no harm twice: sent again when the kept connection proves to be closed
 };
 struct HttpResponse {
@@ -78,6 +79,7 @@ class ApiConnection {
   explicit ApiConnection(std::unique_ptr<Client> client, const Clock& clock, ApiConnectionOptions options);
   [[nodiscard]] Status take_turn(SteadyTime deadline, std::stop_token stop);
   void end_turn();
+  [[nodiscard]] SteadyTime deadline_of(const HttpRequest& request) const;
   [[nodiscard]] Result<HttpResponse> exchange_by(const HttpRequest& request, SteadyTime deadline, std::stop_token stop);
 
   // const after construction

@@ -64,8 +64,7 @@ class ClusterWatcher::Kind final : private WatchedKind {
   }
 
   Result<ListHead> page(const std::string& body) override {
-    PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
-    for (const auto& item : list.items) {
+    return each_item(body, [this](const std::string& item, size_t) {
       auto object = decode(kind_, item);
       if (object && std::visit([](const auto& one) { return one.name.empty(); }, *object))
         object = fail(Code::kInvalid, codec::nameless(item));
@@ -73,8 +72,7 @@ class ClusterWatcher::Kind final : private WatchedKind {
         set_.objects.push_back(*std::move(object));
       else if (auto one = unreadable(item, object.error()))
         set_.unreadable.push_back(*std::move(one));
-    }
-    return ListHead{list.resource_version, list.continue_token};
+    });
   }
 
   void list_ends() override {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/heap.h"
+#include "codec/network_policy.h"
 #include "codec/objects.h"
 #include "kube/pause.h"
 
@@ -22,17 +23,23 @@ std::chrono::seconds random_between(std::chrono::seconds low, std::chrono::secon
 
 using Trouble = WatchedKind::Trouble;
 
+Result<ListHead> each_item(const std::string& body, const std::function<void(const std::string& json, size_t place)>& take) {
+  PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
+  for (size_t i = 0; i < list.items.size(); ++i) take(list.items[i], i);
+  return ListHead{list.resource_version, list.continue_token};
+}
+
 ListWatch::ListWatch(Kubeconfig config, const Clock& clock, ListWatchOptions options, WatchedKind& kind)
     : config_(std::move(config)),
       clock_(clock),
       options_(std::move(options)),
       path_(options_.path + (options_.path.find('?') == std::string::npos ? '?' : '&')),
-      kind_(kind) {}
+      kind_(kind),
+      patience_(options_.patience) {}
 ListWatch::~ListWatch() { stop(); }
 
 Status ListWatch::start() {
-  PINTLE_ASSIGN_OR_RETURN(connection_,
-                          ApiConnection::create(config_, clock_, {.name = options_.name, .deadline = std::chrono::seconds(30)}));
+  PINTLE_ASSIGN_OR_RETURN(connection_, ApiConnection::create(config_, clock_, {.name = options_.name, .deadline = kMostPatience}));
   thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
   return {};
 }
@@ -69,11 +76,15 @@ ListWatch::Step ListWatch::failed(Next next, const Error& error) {
 Result<std::string> ListWatch::list_page(const std::string& continue_token, std::stop_token stop, Duration& retry_after) {
   std::string path = fmt::format("{}limit={}", path_, options_.page_size);
   if (!continue_token.empty()) path += "&continue=" + percent_encode(continue_token);
-  PINTLE_ASSIGN_OR_RETURN(HttpResponse response, connection_->exchange({.path = path}, std::move(stop)));
-  if (response.status == 200) return std::move(response.body);
-  retry_after = response.retry_after.value_or(std::chrono::seconds(0));
-  auto error = error_from_response(response, "list " + options_.what);
-  if (response.status == 403) kind_.forbidden(error.message());
+  auto response = connection_->exchange({.path = path, .deadline = patience_}, std::move(stop));
+  if (!response) {
+    patience_ = std::min(2 * patience_, kMostPatience);
+    return std::unexpected(std::move(response).error());
+  }
+  if (response->status == 200) return std::move(response->body);
+  retry_after = response->retry_after.value_or(std::chrono::seconds(0));
+  auto error = error_from_response(*response, "list " + options_.what);
+  if (response->status == 403) kind_.forbidden(error.message());
   return std::unexpected(std::move(error));
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -27,11 +28,16 @@ struct ListWatchOptions {
   BackoffPolicy backoff{std::chrono::milliseconds(800), std::chrono::seconds(30)};
   std::chrono::seconds watch_min{300}, watch_max{600};  // timeoutSeconds is chosen between the two
   size_t max_line = size_t{16} << 20;
+  Duration patience =
+      std::chrono::seconds(5);  // with a page; doubled up to 30 s when none came: one that hangs is told soon, a slow one waited for
 };
 
 struct ListHead {
   std::string resource_version, continue_token;
 };
+
+// For WatchedKind::page(): hands on each item of a list's page, with its place in it.
+[[nodiscard]] Result<ListHead> each_item(const std::string& body, const std::function<void(const std::string& json, size_t place)>& take);
 
 // What one kind makes of what is read. Called on the watch's thread only.
 class WatchedKind {
@@ -65,6 +71,7 @@ class ListWatch {
   [[nodiscard]] WatchCounts counts() const;
 
  private:
+  static constexpr Duration kMostPatience = std::chrono::seconds(30);
   enum class Next { kList, kWatch };
   struct Step {
     Next next = Next::kWatch;
@@ -87,6 +94,7 @@ class ListWatch {
   WatchedKind& kind_;
   std::unique_ptr<ApiConnection> connection_;
   std::string resource_version_;
+  Duration patience_;
   bool watch_ended_by_event_ = false;
   // any thread
   std::atomic<uint64_t> lists_{0}, watches_{0}, events_{0};

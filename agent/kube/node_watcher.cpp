@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "codec/network_policy.h"
 #include "codec/objects.h"
 
 namespace pintle::kube {
@@ -25,9 +24,7 @@ Status NodeWatcher::start() { return watch_.start(); }
 void NodeWatcher::stop() { watch_.stop(); }
 
 Result<ListHead> NodeWatcher::page(const std::string& body) {
-  PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
-  for (const auto& item : list.items) take(item);
-  return ListHead{list.resource_version, list.continue_token};
+  return each_item(body, [this](const std::string& item, size_t) { take(item); });
 }
 
 void NodeWatcher::changed(std::string_view object_json, bool deleted) {

@@ -78,7 +78,8 @@ Result<model::Pod> KubePodApi::create_pod(const model::Pod& pod, std::stop_token
 Result<model::ConfigMap> KubeObjectReader::get_config_map(const std::string& namespace_, const std::string& name, std::stop_token stop) {
   const std::string object = namespace_ + "/" + name;
   auto body = connection_.request(
-      {.path = fmt::format("/api/v1/namespaces/{}/configmaps/{}", percent_encode(namespace_), percent_encode(name))}, std::move(stop));
+      {.path = fmt::format("/api/v1/namespaces/{}/configmaps/{}", percent_encode(namespace_), percent_encode(name)), .deadline = deadline_},
+      std::move(stop));
   PINTLE_ASSIGN_OR_RETURN(const std::string text, naming(std::move(body), "get configmap", object));
   return naming(codec::decode_config_map(text, kFromApi), "read configmap", object);
 }
@@ -86,7 +87,8 @@ Result<model::ConfigMap> KubeObjectReader::get_config_map(const std::string& nam
 Result<model::Secret> KubeObjectReader::get_secret(const std::string& namespace_, const std::string& name, std::stop_token stop) {
   const std::string object = namespace_ + "/" + name;
   auto body = connection_.request(
-      {.path = fmt::format("/api/v1/namespaces/{}/secrets/{}", percent_encode(namespace_), percent_encode(name))}, std::move(stop));
+      {.path = fmt::format("/api/v1/namespaces/{}/secrets/{}", percent_encode(namespace_), percent_encode(name)), .deadline = deadline_},
+      std::move(stop));
   PINTLE_ASSIGN_OR_RETURN(const std::string text, naming(std::move(body), "get secret", object));
   return naming(codec::decode_secret(text, kFromApi), "read secret", object);
 }

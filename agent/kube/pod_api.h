@@ -28,7 +28,8 @@ class KubePodApi final : public ports::PodApi {
 
 class KubeObjectReader final : public ports::ObjectReader {
  public:
-  explicit KubeObjectReader(ApiConnection& connection) : connection_(connection) {}
+  // `deadline`: zero: the connection's.
+  explicit KubeObjectReader(ApiConnection& connection, Duration deadline = {}) : connection_(connection), deadline_(deadline) {}
   [[nodiscard]] Result<model::ConfigMap> get_config_map(const std::string& namespace_, const std::string& name,
                                                         std::stop_token stop) override;
   [[nodiscard]] Result<model::Secret> get_secret(const std::string& namespace_, const std::string& name, std::stop_token stop) override;
@@ -36,6 +37,7 @@ class KubeObjectReader final : public ports::ObjectReader {
 
  private:
   ApiConnection& connection_;
+  const Duration deadline_;
 };
 
 }  // namespace pintle::kube

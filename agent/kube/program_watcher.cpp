@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include "base/heap.h"
-#include "codec/network_policy.h"
 #include "codec/object_name.h"
 #include "codec/objects.h"
 #include "codec/pod_program.h"
@@ -75,17 +74,15 @@ class ProgramWatcher::Kind final : private WatchedKind {
   }
 
   Result<ListHead> page(const std::string& body) override {
-    PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
-    for (const auto& item : list.items) {
+    return each_item(body, [this](const std::string& item, size_t) {
       const auto name = codec::decode_object_name(item);
       if (!name || name->name.empty()) {
         nameless_ = "configmaps: one can't be read, and declares nothing: " + codec::nameless(item);
-        continue;
+        return;
       }
       listed_.insert(origin_of(*name));
       take(*name, item);
-    }
-    return ListHead{list.resource_version, list.continue_token};
+    });
   }
 
   void list_ends() override {

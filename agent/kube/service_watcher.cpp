@@ -73,16 +73,13 @@ void ServiceWatcher::list_begins() {
 }
 
 Result<ListHead> ServiceWatcher::page(const std::string& body) {
-  PINTLE_ASSIGN_OR_RETURN(const auto list, codec::decode_list(body));
-  for (size_t i = 0; i < list.items.size(); ++i) {
-    const auto& item = list.items[i];
+  return each_item(body, [this](const std::string& item, size_t place) {
     const auto name = codec::decode_object_name(item);
     if (!name || name->name.empty())
-      note_nameless(fmt::format("items[{}]", i), item);
+      note_nameless(fmt::format("items[{}]", place), item);
     else if (auto service = take({name->namespace_, name->name}, item))
-      fresh_.insert_or_assign({name->namespace_, name->name}, *std::move(service));
-  }
-  return ListHead{list.resource_version, list.continue_token};
+      fresh_.insert_or_assign(Name{name->namespace_, name->name}, *std::move(service));
+  });
 }
 
 void ServiceWatcher::list_ends() {

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <optional>
+#include <set>
 
+#include "base/ids.h"
 #include "ports/object_feed.h"
 
 namespace pintle::ports {
@@ -17,6 +19,8 @@ class ObjectMemory {
   virtual void remember(const ConfigKey& key, const ConfigObject& object) = 0;
   virtual void forget(const ConfigKey& key) = 0;
   [[nodiscard]] virtual std::optional<ConfigObject> recall(const ConfigKey& key) = 0;
+  // All that is referred to now, by all the pods there are: of what went while nobody looked nothing stays.
+  virtual void keep_only(const std::set<ConfigKey>& keys, const std::set<PodUid>& pods) = 0;
 };
 
 }  // namespace pintle::ports

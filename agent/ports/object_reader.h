@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// The seam to the config objects a pod refers to. Thread rule: any thread. Errors: kNotFound, kUnavailable, kCancelled.
+// The seam to the config objects a pod refers to. Thread rule: any thread. Errors: kNotFound, kUnavailable (see is_refused), kCancelled.
 #pragma once
 
+#include <cerrno>
 #include <stop_token>
 #include <string>
 
@@ -20,6 +21,9 @@ struct IssuedToken {
   std::string token;
   Time expires_at;
 };
+
+// The API has answered, and does not let this node have it: what was known before does not stand in for it. It may be granted later.
+[[nodiscard]] inline bool is_refused(const Error& error) { return error.code == Code::kUnavailable && error.sys_errno == EACCES; }
 
 class ObjectReader {
  public:

@@ -50,6 +50,8 @@ class ProgramInventory {
  public:
   virtual ~ProgramInventory() = default;
   [[nodiscard]] virtual Result<std::vector<LoadedProgram>> programs() = 0;
+  // Paths of pins of pods' programs that somebody else has removed. The programs go on where they are attached.
+  [[nodiscard]] virtual std::vector<std::string> missing_pins() = 0;
   [[nodiscard]] virtual Result<std::vector<LoadedMap>> maps() = 0;
   [[nodiscard]] virtual Result<ProgramCost> cost() = 0;
   // The instructions as the kernel holds them: translated BPF, or the machine's. Hexadecimal lines with offsets.

@@ -86,6 +86,16 @@ void PodObjects::remove_pod(const PodUid& uid) {
   ask();
 }
 
+void PodObjects::pods_ready() {
+  const MutexLock lock(mu_);
+  if (memory_ == nullptr) return;
+  std::set<ConfigKey> keys;
+  std::set<PodUid> pods;
+  for (const auto& [key, entry] : entries_) keys.insert(key);
+  for (const auto& [uid, references] : pods_) pods.insert(uid);
+  memory_->keep_only(keys, pods);
+}
+
 void PodObjects::unrefer(const PodUid& uid, const References& references) {
   for (const auto& [key, in_volume] : references) {
     const auto entry = entries_.find(key);
@@ -137,13 +147,19 @@ std::vector<PodUid> PodObjects::keep(const ConfigKey& key, Entry& entry, Object 
 template <typename T, typename Read>
 Result<T> PodObjects::get(const ConfigKey& key, const Read& read) {
   const SteadyTime begun = clock_.steady();
+  Object remembered;
+  bool known = false;
   {
     const MutexLock lock(mu_);
     const auto entry = entries_.find(key);
-    const bool known = entry != entries_.end() && entry->second.last;
+    known = entry != entries_.end() && entry->second.last;
     if (known && (entry->second.current || begun < std::max(entry->second.ask_again, ask_again_))) return std::get<T>(*entry->second.last);
+    if (!known && entry != entries_.end() && memory_ != nullptr)
+      if (auto recalled = memory_->recall(key); recalled && std::get_if<T>(&*recalled))
+        remembered = std::make_shared<const ConfigObject>(*std::move(recalled));
+    if (remembered && begun < ask_again_) return std::get<T>(*(entry->second.last = std::move(remembered)));
   }
-  Result<T> got = read();
+  Result<T> got = read(known || remembered ? readers_.quick : readers_.api);
   const SteadyTime now = clock_.steady();
   std::vector<PodUid> older;
   {
@@ -156,20 +172,18 @@ Result<T> PodObjects::get(const ConfigKey& key, const Read& read) {
     if (got) {
       older = keep(key, entry, std::make_shared<const ConfigObject>(*got));
       ask();
+    } else if (got.error().code == Code::kNotFound || ports::is_refused(got.error())) {
+      entry.missed = true;
+      entry.last.reset();
+      if (memory_ != nullptr) memory_->forget(key);
     } else if (got.error().code == Code::kUnavailable) {
       entry.missed = true;
       entry.ask_again = now + kAskAgain;
       if (now - begun >= kSlow) ask_again_ = now + kAskAgain;
-      if (!entry.last && memory_ != nullptr)
-        if (auto recalled = memory_->recall(key); recalled && std::get_if<T>(&*recalled))
-          entry.last = std::make_shared<const ConfigObject>(*std::move(recalled));
+      if (!entry.last) entry.last = std::move(remembered);
       if (entry.last) return std::get<T>(*entry.last);
     } else if (got.error().code != Code::kCancelled) {
       entry.missed = true;
-      if (got.error().code == Code::kNotFound) {
-        entry.last.reset();
-        if (memory_ != nullptr) memory_->forget(key);
-      }
     }
   }
   tell(older);
@@ -177,15 +191,17 @@ Result<T> PodObjects::get(const ConfigKey& key, const Read& read) {
 }
 
 Result<model::ConfigMap> PodObjects::get_config_map(const std::string& namespace_, const std::string& name, std::stop_token stop) {
-  return get<model::ConfigMap>({ConfigKind::kConfigMap, namespace_, name}, [&] { return api_.get_config_map(namespace_, name, stop); });
+  return get<model::ConfigMap>({ConfigKind::kConfigMap, namespace_, name},
+                               [&](ports::ObjectReader& from) { return from.get_config_map(namespace_, name, stop); });
 }
 
 Result<model::Secret> PodObjects::get_secret(const std::string& namespace_, const std::string& name, std::stop_token stop) {
-  return get<model::Secret>({ConfigKind::kSecret, namespace_, name}, [&] { return api_.get_secret(namespace_, name, stop); });
+  return get<model::Secret>({ConfigKind::kSecret, namespace_, name},
+                            [&](ports::ObjectReader& from) { return from.get_secret(namespace_, name, stop); });
 }
 
 Result<ports::IssuedToken> PodObjects::request_token(const ports::TokenRequest& request, std::stop_token stop) {
-  return api_.request_token(request, std::move(stop));
+  return readers_.api.request_token(request, std::move(stop));
 }
 
 void PodObjects::seen(const ConfigKey& key, ConfigObject object) {

@@ -4,8 +4,9 @@
 // The ConfigMaps and Secrets that this node's pods refer to, each once however many pods do (facts row 2.11): those in volumes are
 // watched as long as a pod has them, and a change is told of each of its pods; immutable ones are read once and not watched. What is
 // watched is read from here, everything else from the API as before. While the API can't be asked, what was last read holds
-// (docs/architecture.md). Values stay, here and in `memory`, only as long as a pod refers to them.
-// Thread rule: any thread. `pod_changed` is called without a lock held, and must not call back.
+// (docs/architecture.md); that it has gone, or is refused, is an answer, and what was read before it is forgotten. Values stay, here and in
+// `memory`, only as long as a pod refers to them. Thread rule: any thread. `pod_changed` is called without a lock held, and must not call
+// back.
 #pragma once
 
 #include <functional>
@@ -29,15 +30,22 @@ namespace pintle::reconcile {
 
 class PodObjects final : public ports::ObjectReader, public ports::ObjectSink {
  public:
-  // REQUIRES: `api`, `clock`, `memory` and what `pod_changed` uses outlive this. `memory`: null: a restart remembers nothing.
-  PodObjects(ports::ObjectReader& api, const Clock& clock, std::function<void(const PodUid&)> pod_changed,
-             ports::ObjectMemory* memory = nullptr)
-      : api_(api), clock_(clock), pod_changed_(std::move(pod_changed)), memory_(memory) {}
+  // `quick`: the same objects, given up soon: asked where something is known already, so that a container's restart does not wait long for
+  // a server that takes connections and answers nothing.
+  struct Readers {
+    ports::ObjectReader& api;
+    ports::ObjectReader& quick;
+  };
+  // REQUIRES: `readers`, `clock`, `memory` and what `pod_changed` uses outlive this. `memory`: null: a restart remembers nothing.
+  PodObjects(Readers readers, const Clock& clock, std::function<void(const PodUid&)> pod_changed, ports::ObjectMemory* memory = nullptr)
+      : readers_(readers), clock_(clock), pod_changed_(std::move(pod_changed)), memory_(memory) {}
 
   // What is referred to so far is asked for at once. null: nothing is watched. REQUIRES: `feed` is there until it is set to null.
   void use(ports::ObjectFeed* feed);
   void set_pod(const model::Pod& pod);
   void remove_pod(const PodUid& uid);
+  // Every pod there is has been set: of others, which went while this did not run, nothing is remembered.
+  void pods_ready();
 
   // --- ObjectReader ---
   [[nodiscard]] Result<model::ConfigMap> get_config_map(const std::string& namespace_, const std::string& name,
@@ -73,7 +81,7 @@ class PodObjects final : public ports::ObjectReader, public ports::ObjectSink {
   // What `get` has read; the pods that show an older one.
   [[nodiscard]] std::vector<PodUid> keep(const ports::ConfigKey& key, Entry& entry, Object object) PINTLE_REQUIRES(mu_);
 
-  ports::ObjectReader& api_;
+  const Readers readers_;
   const Clock& clock_;
   const std::function<void(const PodUid&)> pod_changed_;
   ports::ObjectMemory* const memory_;

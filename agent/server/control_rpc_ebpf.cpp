@@ -127,6 +127,7 @@ grpc::Status ControlRpc::ListPrograms(grpc::ServerContext*, const v1::ListProgra
   const auto programs = inventory->programs();
   if (!programs) return to_grpc(programs.error());
   for (const auto& program : *programs) to_proto(program, *reply->add_programs());
+  for (auto& path : inventory->missing_pins()) reply->add_missing_pins(std::move(path));
   to_proto(agent_.program_set(), *reply->mutable_program_set());
   if (const auto cost = inventory->cost()) reply->set_run_statistics(cost->run_statistics);
   return grpc::Status::OK;

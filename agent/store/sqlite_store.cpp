@@ -11,21 +11,23 @@ constexpr Schema kSchema{1,
                          "KEY(kind, key)) WITHOUT ROWID;"};
 }  // namespace
 
-Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) {
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path, Forgetting forgetting) {
   PINTLE_ASSIGN_OR_RETURN(auto database, Database::open(path, kSchema));
   // What is kept here decides about restarts and probe results after a power cut, and is written rarely.
   PINTLE_TRY(database.set_synced(true));
+  if (forgetting == Forgetting::kBytesToo) PINTLE_TRY(database.execute("PRAGMA secure_delete=ON"));
   PINTLE_ASSIGN_OR_RETURN(auto put,
                           Statement::prepare(database, "INSERT OR REPLACE INTO record(kind, key, value, sum) VALUES(?1, ?2, ?3, ?4)"));
   PINTLE_ASSIGN_OR_RETURN(auto get, Statement::prepare(database, "SELECT value, sum FROM record WHERE kind = ?1 AND key = ?2"));
   PINTLE_ASSIGN_OR_RETURN(auto erase, Statement::prepare(database, "DELETE FROM record WHERE kind = ?1 AND key = ?2"));
   PINTLE_ASSIGN_OR_RETURN(auto list, Statement::prepare(database, "SELECT key, value, sum FROM record WHERE kind = ?1 ORDER BY key"));
   return std::unique_ptr<SqliteStore>(
-      new SqliteStore(std::move(database), std::move(put), std::move(get), std::move(erase), std::move(list)));
+      new SqliteStore(std::move(database), forgetting, std::move(put), std::move(get), std::move(erase), std::move(list)));
 }
 
-SqliteStore::SqliteStore(Database database, Statement put, Statement get, Statement erase, Statement list)
+SqliteStore::SqliteStore(Database database, Forgetting forgetting, Statement put, Statement get, Statement erase, Statement list)
     : recovery_note_(database.recovery_note()),
+      forgetting_(forgetting),
       database_(std::move(database)),
       put_(std::move(put)),
       get_(std::move(get)),
@@ -34,12 +36,14 @@ SqliteStore::SqliteStore(Database database, Statement put, Statement get, Statem
 
 Status SqliteStore::put(const std::string& kind, const std::string& key, const std::string& value) {
   MutexLock lock(mu_);
-  if (const auto known = get_locked(kind, key); known && *known == value) return {};
+  const auto known = get_locked(kind, key);
+  if (known && *known == value) return {};
   put_.bind(1, kind);
   put_.bind(2, key);
   put_.bind(3, value);
   put_.bind(4, checksum({kind, key, value}));
-  return put_.run();
+  PINTLE_TRY(put_.run());
+  return known || known.error().code != Code::kNotFound ? wipe() : Status();
 }
 
 Result<std::string> SqliteStore::get(const std::string& kind, const std::string& key) {
@@ -63,7 +67,13 @@ Status SqliteStore::erase(const std::string& kind, const std::string& key) {
   MutexLock lock(mu_);
   erase_.bind(1, kind);
   erase_.bind(2, key);
-  return erase_.run();
+  PINTLE_TRY(erase_.run());
+  return wipe();
+}
+
+// The log of changes still has what pages held before. Another reader of the file delays this to the next time.
+Status SqliteStore::wipe() {
+  return forgetting_ == Forgetting::kBytesToo ? database_.execute("PRAGMA wal_checkpoint(TRUNCATE)") : Status();
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> SqliteStore::list(const std::string& kind) {

@@ -15,10 +15,15 @@
 
 namespace pintle::store {
 
+enum class Forgetting {
+  kRecord,    // its bytes are overwritten when their place is used again
+  kBytesToo,  // nor does the file, or what SQLite keeps beside it, hold any byte of it when erase() or a replacing put() returns
+};
+
 class SqliteStore final : public ports::StateStore {
  public:
   // kUnavailable, kUnsupported (the file is of a newer Pintle).
-  [[nodiscard]] static Result<std::unique_ptr<SqliteStore>> open(const std::string& path);
+  [[nodiscard]] static Result<std::unique_ptr<SqliteStore>> open(const std::string& path, Forgetting forgetting = Forgetting::kRecord);
 
   [[nodiscard]] Status put(const std::string& kind, const std::string& key, const std::string& value) override;
   [[nodiscard]] Result<std::string> get(const std::string& kind, const std::string& key) override;
@@ -30,10 +35,13 @@ class SqliteStore final : public ports::StateStore {
   [[nodiscard]] const std::string& recovery_note() const { return recovery_note_; }
 
  private:
-  SqliteStore(Database database, Statement put, Statement get, Statement erase, Statement list);
+  SqliteStore(Database database, Forgetting forgetting, Statement put, Statement get, Statement erase, Statement list);
   [[nodiscard]] Result<std::string> get_locked(const std::string& kind, const std::string& key) PINTLE_REQUIRES(mu_);
 
+  [[nodiscard]] Status wipe() PINTLE_REQUIRES(mu_);
+
   const std::string recovery_note_;
+  const Forgetting forgetting_;
   Mutex mu_;
   Database database_ PINTLE_GUARDED_BY(mu_);  // outlives the statements
   Statement put_ PINTLE_GUARDED_BY(mu_), get_ PINTLE_GUARDED_BY(mu_), erase_ PINTLE_GUARDED_BY(mu_), list_ PINTLE_GUARDED_BY(mu_);

@@ -167,8 +167,9 @@ Result<std::string> FsVolumeMounter::mount_volume(const model::Pod& pod, const m
     payload = build(std::get<model::ProjectedVolume>(volume.source), payload_context);
   }
   const std::string path = paths.volume(plugin, volume.name);
-  // Filled by an earlier run of the agent: the pod has it, and goes on with it.
-  if (!payload && payload.error().code == Code::kUnavailable && ::access((path + "/..data").c_str(), F_OK) == 0) {
+  // Filled by an earlier run of the agent: the pod has it, and goes on with it, unless the API has answered.
+  if (!payload && payload.error().code == Code::kUnavailable && !ports::is_refused(payload.error()) &&
+      ::access((path + "/..data").c_str(), F_OK) == 0) {
     kept = with_context(std::move(payload).error(), fmt::format("volume '{}'", volume.name)).message();
     return path;
   }

@@ -20,6 +20,7 @@
 #include "bpf/effective.h"
 #include "bpf/inventory.h"
 #include "bpf/link.h"
+#include "bpf/pin.h"
 #include "bpf/raw_call.h"
 #include "bpftool.h"
 #include "injection.h"
@@ -158,6 +159,50 @@ TEST_CASE("the inventory agrees with bpftool prog and map") {
     CHECK(program->hook ==
           (shared ? "egress,ingress" : model::to_string(hook.hook)));  // the kernel's names are cut, and two of them the same then
   }
+}
+
+TEST_CASE("pins that somebody has removed are named, and what is loaded is told all the same") {
+  Scene scene("t_tool_gone");
+  const auto layout = scene.node->layout();
+  PinInventory inventory({.layout = layout}, scene.clock);
+  const auto before = inventory.programs();
+  REQUIRE(before);
+  CHECK(inventory.missing_pins().empty());
+  const auto attached = scene.node->inspect(kPod.uid);
+  REQUIRE(attached);
+  const auto told = [&](uint32_t id) {
+    const auto now = inventory.programs();
+    if (!now) FAIL(now.error().message());
+    const auto row = std::ranges::find(*now, id, &ports::LoadedProgram::id);
+    REQUIRE(row != now->end());
+    return *row;
+  };
+  const auto& hook = *std::ranges::find_if(attached->hooks, [](const auto& one) { return one.hook == model::Hook::kConnect4; });
+  SECTION("one") {
+    const std::string pin = layout.program("connect_connect4");
+    REQUIRE(::unlink(pin.c_str()) == 0);
+    CHECK(inventory.missing_pins() == std::vector{pin});
+    CHECK(inventory.programs()->size() == before->size());
+    CHECK(inventory.dump(hook.program_id, false));
+  }
+  SECTION("the record of the set") {
+    REQUIRE(::unlink(layout.program("set").c_str()) == 0);
+    CHECK(inventory.missing_pins() == std::vector{layout.program("set")});
+    CHECK(inventory.programs()->size() == before->size());
+  }
+  SECTION("all, with their folder") {
+    const auto names = list_pins(layout.set());
+    REQUIRE(names);
+    for (const auto& name : *names) REQUIRE(::unlink(layout.program(name).c_str()) == 0);
+    REQUIRE(::rmdir(layout.set().c_str()) == 0);
+    CHECK(inventory.missing_pins().size() == model::kHookCount + 1);
+    CHECK(inventory.maps());
+    CHECK(inventory.cost());
+  }
+  CHECK(told(hook.program_id).hook == "connect4");
+  CHECK(told(hook.program_id).links == 1);
+  scene.node.start();  // the next run makes them anew
+  CHECK(inventory.missing_pins().empty());
 }
 
 TEST_CASE("a ring's unread bytes are told, and what was read is gone") {

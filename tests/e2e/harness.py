@@ -178,7 +178,8 @@ def start_guard(build, folder, keep, remove=remove_traces):
 
 
 class Node:
-    def __init__(self, build, real_api=False, keep=False, pintle=None):
+    def __init__(self, build, real_api=False, keep=False, pintle=None, roles=()):
+        """`roles`: RBAC objects; with any of them the real API server authorizes by them, and the agent is its user "agent"."""
         if os.geteuid() != 0:
             raise NotHere("needs root")
         for tool in ("containerd", "ctr", "kubectl", "ip", "unshare"):
@@ -187,6 +188,7 @@ class Node:
         if real_api and not os.environ.get("KUBEBUILDER_ASSETS"):
             raise NotHere("KUBEBUILDER_ASSETS is not set")
         self.build, self.real_api, self.keep = build, real_api, keep
+        self.roles = list(roles)
         self.pintle = pintle or {}  # more of the section of that name
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="pintle-e2e-", dir="/run" if os.path.isdir("/run") else None))
         self.cgroup_root = f"/{self.dir.name}"
@@ -213,8 +215,10 @@ class Node:
     def _start_parts(self):
         self.start_containerd()
         if self.real_api:
-            self._script("dev-apiserver", "start", "--dir", self.dir / "api")
+            self._script("dev-apiserver", "start", "--dir", self.dir / "api", *(["--authorization", "RBAC"] if self.roles else []))
             self.kubeconfig = self.dir / "api" / "kubeconfig"
+            if self.roles:
+                self.apply(*self.roles)
         else:
             self.kubeconfig = self.dir / "root" / "kubeconfig"
         config = {
@@ -228,7 +232,7 @@ class Node:
                                 "setsFolder": str(self.build / "ebpf" / "sets")}},
         }
         if self.real_api:
-            config["pintle"]["kubeconfig"] = str(self.kubeconfig)
+            config["pintle"]["kubeconfig"] = str(self.dir / "api" / "agent.kubeconfig" if self.roles else self.kubeconfig)
         else:
             config["pintle"]["listen"] = "127.0.0.1:0"
         config["pintle"].update(self.pintle)

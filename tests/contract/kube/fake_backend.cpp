@@ -6,7 +6,7 @@
 namespace pintle::contract {
 
 Result<kube::Kubeconfig> api_server() {
-  static fakes::FakeApiServer server;
+  static fakes::FakeApiServer server(fakes::Carrier::kTls);  // as every real one
   static const bool prepared = [] {
     server.create("serviceaccounts", "default", {{"metadata", {{"name", "builder"}}}});
     return true;

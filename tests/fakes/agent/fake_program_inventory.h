@@ -40,6 +40,14 @@ class FakeProgramInventory final : public ports::ProgramInventory {
     const std::scoped_lock lock(mu_);
     return programs_;
   }
+  void lose_pin(std::string path) {
+    const std::scoped_lock lock(mu_);
+    missing_.push_back(std::move(path));
+  }
+  [[nodiscard]] std::vector<std::string> missing_pins() override {
+    const std::scoped_lock lock(mu_);
+    return missing_;
+  }
   [[nodiscard]] Result<std::vector<ports::LoadedMap>> maps() override {
     const std::scoped_lock lock(mu_);
     return maps_;
@@ -65,6 +73,7 @@ class FakeProgramInventory final : public ports::ProgramInventory {
  private:
   std::mutex mu_;
   std::vector<ports::LoadedProgram> programs_;
+  std::vector<std::string> missing_;
   std::vector<ports::LoadedMap> maps_;
   std::vector<ports::RingUse> rings_;
   bool run_statistics_ = false, hidden_ = false;

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <httplib.h>
 
+#include "fakes/certificate.h"
+
 namespace pintle::fakes {
 namespace {
 
@@ -45,11 +47,18 @@ std::string query_of(const httplib::Request& request) {
   return at == std::string::npos ? "" : request.target.substr(at + 1);
 }
 
+Selector selector_of(const httplib::Request& request) {
+  return {request.get_param_value("fieldSelector"), request.get_param_value("labelSelector")};
+}
+
 int64_t number(const std::string& text) { return text.empty() ? 0 : std::strtoll(text.c_str(), nullptr, 10); }
 
 }  // namespace
 
-FakeApiServer::FakeApiServer() : server_(std::make_unique<httplib::Server>()) {
+FakeApiServer::FakeApiServer(Carrier carrier)
+    : identity_(carrier == Carrier::kTls ? std::make_unique<const Certificate>("api", "IP:127.0.0.1") : nullptr),
+      server_(identity_ ? std::make_unique<httplib::SSLServer>(identity_->certificate.get(), identity_->key.get())
+                        : std::make_unique<httplib::Server>()) {
   server_->new_task_queue = [] { return new httplib::ThreadPool(24); };
   server_->set_keep_alive_max_count(100000);
   server_->set_keep_alive_timeout(1);
@@ -74,9 +83,16 @@ FakeApiServer::~FakeApiServer() {
   thread_.join();
 }
 
+long FakeApiServer::handshakes() const {
+  return identity_ ? SSL_CTX_sess_accept(static_cast<const httplib::SSLServer&>(*server_).ssl_context()) : 0;
+}
+
+std::string FakeApiServer::certificate_pem() const { return identity_ ? identity_->certificate_pem() : std::string(); }
+
 kube::Kubeconfig FakeApiServer::config() const {
   kube::Kubeconfig out;
-  out.tls = false;
+  out.tls = identity_ != nullptr;
+  out.ca.inline_data = certificate_pem();
   out.host = "127.0.0.1";
   out.port = port_;
   return out;
@@ -212,9 +228,8 @@ void FakeApiServer::serve(const httplib::Request& request, httplib::Response& re
     if (body.is_discarded()) return answer(response, {400, status_object(400, "BadRequest", "the object provided is unrecognized")});
   }
   if (request.method == "GET" && name.empty()) {
-    answer(response,
-           store_.list(resource, request.get_param_value("fieldSelector"), static_cast<size_t>(number(request.get_param_value("continue"))),
-                       static_cast<size_t>(number(request.get_param_value("limit")))));
+    answer(response, store_.list(resource, selector_of(request), static_cast<size_t>(number(request.get_param_value("continue"))),
+                                 static_cast<size_t>(number(request.get_param_value("limit")))));
   } else if (request.method == "GET") {
     answer(response, store_.get(resource, space, name));
   } else if (request.method == "POST" && subresource == "token") {
@@ -238,7 +253,8 @@ void FakeApiServer::serve(const httplib::Request& request, httplib::Response& re
 
 // One watch's place in the history and in the rounds of misbehaviour.
 struct FakeApiServer::Watch {
-  std::string resource, space, field_selector;
+  std::string resource, space;
+  Selector selector;
   int64_t from = 0;
   std::vector<std::string> initial;  // lines: of what there is when no version to start from was given
   size_t next_change = 0, next_injected = 0;
@@ -246,7 +262,7 @@ struct FakeApiServer::Watch {
   bool bookmarks = false;
 
   [[nodiscard]] bool selects(const Json& object) const {
-    return (space.empty() || object["metadata"].value("namespace", "") == space) && is_selected(object, field_selector);
+    return (space.empty() || object["metadata"].value("namespace", "") == space) && is_selected(object, selector);
   }
 };
 
@@ -257,11 +273,11 @@ void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Respon
     const std::lock_guard lock(mu_);
     watch->resource = resource;
     watch->space = space;
-    watch->field_selector = request.get_param_value("fieldSelector");
+    watch->selector = selector_of(request);
     watch->from = number(request.get_param_value("resourceVersion"));
     if (watch->from == 0) {
       watch->from = store_.version();
-      const auto there = store_.list(resource, watch->field_selector, 0, 0);
+      const auto there = store_.list(resource, watch->selector, 0, 0);
       for (const auto& object : there.body["items"])
         if (watch->selects(object)) watch->initial.push_back(Json{{"type", "ADDED"}, {"object", object}}.dump());
     }

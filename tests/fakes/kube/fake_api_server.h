@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// A small Kubernetes API server on a real socket (127.0.0.1, port 0): pods, nodes, leases, events, configmaps, secrets
-// and service account tokens; list with continue, watch with bookmarks, optimistic locking, UID preconditions. It keeps a
-// log of calls and misbehaves on demand. The contract suite keeps it honest against a real one.
-// Thread rule: any thread; each connection has a thread of the server's own pool.
+// A small Kubernetes API server on a real socket (127.0.0.1, port 0), in the clear or over TLS: pods, nodes, leases, events, configmaps,
+// secrets and service account tokens; list with continue, watch with bookmarks, optimistic locking, UID preconditions. It keeps a log of
+// calls and misbehaves on demand. The contract suite keeps it honest against a real one. Thread rule: any thread; each connection has a
+// thread of the server's own pool.
 #pragma once
 
 #include <condition_variable>
@@ -27,6 +27,8 @@ struct Response;
 }  // namespace httplib
 
 namespace pintle::fakes {
+
+struct Certificate;
 
 struct ApiCall {
   std::string method, path, query, body, content_type, user_agent, authorization;
@@ -53,15 +55,19 @@ struct ApiFault {
   std::string body = {};
 };
 
+enum class Carrier { kPlain, kTls };
+
 class FakeApiServer {
  public:
-  FakeApiServer();
+  explicit FakeApiServer(Carrier carrier = Carrier::kPlain);
   ~FakeApiServer();
   FakeApiServer(const FakeApiServer&) = delete;
   FakeApiServer& operator=(const FakeApiServer&) = delete;
 
   [[nodiscard]] int port() const { return port_; }
-  [[nodiscard]] kube::Kubeconfig config() const;
+  [[nodiscard]] long handshakes() const;  // begun so far, also those that came to nothing
+  [[nodiscard]] std::string certificate_pem() const;
+  [[nodiscard]] kube::Kubeconfig config() const;  // over TLS with its own certificate as the authority
 
   // Objects, past any fault. `space` is empty for nodes.
   StoreReply create(const std::string& resource, const std::string& space, Json object);
@@ -88,6 +94,7 @@ class FakeApiServer {
   void serve_watch(const httplib::Request& request, httplib::Response& response, const std::string& resource, const std::string& space);
   void answer(httplib::Response& response, const StoreReply& reply);
 
+  const std::unique_ptr<const Certificate> identity_;  // null: in the clear
   const std::unique_ptr<httplib::Server> server_;
   int port_ = 0;
   std::mutex mu_;

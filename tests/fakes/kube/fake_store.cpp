@@ -161,7 +161,16 @@ StoreReply FakeStore::remove(const std::string& resource, const std::string& spa
   return {200, object};
 }
 
-bool is_selected(const Json& object, const std::string& field_selector) {
+namespace {
+
+bool has_label(const Json& object, const std::string& selector) {
+  const size_t equals = selector.find('=');
+  if (equals == std::string::npos) return selector.empty();
+  const Json labels = object["metadata"].value("labels", Json::object());
+  return labels.is_object() && labels.value(selector.substr(0, equals), Json()) == selector.substr(equals + 1);
+}
+
+bool has_field(const Json& object, const std::string& field_selector) {
   const size_t equals = field_selector.find('=');
   if (equals == std::string::npos) return field_selector.empty();
   const Json* at = &object;
@@ -176,12 +185,18 @@ bool is_selected(const Json& object, const std::string& field_selector) {
   return at->is_string() && at->get<std::string>() == field_selector.substr(equals + 1);
 }
 
-StoreReply FakeStore::list(const std::string& resource, const std::string& field_selector, size_t offset, size_t limit) const {
+}  // namespace
+
+bool is_selected(const Json& object, const Selector& selector) {
+  return has_field(object, selector.field) && has_label(object, selector.label);
+}
+
+StoreReply FakeStore::list(const std::string& resource, const Selector& selector, size_t offset, size_t limit) const {
   Json items = Json::array();
   size_t seen = 0, left = 0;
   for (const auto& [at, object] : objects_) {
     if (!at.starts_with(resource + "/")) continue;
-    if (!is_selected(object, field_selector)) continue;
+    if (!is_selected(object, selector)) continue;
     if (seen++ < offset) continue;
     if (limit != 0 && items.size() == limit)
       ++left;

@@ -28,8 +28,10 @@ struct Change {
 // An API Status object.
 [[nodiscard]] Json status_object(int code, const std::string& reason, const std::string& message);
 
-// "" or "FIELD=VALUE", as spec.nodeName=n1.
-[[nodiscard]] bool is_selected(const Json& object, const std::string& field_selector);
+struct Selector {
+  std::string field, label;  // each "" or "NAME=VALUE", as spec.nodeName=n1
+};
+[[nodiscard]] bool is_selected(const Json& object, const Selector& selector);
 
 class FakeStore {
  public:
@@ -40,7 +42,7 @@ class FakeStore {
                                  bool status_only);
   [[nodiscard]] StoreReply remove(const std::string& resource, const std::string& space, const std::string& name, const Json& options);
   // Items from the `offset`th on, at most `limit` (0: all); the continue token is "offset".
-  [[nodiscard]] StoreReply list(const std::string& resource, const std::string& field_selector, size_t offset, size_t limit) const;
+  [[nodiscard]] StoreReply list(const std::string& resource, const Selector& selector, size_t offset, size_t limit) const;
 
   [[nodiscard]] int64_t version() const { return version_; }
   [[nodiscard]] const std::vector<Change>& history() const { return history_; }

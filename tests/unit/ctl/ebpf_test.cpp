@@ -584,6 +584,14 @@ TEST_CASE("ebpf progs, maps, cost and dump") {
         "RING   SIZE      UNREAD    RECEIVED   LOST\n"
         "bulk   256 KiB   1.0 KiB   1000       2\n");
   for (const char* command : {"progs", "maps", "cost"}) CHECK(f.ctl({"ebpf", command, "-o", "json"}).out.starts_with("{"));
+  CHECK(json(f.ctl({"ebpf", "progs", "-o", "json"})).find("missingPins")->children.empty());
+  inventory.lose_pin("/sys/fs/bpf/pintle/v3/prog/connect_connect4");
+  const auto without = f.ctl({"ebpf", "progs"});
+  CHECK(without.code == 0);
+  CHECK(without.out == progs.out);
+  CHECK(has(without.err, "note: the pin '/sys/fs/bpf/pintle/v3/prog/connect_connect4' is missing: somebody has removed it."));
+  CHECK(json(f.ctl({"ebpf", "progs", "-o", "json"})).find("missingPins")->children.at(0).text ==
+        "/sys/fs/bpf/pintle/v3/prog/connect_connect4");
 
   const auto dump = f.ctl({"ebpf", "dump", "7"});
   CHECK(dump.code == 0);

@@ -91,6 +91,22 @@ TEST_CASE("a request ends by its deadline, in silence and in the TLS handshake")
   }
 }
 
+TEST_CASE("a request may have less time than its connection, and not more; it leaves the connection's alone") {
+  fakes::SilentServer server;
+  const auto took = [](ApiConnection& connection, Duration deadline) {
+    const auto begun = kClock.steady();
+    CHECK_FALSE(connection.request({.path = "/x", .deadline = deadline}, {}));
+    CHECK_FALSE(connection.exchange({.path = "/x", .deadline = deadline}, {}));
+    return (kClock.steady() - begun) / 2;
+  };
+  const auto patient = connect(server.config(), seconds(60));
+  CHECK(took(*patient, milliseconds(50)) < seconds(10));
+  const auto hasty = connect(server.config(), milliseconds(200));
+  CHECK(took(*hasty, seconds(60)) < seconds(10));
+  CHECK(took(*hasty, milliseconds(1)) < milliseconds(200));
+  CHECK(took(*hasty, {}) >= milliseconds(200));
+}
+
 TEST_CASE("a stop request ends a request in every phase") {
   fakes::SilentServer server;
   for (const bool tls : {false, true}) {

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
+#include <functional>
 
 #include "fakes/kube/fake_api_server.h"
+#include "fakes/kube/seen.h"
 #include "kube/cluster_watcher.h"
 
 using namespace pintle;
 using namespace pintle::kube;
 using Catch::Matchers::ContainsSubstring;
+using fakes::Carrier;
 using fakes::FakeApiServer;
 using fakes::Json;
 using ports::ClusterKind;
-using std::chrono::milliseconds;
 
 namespace {
 
@@ -36,64 +37,60 @@ struct Picture {
 class Recorder final : public ports::ClusterSink {
  public:
   void deliver(ports::ClusterChange change) override {
-    const std::lock_guard lock(mu_);
-    if (auto* set = std::get_if<ports::ClusterSet>(&change)) {
-      picture_.listed.insert(set->kind);
-      if (set->kind == ClusterKind::kPolicies) picture_.policies.clear();
-      if (set->kind == ClusterKind::kPods) picture_.pods.clear();
-      for (auto& object : set->objects) take(object);
-      for (auto& one : set->unreadable) picture_.unreadable[one.namespace_ + "/" + one.name] = one;
-    } else if (auto* one = std::get_if<ports::ClusterUpsert>(&change)) {
-      take(one->object);
-    } else if (auto* gone = std::get_if<ports::ClusterGone>(&change)) {
-      const std::string name = gone->namespace_ + "/" + gone->name;
-      if (gone->kind == ClusterKind::kPolicies) picture_.policies.erase(name);
-      if (gone->kind == ClusterKind::kPods) picture_.pods.erase(name);
-      picture_.unreadable.erase(name);
-    } else if (auto* bad = std::get_if<ports::ClusterUnreadable>(&change)) {
-      picture_.unreadable[bad->namespace_ + "/" + bad->name] = *bad;
-    } else if (auto* trouble = std::get_if<ports::ClusterTrouble>(&change)) {
-      if (trouble->error.empty())
-        picture_.troubles.erase(trouble->kind);
-      else
-        picture_.troubles[trouble->kind] = trouble->error;
-    } else {
-      ++picture_.unwatched;
-      picture_.pods.clear();
-    }
-    changed_.notify_all();
+    picture_.change([&](Picture& picture) { take(picture, change); });
   }
-  bool wait(const std::function<bool(const Picture&)>& done) {
-    std::unique_lock lock(mu_);
-    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return done(picture_); });
-  }
+  bool wait(const std::function<bool(const Picture&)>& done) { return picture_.wait(done); }
 
  private:
-  void take(ports::ClusterObject& object) {
-    if (auto* policy = std::get_if<model::NetworkPolicy>(&object)) {
-      picture_.unreadable.erase(policy->full_name());
-      picture_.policies[policy->full_name()] = *policy;
-    } else if (auto* pod = std::get_if<model::PodView>(&object)) {
-      picture_.pods[pod->namespace_ + "/" + pod->name] = *pod;
-    } else if (auto* space = std::get_if<model::NamespaceView>(&object)) {
-      picture_.spaces.insert(space->name);
-    } else if (auto* service = std::get_if<model::ServiceView>(&object)) {
-      picture_.services.insert(service->name);
+  static void take(Picture& picture, ports::ClusterChange& change) {
+    if (auto* set = std::get_if<ports::ClusterSet>(&change)) {
+      picture.listed.insert(set->kind);
+      if (set->kind == ClusterKind::kPolicies) picture.policies.clear();
+      if (set->kind == ClusterKind::kPods) picture.pods.clear();
+      for (auto& object : set->objects) take(picture, object);
+      for (auto& one : set->unreadable) picture.unreadable[one.namespace_ + "/" + one.name] = one;
+    } else if (auto* one = std::get_if<ports::ClusterUpsert>(&change)) {
+      take(picture, one->object);
+    } else if (auto* gone = std::get_if<ports::ClusterGone>(&change)) {
+      const std::string name = gone->namespace_ + "/" + gone->name;
+      if (gone->kind == ClusterKind::kPolicies) picture.policies.erase(name);
+      if (gone->kind == ClusterKind::kPods) picture.pods.erase(name);
+      picture.unreadable.erase(name);
+    } else if (auto* bad = std::get_if<ports::ClusterUnreadable>(&change)) {
+      picture.unreadable[bad->namespace_ + "/" + bad->name] = *bad;
+    } else if (auto* trouble = std::get_if<ports::ClusterTrouble>(&change)) {
+      if (trouble->error.empty())
+        picture.troubles.erase(trouble->kind);
+      else
+        picture.troubles[trouble->kind] = trouble->error;
     } else {
-      picture_.slices.insert(std::get<model::EndpointSliceView>(object).service);
+      ++picture.unwatched;
+      picture.pods.clear();
     }
   }
-  std::mutex mu_;
-  std::condition_variable changed_;
-  Picture picture_;
+  static void take(Picture& picture, ports::ClusterObject& object) {
+    if (auto* policy = std::get_if<model::NetworkPolicy>(&object)) {
+      picture.unreadable.erase(policy->full_name());
+      picture.policies[policy->full_name()] = *policy;
+    } else if (auto* pod = std::get_if<model::PodView>(&object)) {
+      picture.pods[pod->namespace_ + "/" + pod->name] = *pod;
+    } else if (auto* space = std::get_if<model::NamespaceView>(&object)) {
+      picture.spaces.insert(space->name);
+    } else if (auto* service = std::get_if<model::ServiceView>(&object)) {
+      picture.services.insert(service->name);
+    } else {
+      picture.slices.insert(std::get<model::EndpointSliceView>(object).service);
+    }
+  }
+  fakes::Seen<Picture> picture_;
 };
 
 struct Rig {
   FakeApiServer server;
   Recorder sink;
   ClusterWatcher watcher;
-  explicit Rig(int page_size = 100)
-      : watcher(server.config(), kClock, {.page_size = page_size, .backoff = {milliseconds(1), milliseconds(20)}}, sink) {}
+  explicit Rig(int page_size = 100, Carrier carrier = Carrier::kPlain)
+      : server(carrier), watcher(server.config(), kClock, {.page_size = page_size, .backoff = fakes::kNoPatience}, sink) {}
   ~Rig() { watcher.stop(); }
   void policy(const std::string& name, const Json& spec = {{"podSelector", Json::object()}}) {
     server.create("networkpolicies", "default", {{"metadata", {{"name", name}, {"namespace", "default"}}}, {"spec", spec}});
@@ -115,7 +112,7 @@ TEST_CASE("without a policy nothing but policies is watched") {
 }
 
 TEST_CASE("the first policy brings the rest, the last one takes it away") {
-  Rig rig(2);
+  Rig rig(2, GENERATE(Carrier::kPlain, Carrier::kTls));
   for (int i = 0; i < 5; ++i) rig.server.create("pods", "other", fakes::pod_json("p" + std::to_string(i), "n9", "other"));
   rig.server.create("namespaces", "", {{"metadata", {{"name", "other"}, {"labels", {{"x", "y"}}}}}});
   rig.server.create("services", "other", {{"metadata", {{"name", "svc"}, {"namespace", "other"}}}, {"spec", {{"clusterIP", "10.96.0.1"}}}});

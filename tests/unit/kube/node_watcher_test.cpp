@@ -2,18 +2,18 @@
 // Copyright The Pintle Authors
 #include "kube/node_watcher.h"
 
-#include <algorithm>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include "fakes/kube/fake_api_server.h"
+#include "fakes/kube/seen.h"
 
 using namespace pintle;
 using namespace pintle::kube;
 using fakes::ApiFault;
+using fakes::Carrier;
 using fakes::FakeApiServer;
 using fakes::Json;
 
@@ -33,32 +33,23 @@ struct World {
     std::string trouble;
     std::vector<std::string> forbidden;
   };
+  explicit World(Carrier carrier = Carrier::kPlain) : server(carrier) {}
   FakeApiServer server;
-  std::mutex mu;
-  std::condition_variable news;
-  Seen seen;
+  fakes::Seen<Seen> seen;
   NodeWatcher watcher{server.config(),
                       kClock,
-                      {.node_name = "n1", .backoff = {std::chrono::milliseconds(5), std::chrono::milliseconds(20)}},
+                      {.node_name = "n1", .backoff = fakes::kNoPatience},
                       {.node =
                            [this](const model::Node& told) {
-                             change([&](Seen& all) {
+                             seen.change([&](Seen& all) {
                                const auto found = told.metadata.labels.find("set");
                                all.labels.push_back(found == told.metadata.labels.end() ? "-" : found->second);
                              });
                            },
-                       .trouble = [this](const std::string& error) { change([&](Seen& all) { all.trouble = error; }); },
-                       .forbidden = [this](const std::string& error) { change([&](Seen& all) { all.forbidden.push_back(error); }); }}};
+                       .trouble = [this](const std::string& error) { seen.change([&](Seen& all) { all.trouble = error; }); },
+                       .forbidden = [this](const std::string& error) { seen.change([&](Seen& all) { all.forbidden.push_back(error); }); }}};
 
-  void change(const std::function<void(Seen&)>& act) {
-    const std::lock_guard lock(mu);
-    act(seen);
-    news.notify_all();
-  }
-  bool wait(const std::function<bool(const Seen&)>& done) {
-    std::unique_lock lock(mu);
-    return news.wait_for(lock, std::chrono::seconds(10), [&] { return done(seen); });
-  }
+  bool wait(const std::function<bool(const Seen&)>& done) { return seen.wait(done); }
   bool told(const std::string& label) {
     return wait([&](const Seen& all) { return !all.labels.empty() && all.labels.back() == label; });
   }
@@ -70,7 +61,7 @@ struct World {
 }  // namespace
 
 TEST_CASE("the own node is told as it is and as it changes, by one list and one watch") {
-  World w;
+  World w(GENERATE(Carrier::kPlain, Carrier::kTls));
   w.server.create("nodes", "", node("n1", ""));
   w.server.create("nodes", "", node("n2", "other"));
   REQUIRE(w.watcher.start());
@@ -100,7 +91,7 @@ TEST_CASE("a node that is not there yet, or goes, says nothing; when it is back 
 }
 
 TEST_CASE("a server that can't answer is trouble and no word about the node; one that forbids says so") {
-  World w;
+  World w(GENERATE(Carrier::kPlain, Carrier::kTls));
   w.server.create("nodes", "", node("n1", "next"));
   w.server.fail_next({.kind = ApiFault::Kind::kStatus, .path_contains = "nodes", .status = 403, .reason = "Forbidden"});
   REQUIRE(w.watcher.start());
@@ -114,8 +105,8 @@ TEST_CASE("a server that can't answer is trouble and no word about the node; one
   w.server.patch("nodes", "", "n1", {{"metadata", {{"labels", {{"set", "later"}}}}}});
   REQUIRE(w.told("later"));
   w.watcher.stop();
-  CHECK(w.seen.forbidden.size() == 1);
-  CHECK(w.seen.forbidden[0].find("403 Forbidden") != std::string::npos);
+  CHECK(w.seen.now().forbidden.size() == 1);
+  CHECK(w.seen.now().forbidden[0].find("403 Forbidden") != std::string::npos);
 }
 
 TEST_CASE("a node that can't be read stays told of until it can, however well the API answers") {

@@ -4,23 +4,29 @@
 // Both feeds of ConfigMaps and Secrets over real sockets: what is told of an object through its life and through the server's.
 #include "kube/object_watcher.h"
 
-#include <condition_variable>
+#include <algorithm>
+#include <filesystem>
 #include <functional>
-#include <mutex>
+#include <thread>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
+#include "fakes/certificate.h"
 #include "fakes/kube/fake_api_server.h"
+#include "fakes/kube/seen.h"
+#include "fakes/kube/silent_server.h"
+#include "fakes/store/temp_dir.h"
 #include "kube/all_objects_watcher.h"
 
 using namespace pintle;
 using namespace pintle::kube;
 using fakes::ApiFault;
+using fakes::Carrier;
 using fakes::FakeApiServer;
 using fakes::Json;
 using ports::ConfigKey;
 using ports::ConfigKind;
-using std::chrono::milliseconds;
 
 namespace {
 
@@ -41,54 +47,36 @@ class Recorder final : public ports::ObjectSink {
     std::string colour;
     if (auto* map = std::get_if<model::ConfigMap>(&object)) colour = map->data["colour"];
     if (auto* secret = std::get_if<model::Secret>(&object)) colour = secret->data["colour"];
-    note(key, colour);
-    const std::lock_guard lock(mu_);
-    colours_[key] = colour;
+    told_.change([&](Told& all) { all.now[key] = all.colours[key] = colour; });
   }
-  void changed(const ConfigKey& key) override { note(key, "changed"); }
-  void lost(const ConfigKey& key) override { note(key, "lost"); }
+  void changed(const ConfigKey& key) override {
+    told_.change([&](Told& all) { all.now[key] = "changed"; });
+  }
+  void lost(const ConfigKey& key) override {
+    told_.change([&](Told& all) { all.now[key] = "lost"; });
+  }
   void resumed(const ConfigKey& key) override {
-    std::string colour;
-    {
-      const std::lock_guard lock(mu_);
-      colour = colours_[key];
-      ++resumed_;
-    }
-    note(key, colour);
+    told_.change([&](Told& all) { all.now[key] = all.colours[key]; });
   }
   bool wait(const std::function<bool(const std::map<ConfigKey, std::string>&)>& done) {
-    std::unique_lock lock(mu_);
-    return news_.wait_for(lock, std::chrono::seconds(10), [&] { return done(now_); });
+    return told_.wait([&](const Told& all) { return done(all.now); });
   }
   bool comes_to(const ConfigKey& key, const std::string& wanted) {
     return wait([&](const auto& now) { return now.contains(key) && now.at(key) == wanted; });
   }
-  int resumed_times() {
-    const std::lock_guard lock(mu_);
-    return resumed_;
-  }
-  bool knows(const ConfigKey& key) {
-    const std::lock_guard lock(mu_);
-    return now_.contains(key);
-  }
+  bool knows(const ConfigKey& key) { return told_.now().now.contains(key); }
 
  private:
-  void note(const ConfigKey& key, const std::string& what) {
-    const std::lock_guard lock(mu_);
-    now_[key] = what;
-    news_.notify_all();
-  }
-  std::mutex mu_;
-  std::condition_variable news_;
-  std::map<ConfigKey, std::string> now_, colours_;
-  int resumed_ = 0;
+  struct Told {
+    std::map<ConfigKey, std::string> now, colours;
+  };
+  fakes::Seen<Told> told_;
 };
 
-ObjectWatcherOptions quick() {
-  return {.most = 4, .backoff = {milliseconds(5), milliseconds(20)}, .reach = {milliseconds(5), milliseconds(20)}};
-}
+ObjectWatcherOptions quick() { return {.most = 4, .backoff = fakes::kNoPatience, .reach = fakes::kNoPatience}; }
 
 struct Rig {
+  explicit Rig(Carrier carrier = Carrier::kPlain) : server(carrier) {}
   FakeApiServer server;
   Recorder sink;
   ObjectWatcher watcher{server.config(), kClock, quick(), sink};
@@ -106,7 +94,7 @@ struct Rig {
 }  // namespace
 
 TEST_CASE("row 2.11: each object is watched by its name, from what it is through every change to its end") {
-  Rig rig;
+  Rig rig(GENERATE(Carrier::kPlain, Carrier::kTls));
   rig.server.create("configmaps", "shop", config_map("settings", "blue"));
   rig.server.create("configmaps", "other", config_map("settings", "wrong", "other"));
   rig.server.create("secrets", "shop", {{"metadata", {{"name", "key"}, {"namespace", "shop"}}}, {"data", {{"colour", "cmVk"}}}});
@@ -134,7 +122,7 @@ TEST_CASE("row 2.11: each object is watched by its name, from what it is through
 }
 
 TEST_CASE("what is asked for changes while it runs, and more than the most is left out") {
-  Rig rig;
+  Rig rig(GENERATE(Carrier::kPlain, Carrier::kTls));
   for (const char* name : {"a", "b", "c", "d", "e"}) rig.server.create("configmaps", "shop", config_map(name, "blue"));
   rig.begin({map_key("a")});
   CHECK(rig.sink.comes_to(map_key("a"), "blue"));
@@ -150,7 +138,7 @@ TEST_CASE("what is asked for changes while it runs, and more than the most is le
 }
 
 TEST_CASE("a watch that breaks off is told as lost, and resumes where it was") {
-  Rig rig;
+  Rig rig(GENERATE(Carrier::kPlain, Carrier::kTls));
   rig.server.create("configmaps", "shop", config_map("settings", "blue"));
   rig.begin({map_key("settings")});
   REQUIRE(rig.sink.comes_to(map_key("settings"), "blue"));
@@ -184,7 +172,7 @@ TEST_CASE("a watch that breaks off is told as lost, and resumes where it was") {
 }
 
 TEST_CASE("a refusal is tried again; Retry-After is kept to") {
-  Rig rig;
+  Rig rig(GENERATE(Carrier::kPlain, Carrier::kTls));
   rig.server.create("configmaps", "shop", config_map("settings", "blue"));
   rig.server.fail_next({.path_contains = "settings", .status = 403, .reason = "Forbidden", .times = 3});
   rig.server.fail_next({.path_contains = "settings", .status = 429, .reason = "TooManyRequests", .retry_after = 1});
@@ -196,7 +184,7 @@ TEST_CASE("a refusal is tried again; Retry-After is kept to") {
 
 TEST_CASE("a server that can't be reached is tried by one connection for all, and all come when it is there") {
   Recorder sink;
-  auto server = std::make_unique<FakeApiServer>();
+  auto server = std::make_unique<FakeApiServer>(GENERATE(Carrier::kPlain, Carrier::kTls));
   const Kubeconfig config = server->config();
   for (const char* name : {"a", "b", "c"}) server->create("configmaps", "shop", config_map(name, "blue"));
   ObjectWatcher watcher(config, kClock, quick(), sink);
@@ -213,6 +201,60 @@ TEST_CASE("a server that can't be reached is tried by one connection for all, an
   watcher.stop();
 }
 
+TEST_CASE("an object of many TLS records comes whole, and so does each of its changes") {
+  Rig rig(Carrier::kTls);
+  const auto large = [](char fill) { return std::string(900'000, fill); };
+  rig.server.create("configmaps", "shop", config_map("settings", large('a')));
+  rig.server.create("configmaps", "shop", config_map("other", large('b')));
+  rig.begin({map_key("settings"), map_key("other")});
+  CHECK(rig.sink.comes_to(map_key("settings"), large('a')));
+  CHECK(rig.sink.comes_to(map_key("other"), large('b')));
+  REQUIRE(rig.watches(2));
+  for (const char fill : {'c', 'd'}) {
+    rig.server.patch("configmaps", "shop", "settings", {{"data", {{"colour", large(fill)}}}});
+    CHECK(rig.sink.comes_to(map_key("settings"), large(fill)));
+  }
+}
+
+TEST_CASE("a server that is not who it should be is told nothing, and believed as soon as the authority's file says who it is") {
+  const bool each = GENERATE(true, false);  // a watch of each, or one of all
+  const fakes::TempDir dir;
+  FakeApiServer server(Carrier::kTls);
+  Recorder sink;
+  server.create("configmaps", "shop", config_map("settings", "blue"));
+  Kubeconfig config = server.config();
+  config.ca = {.inline_data = {}, .file = dir / "ca.pem"};
+  fakes::write_text(config.ca.file, fakes::Certificate("stranger", "IP:127.0.0.1").certificate_pem());
+  ObjectWatcher of_each(config, kClock, quick(), sink);
+  AllObjectsWatcher of_all(config, kClock, {.page_size = 1, .backoff = fakes::kNoPatience}, sink);
+  ports::ObjectFeed& feed = each ? static_cast<ports::ObjectFeed&>(of_each) : of_all;
+  feed.watch({map_key("settings")});
+  REQUIRE((each ? of_each.start() : of_all.start()));
+  const SteadyTime end = kClock.steady() + std::chrono::seconds(10);
+  while (server.handshakes() < 3 && kClock.steady() < end) std::this_thread::yield();
+  CHECK(server.handshakes() >= 3);
+  CHECK(server.calls().empty());
+  CHECK_FALSE(sink.knows(map_key("settings")));
+  fakes::write_text(dir / "new.pem", server.certificate_pem());
+  std::filesystem::rename(dir / "new.pem", config.ca.file);
+  CHECK(sink.comes_to(map_key("settings"), "blue"));
+  of_each.stop();
+  of_all.stop();
+}
+
+TEST_CASE("a stop ends a watch whose server is silent, in the TLS handshake too") {
+  const bool tls = GENERATE(false, true);
+  fakes::SilentServer server;
+  Recorder sink;
+  ObjectWatcher watcher(server.config(tls), kClock, quick(), sink);
+  watcher.watch({map_key("a")});
+  REQUIRE(watcher.start());
+  REQUIRE(server.wait_for([](int accepted, size_t bytes, int) { return accepted > 0 && bytes > 0; }));
+  watcher.stop();
+  CHECK(server.wait_for([](int, size_t, int open) { return open == 0; }));
+  CHECK_FALSE(sink.knows(map_key("a")));
+}
+
 TEST_CASE("a stop ends a watch that is being connected to nobody") {
   Recorder sink;
   Kubeconfig config;
@@ -227,11 +269,11 @@ TEST_CASE("a stop ends a watch that is being connected to nobody") {
 }
 
 TEST_CASE("one watch of all objects tells of those that were asked for, and of no others") {
-  FakeApiServer server;
+  FakeApiServer server(GENERATE(Carrier::kPlain, Carrier::kTls));
   Recorder sink;
   server.create("configmaps", "shop", config_map("settings", "blue"));
   server.create("configmaps", "shop", config_map("other", "blue"));
-  AllObjectsWatcher watcher(server.config(), kClock, {.page_size = 1, .backoff = {milliseconds(5), milliseconds(20)}}, sink);
+  AllObjectsWatcher watcher(server.config(), kClock, {.page_size = 1, .backoff = fakes::kNoPatience}, sink);
   watcher.watch({map_key("settings"), map_key("absent"), secret_key("key")});
   REQUIRE(watcher.start());
   CHECK(sink.comes_to(map_key("settings"), "blue"));

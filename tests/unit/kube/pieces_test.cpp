@@ -2,6 +2,8 @@
 // Copyright The Pintle Authors
 //
 // The pure pieces: line splitter, token bucket, event correlator, status mapping, Retry-After.
+#include <cerrno>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <fmt/format.h>
@@ -80,6 +82,7 @@ TEST_CASE("HTTP statuses become codes by what callers do about them") {
     int status;
     const char* reason;
     Code code;
+    int sys_errno = 0;
   };
   const Row rows[] = {{404, "NotFound", Code::kNotFound},
                       {409, "AlreadyExists", Code::kAlreadyExists},
@@ -88,7 +91,7 @@ TEST_CASE("HTTP statuses become codes by what callers do about them") {
                       {400, "BadRequest", Code::kInvalid},
                       {422, "Invalid", Code::kInvalid},
                       {401, "Unauthorized", Code::kUnavailable},
-                      {403, "Forbidden", Code::kUnavailable},
+                      {403, "Forbidden", Code::kUnavailable, EACCES},
                       {429, "TooManyRequests", Code::kUnavailable},
                       {500, "InternalError", Code::kUnavailable},
                       {503, "ServiceUnavailable", Code::kUnavailable},
@@ -103,6 +106,7 @@ TEST_CASE("HTTP statuses become codes by what callers do about them") {
         .retry_after = std::nullopt};
     const Error error = error_from_response(response, "get pod 'a'");
     CHECK(error.code == row.code);
+    CHECK(error.sys_errno == row.sys_errno);
     CHECK(error.context.starts_with(fmt::format("get pod 'a': {}", row.status)));
     CHECK(error.context.ends_with("the message"));
   }

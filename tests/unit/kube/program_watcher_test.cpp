@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
-#include <condition_variable>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <set>
 
 #include "fakes/kube/fake_api_server.h"
+#include "fakes/kube/seen.h"
 #include "kube/program_watcher.h"
 
 using namespace pintle;
 using namespace pintle::kube;
 using fakes::ApiFault;
+using fakes::Carrier;
 using fakes::FakeApiServer;
 using fakes::Json;
 
@@ -29,31 +30,21 @@ class Recorder final : public ports::PodProgramSink {
     std::string trouble;
   };
   void put(ports::PodProgramFile file) override {
-    change([&] { seen_.files.insert_or_assign(file.origin, std::move(file)); });
+    seen_.change([&](Seen& all) { all.files.insert_or_assign(file.origin, std::move(file)); });
   }
   void gone(const std::string& origin) override {
-    change([&] { seen_.files.erase(origin); });
+    seen_.change([&](Seen& all) { all.files.erase(origin); });
   }
   void synced(const std::string& source) override {
-    change([&] { seen_.synced.insert(source); });
+    seen_.change([&](Seen& all) { all.synced.insert(source); });
   }
   void trouble(const std::string&, const std::string& error) override {
-    change([&] { seen_.trouble = error; });
+    seen_.change([&](Seen& all) { all.trouble = error; });
   }
-  bool wait(const std::function<bool(const Seen&)>& done) {
-    std::unique_lock lock(mu_);
-    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return done(seen_); });
-  }
+  bool wait(const std::function<bool(const Seen&)>& done) { return seen_.wait(done); }
 
  private:
-  void change(const std::function<void()>& act) {
-    const std::lock_guard lock(mu_);
-    act();
-    changed_.notify_all();
-  }
-  std::mutex mu_;
-  std::condition_variable changed_;
-  Seen seen_;
+  fakes::Seen<Seen> seen_;
 };
 
 constexpr const char* kDocument =
@@ -69,21 +60,25 @@ Json config_map(const std::string& name, const std::string& document, const std:
 }
 
 struct World {
+  explicit World(Carrier carrier = Carrier::kPlain) : server(carrier) {}
+  ~World() { watcher.stop(); }
+  bool watched() {
+    return server.wait_for([](const auto&, int watches) { return watches == 1; });
+  }
   FakeApiServer server;
   Recorder seen;
-  ProgramWatcher watcher{
-      server.config(), kClock, {.namespace_ = "ops", .backoff = {std::chrono::milliseconds(5), std::chrono::milliseconds(20)}}, seen};
+  ProgramWatcher watcher{server.config(), kClock, {.namespace_ = "ops", .backoff = fakes::kNoPatience}, seen};
 };
 
 }  // namespace
 
 TEST_CASE("programs come from the labelled ConfigMaps of one namespace, with their objects") {
-  World w;
+  World w(GENERATE(Carrier::kPlain, Carrier::kTls));
   w.server.create("configmaps", "ops", config_map("deny", kDocument, "Ynl0ZXM="));
   w.server.create("configmaps", "ops", config_map("bare", kDocument, ""));
   REQUIRE(w.watcher.start());
   REQUIRE(w.seen.wait([](const auto& seen) { return seen.synced.contains("configmaps") && seen.files.size() == 2; }));
-  w.server.wait_for([](const auto&, int watches) { return watches == 1; });
+  CHECK(w.watched());
   for (const auto& call : w.server.calls()) {
     CHECK(call.path == "/api/v1/namespaces/ops/configmaps");
     CHECK(call.query.find("pintle.dev") != std::string::npos);
@@ -104,22 +99,20 @@ TEST_CASE("programs come from the labelled ConfigMaps of one namespace, with the
   }));
   w.server.remove("configmaps", "ops", "deny");
   REQUIRE(w.seen.wait([](const auto& seen) { return seen.files.size() == 1; }));
-  w.watcher.stop();
 }
 
 TEST_CASE("what went while nobody watched is noticed by the next list") {
-  World w;
+  World w(GENERATE(Carrier::kPlain, Carrier::kTls));
   w.server.create("configmaps", "ops", config_map("one", kDocument, "Ynl0ZXM="));
   w.server.create("configmaps", "ops", config_map("two", kDocument, "Ynl0ZXM="));
   REQUIRE(w.watcher.start());
   REQUIRE(w.seen.wait([](const auto& seen) { return seen.files.size() == 2; }));
-  w.server.wait_for([](const auto&, int watches) { return watches == 1; });
+  CHECK(w.watched());
   w.server.fail_next({.kind = ApiFault::Kind::kStatus, .method = "GET", .path_contains = "configmaps", .status = 500});
   w.server.drop_watches();
   w.server.remove("configmaps", "ops", "two");
   w.server.expire_watches();
   REQUIRE(w.seen.wait([](const auto& seen) { return seen.files.size() == 1 && seen.files.contains("configmap ops/one"); }));
-  w.watcher.stop();
 }
 
 TEST_CASE("a ConfigMap without a document says so, and a server that refuses is told") {
@@ -134,7 +127,6 @@ TEST_CASE("a ConfigMap without a document says so, and a server that refuses is 
   REQUIRE(w.seen.wait([](const auto& seen) {
     return seen.files.at("configmap ops/empty").errors.at(0).find("no key of data ends in .yaml") != std::string::npos;
   }));
-  w.watcher.stop();
 }
 
 TEST_CASE("a ConfigMap without a readable name is told, and keeps no other from being read") {
@@ -147,5 +139,4 @@ TEST_CASE("a ConfigMap without a readable name is told, and keeps no other from 
     return seen.files.contains("configmap ops/deny") && seen.synced.contains("configmaps") &&
            seen.trouble.find("metadata: expected a mapping") != std::string::npos;
   }));
-  w.watcher.stop();
 }

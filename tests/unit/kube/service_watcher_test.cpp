@@ -2,18 +2,20 @@
 // Copyright The Pintle Authors
 #include "kube/service_watcher.h"
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
+#include <set>
 #include <thread>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include "fakes/kube/fake_api_server.h"
+#include "fakes/kube/seen.h"
 
 using namespace pintle;
 using namespace pintle::kube;
 using fakes::ApiFault;
+using fakes::Carrier;
 using fakes::FakeApiServer;
 using fakes::Json;
 
@@ -29,23 +31,16 @@ Json service(const std::string& space, const std::string& name, const Json& addr
 }
 
 struct World {
+  explicit World(Carrier carrier = Carrier::kPlain) : server(carrier) {}
   FakeApiServer server;
-  std::mutex mu;
-  std::condition_variable news;
-  std::vector<std::string> troubles;
-  ServiceWatcher watcher{server.config(),
-                         kClock,
-                         {.page_size = 2, .backoff = {std::chrono::milliseconds(5), std::chrono::milliseconds(20)}},
-                         [this](const std::string& error) {
-                           const std::lock_guard lock(mu);
-                           troubles.push_back(error);
-                           news.notify_all();
+  fakes::Seen<std::vector<std::string>> troubles;
+  ServiceWatcher watcher{server.config(), kClock, {.page_size = 2, .backoff = fakes::kNoPatience}, [this](const std::string& error) {
+                           troubles.change([&](auto& all) { all.push_back(error); });
                          }};
 
   ~World() { watcher.stop(); }
   bool told(const std::function<bool(const std::string&)>& wanted) {
-    std::unique_lock lock(mu);
-    return news.wait_for(lock, std::chrono::seconds(10), [&] { return !troubles.empty() && wanted(troubles.back()); });
+    return troubles.wait([&](const auto& all) { return !all.empty() && wanted(all.back()); });
   }
   std::vector<std::string> names(const std::string& space) {
     const auto found = watcher.of_pod(space, std::chrono::seconds(10), {});
@@ -67,7 +62,7 @@ struct World {
 }  // namespace
 
 TEST_CASE("rows 13.3, 13.4: a namespace's services and default/kubernetes, as they come and go") {
-  World w;
+  World w(GENERATE(Carrier::kPlain, Carrier::kTls));
   w.server.create("services", "default", service("default", "kubernetes", "10.96.0.1"));
   w.server.create("services", "default", service("default", "other", "10.96.0.2"));
   w.server.create("services", "shop", service("shop", "cart", "10.96.0.3"));
@@ -83,7 +78,7 @@ TEST_CASE("rows 13.3, 13.4: a namespace's services and default/kubernetes, as th
 }
 
 TEST_CASE("row 13.4: until services were read once nobody is told of any; why, and then they are") {
-  World w;
+  World w(GENERATE(Carrier::kPlain, Carrier::kTls));
   const auto early = w.watcher.of_pod("shop", Duration(), {});
   REQUIRE_FALSE(early);
   CHECK(early.error().code == Code::kUnavailable);
@@ -134,37 +129,34 @@ TEST_CASE("services without a readable name are left out and told, each once, an
   w.server.create("services", "shop", service("shop", "bill", "10.96.0.4"));
   CHECK(w.comes_to("shop", {"shop/bill", "shop/cart"}));
   CHECK(w.told([](const std::string& error) { return error.find("the watch: metadata.name") != std::string::npos; }));
-  const std::lock_guard lock(w.mu);
-  CHECK(w.troubles.size() == 2);
+  CHECK(w.troubles.now().size() == 2);
 }
 
 namespace {
 
 // What a follower knows of services by what it was told.
 struct Follower final : ports::ClusterSink {
-  std::mutex mu;
-  std::condition_variable news;
-  std::set<std::string> services, unreadable;
-  int sets = 0;
+  struct Told {
+    std::set<std::string> services, unreadable;
+  };
+  fakes::Seen<Told> told;
   void deliver(ports::ClusterChange change) override {
-    const std::lock_guard lock(mu);
-    if (auto* set = std::get_if<ports::ClusterSet>(&change)) {
-      ++sets;
-      services.clear();
-      for (const auto& one : set->objects) services.insert(std::get<model::ServiceView>(one).name);
-      for (const auto& one : set->unreadable) unreadable.insert(one.name);
-    } else if (auto* one = std::get_if<ports::ClusterUpsert>(&change)) {
-      services.insert(std::get<model::ServiceView>(one->object).name);
-    } else if (auto* gone = std::get_if<ports::ClusterGone>(&change)) {
-      services.erase(gone->name);
-    } else if (auto* bad = std::get_if<ports::ClusterUnreadable>(&change)) {
-      unreadable.insert(bad->name);
-    }
-    news.notify_all();
+    told.change([&](Told& all) {
+      if (auto* set = std::get_if<ports::ClusterSet>(&change)) {
+        all.services.clear();
+        for (const auto& one : set->objects) all.services.insert(std::get<model::ServiceView>(one).name);
+        for (const auto& one : set->unreadable) all.unreadable.insert(one.name);
+      } else if (auto* one = std::get_if<ports::ClusterUpsert>(&change)) {
+        all.services.insert(std::get<model::ServiceView>(one->object).name);
+      } else if (auto* gone = std::get_if<ports::ClusterGone>(&change)) {
+        all.services.erase(gone->name);
+      } else if (auto* bad = std::get_if<ports::ClusterUnreadable>(&change)) {
+        all.unreadable.insert(bad->name);
+      }
+    });
   }
   bool comes_to(const std::set<std::string>& wanted) {
-    std::unique_lock lock(mu);
-    return news.wait_for(lock, std::chrono::seconds(10), [&] { return services == wanted; });
+    return told.wait([&](const Told& all) { return all.services == wanted; });
   }
 };
 
@@ -182,7 +174,7 @@ TEST_CASE("a follower is told of what is known and of every change, until it fol
   w.server.wait_for([](const auto&, int watches) { return watches == 1; });
   w.watcher.follow(&follower);
   CHECK(follower.comes_to({"cart"}));
-  CHECK(follower.unreadable == std::set<std::string>{"bad"});
+  CHECK(follower.told.now().unreadable == std::set<std::string>{"bad"});
   w.server.create("services", "shop", service("shop", "bill", "10.96.0.4"));
   CHECK(follower.comes_to({"bill", "cart"}));
   w.server.remove("services", "shop", "cart");
@@ -190,7 +182,7 @@ TEST_CASE("a follower is told of what is known and of every change, until it fol
   w.watcher.follow(nullptr);
   w.server.remove("services", "shop", "bill");
   CHECK(w.comes_to("shop", {}));
-  CHECK(follower.services == std::set<std::string>{"bill"});
+  CHECK(follower.told.now().services == std::set<std::string>{"bill"});
 }
 
 TEST_CASE("with policies and variables there is one watch of services, and the policies have them all the same") {
@@ -209,8 +201,7 @@ TEST_CASE("with policies and variables there is one watch of services, and the p
       follower.deliver(std::move(change));
     }
   } sink(follower);
-  ClusterWatcher policies(w.server.config(), kClock,
-                          {.page_size = 10, .backoff = {std::chrono::milliseconds(5), std::chrono::milliseconds(20)}}, sink);
+  ClusterWatcher policies(w.server.config(), kClock, {.page_size = 10, .backoff = fakes::kNoPatience}, sink);
   policies.share(w.watcher);
   REQUIRE(w.watcher.start());
   REQUIRE(policies.start());
@@ -227,5 +218,5 @@ TEST_CASE("with policies and variables there is one watch of services, and the p
   w.server.create("services", "shop", service("shop", "more", "10.96.0.5"));
   CHECK(w.comes_to("shop", {"shop/bill", "shop/cart", "shop/more"}));
   policies.stop();
-  CHECK_FALSE(follower.services.contains("more"));
+  CHECK_FALSE(follower.told.now().services.contains("more"));
 }

@@ -2,6 +2,8 @@
 // Copyright The Pintle Authors
 #include "reconcile/pod_objects.h"
 
+#include <cerrno>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include "fakes/reconcile/node_fakes.h"
@@ -27,6 +29,7 @@ struct Api final : ports::ObjectReader {
   fakes::MemoryObjects objects;
   VirtualClock* clock = nullptr;
   bool down = false;
+  std::optional<Error> refuses;
   Duration answers_after{};
   int asked = 0;
   std::function<void()> meanwhile;  // between the answer's making and its arrival
@@ -37,6 +40,7 @@ struct Api final : ports::ObjectReader {
     clock->time += answers_after;
     if (meanwhile) std::exchange(meanwhile, nullptr)();
     if (down) return fail(Code::kUnavailable, "connection refused");
+    if (refuses) return std::unexpected(*refuses);
     return result;
   }
   Result<model::ConfigMap> get_config_map(const std::string& space, const std::string& name, std::stop_token stop) override {
@@ -47,6 +51,24 @@ struct Api final : ports::ObjectReader {
   }
   Result<ports::IssuedToken> request_token(const ports::TokenRequest& request, std::stop_token stop) override {
     return objects.request_token(request, stop);
+  }
+};
+
+// The same, and how often it was asked this way.
+struct Quick final : ports::ObjectReader {
+  explicit Quick(Api& from) : api(from) {}
+  Api& api;
+  int times = 0;
+  Result<model::ConfigMap> get_config_map(const std::string& space, const std::string& name, std::stop_token stop) override {
+    ++times;
+    return api.get_config_map(space, name, stop);
+  }
+  Result<model::Secret> get_secret(const std::string& space, const std::string& name, std::stop_token stop) override {
+    ++times;
+    return api.get_secret(space, name, stop);
+  }
+  Result<ports::IssuedToken> request_token(const ports::TokenRequest&, std::stop_token) override {
+    return fail(Code::kInternal, "tokens are not for this one");
   }
 };
 
@@ -89,7 +111,8 @@ struct World {
   Api api;
   Feed feed;
   std::vector<std::string> told;
-  PodObjects objects{api, clock, [this](const PodUid& uid) { told.push_back(uid.value()); }};
+  Quick quick{api};
+  PodObjects objects{{api, quick}, clock, [this](const PodUid& uid) { told.push_back(uid.value()); }};
 
   World() {
     api.clock = &clock;
@@ -231,11 +254,73 @@ TEST_CASE("while the API can't be asked, what was last read holds, and nobody wa
   CHECK(w.colour() == "connection refused");  // of no pod's: not kept
 }
 
+TEST_CASE("only no answer lets what was last read hold; an answer takes its place, also after the API can't be asked any more") {
+  struct Row {
+    const char* name;
+    Error error;
+    const char* read;        // at the error
+    const char* afterwards;  // with the API down
+  };
+  const Row rows[] = {{"no connection", {Code::kUnavailable, ECONNREFUSED, "connection refused"}, "blue", "blue"},
+                      {"no answer in time", {Code::kUnavailable, 0, "deadline exceeded"}, "blue", "blue"},
+                      {"503", {Code::kUnavailable, 0, "503"}, "blue", "blue"},
+                      {"401: it is not known who asks", {Code::kUnavailable, 0, "401 Unauthorized"}, "blue", "blue"},
+                      {"403", {Code::kUnavailable, EACCES, "403 Forbidden"}, "403 Forbidden", "connection refused"},
+                      {"404", {Code::kNotFound, 0, "404 NotFound"}, "404 NotFound", "connection refused"},
+                      {"not to be read", {Code::kInvalid, 0, "line 1: no JSON"}, "line 1: no JSON", "blue"},
+                      {"given up", {Code::kCancelled, 0, "stopped"}, "stopped", "blue"}};
+  for (const auto& row : rows) {
+    INFO(row.name);
+    World w;
+    w.objects.set_pod(reads("u1"));
+    REQUIRE(w.colour() == "blue");
+    w.api.refuses = row.error;
+    CHECK(w.colour() == row.read);
+    w.api.refuses.reset();
+    w.api.down = true;
+    CHECK(w.colour() == row.afterwards);
+    w.clock.time += seconds(6);
+    w.api.down = false;
+    w.put(map_of("2", "green"));
+    CHECK(w.colour() == "green");
+  }
+}
+
+TEST_CASE("for what is known an answer is waited for a short time only, for what is not as long as it takes") {
+  World w;
+  w.objects.set_pod(reads("u1"));
+  CHECK(w.colour() == "blue");
+  CHECK(w.quick.times == 0);
+  CHECK(w.colour() == "blue");
+  CHECK(w.quick.times == 1);
+  w.objects.remove_pod(PodUid("u1"));
+  w.objects.set_pod(reads("u2"));
+  CHECK(w.colour() == "blue");
+  CHECK(w.quick.times == 1);
+}
+
+TEST_CASE("what is refused is not watched out of date: the watch tells when it is granted") {
+  World w;
+  w.objects.set_pod(shows("u1"));
+  w.objects.seen(kMap, map_of("1", "blue"));
+  w.objects.lost(kMap);
+  w.api.refuses = Error{Code::kUnavailable, EACCES, "403 Forbidden"};
+  CHECK(w.colour() == "403 Forbidden");
+  w.objects.seen(kMap, map_of("1", "blue"));
+  CHECK(w.news() == Uids{"u1"});
+  CHECK(w.colour() == "blue");
+}
+
 TEST_CASE("after a restart without the API what was remembered holds, and it is forgotten with its last pod") {
   struct Memory final : ports::ObjectMemory {
     std::map<ConfigKey, ports::ConfigObject> kept;
     void remember(const ConfigKey& key, const ports::ConfigObject& object) override { kept.insert_or_assign(key, object); }
     void forget(const ConfigKey& key) override { kept.erase(key); }
+    void keep_only(const std::set<ConfigKey>& keys, const std::set<PodUid>& pods) override {
+      std::erase_if(kept, [&](const auto& one) { return !keys.contains(one.first); });
+      alive = pods;
+    }
+    std::set<PodUid> alive;
     std::optional<ports::ConfigObject> recall(const ConfigKey& key) override {
       const auto found = kept.find(key);
       return found == kept.end() ? std::nullopt : std::optional(found->second);
@@ -247,17 +332,33 @@ TEST_CASE("after a restart without the API what was remembered holds, and it is 
     return read ? read->data.at("colour") : read.error().message();
   };
   {
-    PodObjects first(w.api, w.clock, [](const PodUid&) {}, &memory);
+    PodObjects first({w.api, w.quick}, w.clock, [](const PodUid&) {}, &memory);
     first.use(&w.feed);
     first.set_pod(shows("u1"));
     CHECK(colour(first) == "blue");
     first.seen(kMap, map_of("2", "green"));
   }
   w.api.down = true;
-  PodObjects second(w.api, w.clock, [](const PodUid&) {}, &memory);
+  PodObjects second({w.api, w.quick}, w.clock, [](const PodUid&) {}, &memory);
   CHECK(colour(second) == "connection refused");  // of no pod's
   second.set_pod(shows("u1"));
+  w.quick.times = 0;
   CHECK(colour(second) == "green");
+  CHECK(w.quick.times == 1);  // what was remembered is known
+  {
+    memory.remember(kSecret, model::Secret());
+    PodObjects third({w.api, w.quick}, w.clock, [](const PodUid&) {}, &memory);
+    model::Pod both = shows("u1");
+    both.spec.image_pull_secrets = {"key"};
+    third.set_pod(both);
+    w.api.answers_after = seconds(2);
+    CHECK(colour(third) == "green");
+    w.api.asked = 0;
+    CHECK(third.get_secret("default", "key", {}));
+    CHECK(w.api.asked == 0);  // one that waited is enough
+    w.api.answers_after = {};
+    memory.forget(kSecret);
+  }
   second.set_pod(reads("u2"));
   second.remove_pod(PodUid("u1"));
   CHECK(colour(second) == "green");
@@ -269,6 +370,16 @@ TEST_CASE("after a restart without the API what was remembered holds, and it is 
   w.put(map_of("3", "red"));
   CHECK(colour(second) == "red");
   CHECK(memory.kept.size() == 1);
+  w.api.refuses = Error{Code::kUnavailable, EACCES, "403 Forbidden"};
+  CHECK(colour(second) == "403 Forbidden");
+  CHECK(memory.kept.empty());
+  w.api.refuses.reset();
+  CHECK(colour(second) == "red");
+  memory.remember(kSecret, model::Secret());  // of a pod that went while nobody looked
+  second.pods_ready();
+  CHECK(memory.kept.size() == 1);
+  CHECK(memory.kept.contains(kMap));
+  CHECK(memory.alive == std::set<PodUid>{PodUid("u2")});
   second.remove_pod(PodUid("u2"));
   CHECK(memory.kept.empty());
 }

@@ -207,7 +207,10 @@ TEST_CASE("policy and programs are told as they are") {
   f.inventory.load(
       ports::LoadedProgram{.id = 7, .name = "egress", .type = "cgroup_skb", .tag = "ab", .links = 3, .run_count = 2, .run_ns = 50});
   v1::ListProgramsReply programs;
+  f.inventory.lose_pin("/sys/fs/bpf/pintle/v3/prog/set");
   REQUIRE(f.stub->ListPrograms(&three, {}, &programs).ok());
+  REQUIRE(programs.missing_pins_size() == 1);
+  CHECK(programs.missing_pins(0) == "/sys/fs/bpf/pintle/v3/prog/set");
   CHECK(programs.programs(0).run_time() == 50);
   CHECK(programs.programs(0).links() == 3);
   CHECK(programs.program_set().name().empty());

@@ -20,10 +20,11 @@ struct FakeObjects final : pintle::ports::ObjectReader {
   std::map<std::string, pintle::model::Secret> secrets;
   int tokens_issued = 0;
   bool tokens_fail = false;
-  bool down = false;
+  bool down = false, refuses = false;
 
   pintle::Result<pintle::model::ConfigMap> get_config_map(const std::string&, const std::string& name, std::stop_token) override {
     if (down) return pintle::fail(pintle::Code::kUnavailable, "API is down");
+    if (refuses) return std::unexpected(pintle::Error{pintle::Code::kUnavailable, EACCES, "403 Forbidden"});
     if (const auto found = config_maps.find(name); found != config_maps.end()) return found->second;
     return pintle::fail(pintle::Code::kNotFound, "not found");
   }

@@ -89,7 +89,13 @@ TEST_CASE("what an earlier run of the agent has filled stays as it is while the 
   CHECK(*read_file(kept->host_paths.at("conf") + "/a") == "1");
   CHECK(kept->kept == "volume 'conf': configmap \"cm\": API is down");
   world.objects.down = false;
-  world.objects.config_maps.clear();  // gone: that is an answer
+  world.objects.refuses = true;  // that is an answer
+  const auto forbidden = next.mount(pod, {}, {});
+  REQUIRE_FALSE(forbidden);
+  CHECK(forbidden.error().message() == "volume 'conf': configmap \"cm\": 403 Forbidden");
+  CHECK(*read_file(kept->host_paths.at("conf") + "/a") == "1");
+  world.objects.refuses = false;
+  world.objects.config_maps.clear();  // gone: so is that
   CHECK_FALSE(next.mount(pod, {}, {}));
 }
 
