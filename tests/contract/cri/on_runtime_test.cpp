@@ -12,11 +12,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 #include <catch2/catch_session.hpp>
@@ -241,16 +246,53 @@ TEST_CASE("an image's user is told") {
   CHECK_FALSE((*subject.cri().find_image("pintle.local/nonroot:1"))->id.empty());
 }
 
-TEST_CASE("what an old containerd does not implement is unsupported") {
+TEST_CASE("events tell which container of which pod to look at, and an old containerd has none") {
   RuntimeSubject subject;
+  std::mutex mu;
+  std::condition_variable changed;
+  std::vector<model::RuntimeEvent> events;
+  std::optional<Status> ended;
+  std::stop_source stop;
+  const std::jthread watcher([&] {
+    auto status = subject.cri().watch_events(
+        [&](const model::RuntimeEvent& event) {
+          const std::lock_guard lock(mu);
+          events.push_back(event);
+          changed.notify_all();
+        },
+        stop.get_token());
+    const std::lock_guard lock(mu);
+    ended = std::move(status);
+    changed.notify_all();
+  });
+  auto pod = contract::sandbox_config(subject, "told");
+  const auto sandbox = subject.cri().run_sandbox(pod, {});
+  REQUIRE(sandbox);
+  const auto container = subject.cri().create_container(*sandbox, contract::container_config(subject, pod, "main"), pod, {});
+  REQUIRE(container);
+  REQUIRE(subject.cri().start_container(*container));
+  subject.let_exit(*container, 0);  // by now the stream is up, if not before
+  std::optional<Status> refused;
+  bool told = false;
+  {
+    const auto of_this = [&](const model::RuntimeEvent& event) { return event.uid.value() == pod.uid && event.container_id == *container; };
+    std::unique_lock lock(mu);
+    (void)changed.wait_for(lock, 10s, [&] { return ended || std::ranges::any_of(events, of_this); });
+    refused = ended;
+    told = std::ranges::any_of(events, of_this);
+  }
+  stop.request_stop();
+  contract::clean_up(subject, pod.uid);
   const auto version = subject.cri().version();
   REQUIRE(version);
-  std::stop_source stop;
   if (kOnContainerd && version->version.find("1.6.") != std::string::npos) {
-    CHECK(subject.cri().watch_events([](const auto&) {}, stop.get_token()).error().code == Code::kUnsupported);
+    REQUIRE(refused.has_value());
+    CHECK(refused->error().code == Code::kUnsupported);
     CHECK(subject.cri().cgroup_driver().error().code == Code::kUnsupported);
   } else {
-    SKIP(PINTLE_RUNTIME " " << version->version << " has these calls");
+    if (refused) FAIL(refused->error().context);
+    CHECK(told);
+    if (!kOnContainerd) CHECK(*subject.cri().cgroup_driver() == cri::CgroupDriver::kCgroupfs);
   }
 }
 
@@ -268,13 +310,14 @@ int main(int argc, char** argv) {
       }
     }
     std::vector<char*> args;
-    std::string words[] = {script, "run", "--private", "--"};
+    std::vector<std::string> words{script, "run", "--private", "--"};
+    if (!kOnContainerd) words.insert(words.end() - 1, "--pod-events");
     for (auto& word : words) args.push_back(word.data());
     for (int i = 0; i < argc; ++i) args.push_back(argv[i]);
     args.push_back(nullptr);
     const std::string self = fs::read_symlink("/proc/self/exe").string();
     std::string self_copy = self;
-    args[std::size(words)] = self_copy.data();
+    args[words.size()] = self_copy.data();
     execv(script.c_str(), args.data());
     fmt::print("can't start '{}'\n", script);
     return 1;
