@@ -153,6 +153,10 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
   if (pintle.image_credential_provider_config.empty() != pintle.image_credential_provider_bin_dir.empty())
     return fail(Code::kInvalid,
                 "pintle.imageCredentialProviderConfig and pintle.imageCredentialProviderBinDir go together; set the other one too");
+  if (pintle.mode == config::Mode::kCompanion && !pintle.image_credential_provider_config.empty())
+    result.config.warnings.emplace_back(
+        "pintle.imageCredentialProviderConfig, pintle.imageCredentialProviderBinDir: mode companion pulls no images and asks no programs; "
+        "give the kubelet its flags --image-credential-provider-config and --image-credential-provider-bin-dir instead");
   return result;
 }
 

@@ -6,6 +6,7 @@
 
 #include "cri/client.h"
 #include "cri/from_proto.h"
+#include "cri/log_folder.h"
 #include "cri/to_proto.h"
 
 namespace pintle::cri {
@@ -26,6 +27,7 @@ Result<ContainerId> CriRuntime::create_container(const SandboxId& sandbox, const
   request.set_pod_sandbox_id(sandbox.value());
   to_proto(config, request.mutable_config());
   to_proto(sandbox_config, request.mutable_sandbox_config());
+  PINTLE_TRY(make_log_folder(sandbox_config, config.log_path));
   rt::CreateContainerResponse response;
   const Call how{"CreateContainer", fmt::format("{}/{}/{}", sandbox_config.namespace_, sandbox_config.name, config.name),
                  client_->timeout(), std::move(stop)};
@@ -95,6 +97,9 @@ Result<model::ExecResult> CriRuntime::exec_sync(const ContainerId& id, const std
   Call how{"ExecSync", id.value(), std::nullopt, std::move(stop)};
   if (timeout.count() > 0) how.timeout = client_->timeout() + timeout;
   PINTLE_TRY(client_->call(client_->runtime(), &Runtime::ExecSync, how, request, &response));
+  // CRI-O's answer to the limit is a result, with an exit code that no process has.
+  if (response.exit_code() == -1 && response.stderr() == "command timed out")
+    return fail(Code::kUnavailable, fmt::format("ExecSync '{}': deadline exceeded: {}", id.value(), response.stderr()));
   return model::ExecResult{response.exit_code(), std::move(*response.mutable_stdout()), std::move(*response.mutable_stderr())};
 }
 

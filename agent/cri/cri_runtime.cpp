@@ -9,6 +9,7 @@
 
 #include "cri/client.h"
 #include "cri/from_proto.h"
+#include "cri/log_folder.h"
 #include "cri/to_proto.h"
 
 namespace pintle::cri {
@@ -143,6 +144,7 @@ Result<SandboxId> CriRuntime::run_sandbox(const model::SandboxConfig& config, st
   rt::RunPodSandboxRequest request;
   to_proto(config, request.mutable_config());
   request.set_runtime_handler(config.runtime_handler);
+  PINTLE_TRY(make_log_folder(config, {}));
   rt::RunPodSandboxResponse response;
   const Call how{"RunPodSandbox", fmt::format("{}/{}", config.namespace_, config.name), 2 * client_->timeout(), std::move(stop)};
   const Status made = client_->call(client_->runtime(), &Runtime::RunPodSandbox, how, request, &response);
@@ -185,15 +187,21 @@ Status CriRuntime::remove_sandbox(const SandboxId& id) {
 
 Status CriRuntime::watch_events(const std::function<void(const model::RuntimeEvent&)>& on_event, std::stop_token stop) {
   const Call how{"GetContainerEvents", {}, std::nullopt, std::move(stop)};
+  bool any = false;
   PINTLE_TRY(client_->run(how, [&](grpc::ClientContext& context) {
     const auto reader = client_->runtime().GetContainerEvents(&context, rt::GetEventsRequest{});
     rt::ContainerEventResponse event;
     while (reader->Read(&event)) {
+      any = true;
       on_event({PodUid{event.pod_sandbox_status().metadata().uid()}, ContainerId{event.container_id()}});
     }
     return reader->Finish();
   }));
   if (how.stop.stop_requested()) return fail(Code::kCancelled, "GetContainerEvents: stopped");
+  // So CRI-O answers where its events are off, which they are unless it was told otherwise.
+  if (!any)
+    return fail(Code::kUnsupported,
+                "GetContainerEvents: the runtime ended the stream without an event; CRI-O needs enable_pod_events = true");
   return fail(Code::kUnavailable, "GetContainerEvents: the runtime ended the stream");
 }
 

@@ -14,6 +14,10 @@ Code code_from_text(std::string_view text) {
   // containerd: name "x" is reserved for "id"; CRI-O: name is reserved.
   if (contains(text, "is reserved")) return Code::kAlreadyExists;
   if (contains(text, "context deadline exceeded")) return Code::kUnavailable;
+  // CRI-O, where containerd has NOT_FOUND: of a container whose log is to be reopened, and of the sandbox and of the image of a new one.
+  for (const auto gone :
+       {"could not find container", "specified sandbox not found", "as the sandbox was stopped", "does not resolve to an image ID"})
+    if (contains(text, gone)) return Code::kNotFound;
   return Code::kInternal;
 }
 

@@ -34,6 +34,7 @@ class Cli {
     app_.require_subcommand(1);
     app_.fallthrough();
     app_.add_option("--socket", socket_, fmt::format("The daemon's control socket (default {})", kDefaultSocket))->type_name("PATH");
+    app_.set_version_flag("--version", "pintlectl " PINTLE_VERSION, "Print the version of pintlectl");
     app_.footer(kExitCodes);
     add_run();
     add_get();

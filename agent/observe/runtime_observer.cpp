@@ -19,6 +19,8 @@ namespace pintle::observe {
 namespace {
 
 constexpr uint64_t kWake = UINT64_MAX;
+// After a runtime said that it has no event stream: another one, or another configuration, may be there by then.
+constexpr std::chrono::seconds kAskAgain{60};
 constexpr BackoffPolicy kReconnect{std::chrono::milliseconds(100), std::chrono::seconds(3)};
 
 bool still_running(const model::ObservedPod& pod, const std::set<ContainerId>& exits) {
@@ -209,6 +211,7 @@ void RuntimeObserver::status_loop(const std::stop_token& stop) {
 
 void RuntimeObserver::event_loop(const std::stop_token& stop) {
   Backoff retry(kReconnect);
+  bool told = false;
   for (;;) {
     bool connected = false;
     const auto ended = runtime_.watch_events(
@@ -227,9 +230,12 @@ void RuntimeObserver::event_loop(const std::stop_token& stop) {
     }
     if (stop.stop_requested()) return;
     if (!ended && ended.error().code == Code::kUnsupported) {
-      PINTLE_LOG(kInfo, "observe", "the runtime has no event stream; exits are seen by pidfd and tracepoint, the rest by a list every {}",
-                 format_duration(options_.audit));
-      return;
+      if (!told)
+        PINTLE_LOG(kInfo, "observe", "no event stream ({}); exits are seen by pidfd and tracepoint, the rest by a list every {}",
+                   ended.error().message(), format_duration(options_.audit));
+      told = true;
+      if (!pause(kAskAgain, stop)) return;
+      continue;
     }
     if (connected) {
       retry.reset();

@@ -34,8 +34,10 @@ class ContainerRuntime {
 
   // Idempotent by (uid, attempt): one whose reply was lost is found again and adopted.
   [[nodiscard]] virtual Result<SandboxId> run_sandbox(const model::SandboxConfig& config, std::stop_token stop) = 0;
-  [[nodiscard]] virtual Status stop_sandbox(const SandboxId& id) = 0;    // idempotent
-  [[nodiscard]] virtual Status remove_sandbox(const SandboxId& id) = 0;  // idempotent
+  // Both idempotent. Containers that still run are asked to end; how long they may take is the runtime's matter (CRI-O: as long as the
+  // request may last). Whoever wants them ended by a time of its own stops them first. So with remove_container().
+  [[nodiscard]] virtual Status stop_sandbox(const SandboxId& id) = 0;
+  [[nodiscard]] virtual Status remove_sandbox(const SandboxId& id) = 0;
 
   // Idempotent by (sandbox, name, attempt).
   [[nodiscard]] virtual Result<ContainerId> create_container(const SandboxId& sandbox, const model::ContainerConfig& config,
@@ -51,7 +53,7 @@ class ContainerRuntime {
   [[nodiscard]] virtual Status reopen_log(const ContainerId& id) = 0;
 
   // Blocks, calling `on_event` for each event of the runtime's stream, until `stop` (returns kCancelled), the stream breaks
-  // (kUnavailable) or the runtime has none (kUnsupported: containerd before 1.7).
+  // (kUnavailable) or the runtime has none (kUnsupported: containerd before 1.7, CRI-O without enable_pod_events).
   [[nodiscard]] virtual Status watch_events(const std::function<void(const model::RuntimeEvent&)>& on_event, std::stop_token stop) = 0;
 };
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The Pintle Authors
-"""A node for end-to-end tests: private mount and network namespaces, a containerd, an API and a pintled of its own.
+"""A node for end-to-end tests: private mount and network namespaces, a runtime, an API and a pintled of its own.
 
 Everything lies in one temporary folder and one cgroup prefix; Node.close() ends and removes all of it. Should this process end
 without close() (a timeout's KILL, Ctrl-C), a guard process does the same.
@@ -17,14 +17,13 @@ import sys
 import tempfile
 import time
 
+import runtimes
+from runtimes import NotHere
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUSYBOX = "pintle.local/busybox:1"
 NODE = "e2e-node"
 METRICS = "127.0.0.1:9810"  # in a network namespace of the test's own
-
-
-class NotHere(Exception):
-    """A precondition of this machine is missing; the text names it."""
 
 
 def enter_namespaces():
@@ -41,6 +40,7 @@ def arguments():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--junit", type=pathlib.Path, help="where the results are written to; left out: nowhere")
     parser.add_argument("--keep", action="store_true", help="leave the folder for inspection")
+    parser.add_argument("--runtime", choices=runtimes.KINDS, default="containerd", help="what runs the pods where the suite has a choice")
     parser.add_argument("words", nargs="*", metavar="WORD", help="run only tests whose name has one of these words in it")
     options = parser.parse_args()
     options.build = options.build.resolve()  # the daemon's configuration takes absolute paths
@@ -137,8 +137,9 @@ def remove_traces(build, folder, keep=False):
             errors.append(str(error))
 
     attempt(_end_daemon, config)
-    if (folder / "containerd").exists():
-        attempt(_run, ROOT / "scripts" / "dev-containerd", "stop", "--dir", folder / "containerd")
+    for runtime in runtimes.KINDS:
+        if (folder / runtime).exists():
+            attempt(_run, ROOT / "scripts" / f"dev-{runtime}", "stop", "--dir", folder / runtime)
     if config.exists():
         attempt(_run, build / "pintled", "cleanup", "--config", config)
     if (folder / "api").exists():
@@ -178,11 +179,12 @@ def start_guard(build, folder, keep, remove=remove_traces):
 
 
 class Node:
-    def __init__(self, build, real_api=False, keep=False, pintle=None, roles=()):
+    def __init__(self, build, real_api=False, keep=False, pintle=None, roles=(), runtime="containerd"):
         """`roles`: RBAC objects; with any of them the real API server authorizes by them, and the agent is its user "agent"."""
         if os.geteuid() != 0:
             raise NotHere("needs root")
-        for tool in ("containerd", "ctr", "kubectl", "ip", "unshare"):
+        runtimes.KINDS[runtime].check()
+        for tool in ("kubectl", "ip", "unshare"):
             if shutil.which(tool) is None:
                 raise NotHere(f"{tool} is not installed")
         if real_api and not os.environ.get("KUBEBUILDER_ASSETS"):
@@ -191,6 +193,7 @@ class Node:
         self.roles = list(roles)
         self.pintle = pintle or {}  # more of the section of that name
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="pintle-e2e-", dir="/run" if os.path.isdir("/run") else None))
+        self.runtime = runtimes.KINDS[runtime](self.dir / runtime)
         self.cgroup_root = f"/{self.dir.name}"
         self.manifests = self.dir / "manifests"
         self.manifests.mkdir()
@@ -213,7 +216,7 @@ class Node:
             raise
 
     def _start_parts(self):
-        self.start_containerd()
+        self.runtime.start()
         if self.real_api:
             self._script("dev-apiserver", "start", "--dir", self.dir / "api", *(["--authorization", "RBAC"] if self.roles else []))
             self.kubeconfig = self.dir / "api" / "kubeconfig"
@@ -223,7 +226,7 @@ class Node:
             self.kubeconfig = self.dir / "root" / "kubeconfig"
         config = {
             "apiVersion": "pintle.dev/v1", "kind": "PintleConfiguration",
-            "containerRuntimeEndpoint": f"unix://{self.dir}/containerd/containerd.sock",
+            "containerRuntimeEndpoint": f"unix://{self.runtime.socket}",
             "staticPodPath": str(self.manifests), "cgroupRoot": self.cgroup_root, "podLogsDir": str(self.dir / "logs"),
             "pintle": {"mode": "node" if self.real_api else "standalone", "nodeName": NODE, "nodeIP": "127.0.0.1", "rootDir": str(self.dir / "root"),
                        "runDir": str(self.run_dir), "controlSocket": str(self.socket), "metrics": {"listen": METRICS},
@@ -244,13 +247,6 @@ class Node:
         if done.returncode != 0:
             raise RuntimeError(f"scripts/{name} {' '.join(map(str, args))}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return done.stdout
-
-    def start_containerd(self, resume=False):
-        self._script("dev-containerd", "start", "--dir", self.dir / "containerd", *(["--resume"] if resume else []))
-
-    def containerd_pid(self):
-        told = self._script("dev-containerd", "status", "--dir", self.dir / "containerd")
-        return int(next(line for line in told.splitlines() if line.startswith("PID=")).split("=")[1])
 
     def start_daemon(self, all_parts=True):
         """Waits until every part works, or only until it answers."""
@@ -305,25 +301,18 @@ class Node:
 
     def containers(self):
         """Every container the runtime has, by id, with the pod sandboxes."""
-        done = subprocess.run(["ctr", "-a", str(self.dir / "containerd" / "containerd.sock"), "-n", "k8s.io", "containers", "ls", "-q"],
-                              capture_output=True, text=True, timeout=30)
-        return set(done.stdout.split())
-
-    def _ctr(self, *words):
-        done = subprocess.run(["ctr", "-a", str(self.dir / "containerd" / "containerd.sock"), "-n", "k8s.io", *words], check=True,
-                              capture_output=True, text=True, timeout=30)
-        return done.stdout
+        return self.runtime.containers()
 
     def container_of(self, name):
         """The id of the pod's first container, as the API has it."""
         return self.pod(name)["status"]["containerStatuses"][0]["containerID"].split("//")[1]
 
     def kill_container(self, name, id=None):
-        self._ctr("task", "kill", "-s", "SIGKILL", (id or self.container_of(name)).split("//")[-1])
+        self.runtime.kill((id or self.container_of(name)).split("//")[-1])
 
     def exec_in(self, name, *words, id=None):
         """What a command prints in the pod's first container."""
-        return self._ctr("task", "exec", "--exec-id", f"e{time.monotonic_ns()}", id or self.container_of(name), *words)
+        return self.runtime.exec(id or self.container_of(name), *words)
 
     def log_of(self, name):
         """What the pod's first container has printed, over all its starts."""

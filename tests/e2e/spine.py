@@ -144,10 +144,10 @@ class SpineCases:
     def test_the_node_says_when_the_runtime_is_down_and_pods_resume(self):
         self.node.apply(busybox_pod("lasting", SLEEP))
         before = self.node.wait_ready("lasting")
-        os.kill(self.node.containerd_pid(), signal.SIGKILL)
+        os.kill(self.node.runtime.pid(), signal.SIGKILL)
         wait_until(lambda: self._node_ready() == "False", 60, "node NotReady")
         self.node.apply(busybox_pod("waiting", SLEEP))
-        self.node.start_containerd(resume=True)
+        self.node.runtime.start(resume=True)
         wait_until(lambda: self._node_ready() == "True", 60, "node Ready again")
         self.node.wait_ready("waiting")
         self.assertEqual(running_ids(self.node.wait_ready("lasting")), running_ids(before))

@@ -24,7 +24,7 @@ class EmbeddedApi(SpineCases, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         try:
-            cls.node = Node(OPTIONS.build, real_api=False, keep=OPTIONS.keep)
+            cls.node = Node(OPTIONS.build, real_api=False, keep=OPTIONS.keep, runtime=OPTIONS.runtime)
         except NotHere as missing:
             raise unittest.SkipTest(str(missing))
 
@@ -258,7 +258,7 @@ class EmbeddedTelemetry(unittest.TestCase):
         cls.addClassCleanup(lambda: [collector.close() for collector in cls.collectors.values()])
         cls.collectors = {protocol: Collector(OPTIONS.build) for protocol in cls.PROTOCOLS}
         try:
-            cls.node = Node(OPTIONS.build, keep=OPTIONS.keep, pintle={"otlp": cls.section("http/protobuf")})
+            cls.node = Node(OPTIONS.build, keep=OPTIONS.keep, runtime=OPTIONS.runtime, pintle={"otlp": cls.section("http/protobuf")})
         except NotHere as missing:
             raise unittest.SkipTest(str(missing))
         cls.addClassCleanup(cls.node.close)

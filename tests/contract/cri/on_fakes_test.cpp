@@ -5,6 +5,7 @@
 #include "contract/cri/contract.h"
 #include "cri/cri_runtime.h"
 #include "fakes/cri/fake_cri_server.h"
+#include "fakes/store/temp_dir.h"
 
 using namespace pintle;
 
@@ -49,10 +50,11 @@ class ServerSubject final : public contract::Subject {
   void let_exit(const ContainerId& id, int32_t code) override {
     server_.with_state([&](fakes::FakeContainerRuntime& state) { state.exit_container(id, code); });
   }
-  std::string log_root() const override { return "/var/log/pods"; }
+  std::string log_root() const override { return logs_.path(); }
   std::string cgroup_root() const override { return "/kubepods"; }
 
  private:
+  fakes::TempDir logs_;
   fakes::FakeCriServer server_;
   std::unique_ptr<cri::CriRuntime> cri_;
 };

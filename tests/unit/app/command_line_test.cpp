@@ -34,3 +34,19 @@ TEST_CASE("a kubelet's flags of credential plugins go together") {
   REQUIRE_FALSE(relative);
   CHECK(relative.error().message().find("'c.yaml' is not an absolute path") != std::string::npos);
 }
+
+TEST_CASE("in mode companion credential plugins are of no use, and that is told") {
+  const std::vector<std::string> flags = {"--image-credential-provider-config", "/c.yaml", "--image-credential-provider-bin-dir", "/b",
+                                          "--mode"};
+  const auto in_mode = [&](const std::string& mode) {
+    auto words = flags;
+    words.push_back(mode);
+    const auto parsed = parse(words);
+    REQUIRE(parsed);
+    return parsed->config.warnings;
+  };
+  const auto told = in_mode("companion");
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].starts_with("pintle.imageCredentialProviderConfig, pintle.imageCredentialProviderBinDir: mode companion pulls no images"));
+  CHECK(in_mode("standalone").empty());
+}

@@ -5,13 +5,16 @@
 #include "cri/cri_runtime.h"
 
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
+#include <fmt/format.h>
 #include <catch2/catch_test_macros.hpp>
 
 #include "base/trace_context.h"
 #include "fakes/cri/fake_cri_server.h"
+#include "fakes/store/temp_dir.h"
 
 using namespace pintle;
 using namespace std::chrono_literals;
@@ -234,6 +237,42 @@ TEST_CASE("a container whose reply was lost, or whose name is reserved, is adopt
   CHECK(*next != *lost);
 }
 
+TEST_CASE("the folders of logs are made, as CRI wants it of its caller") {
+  const fakes::TempDir dir;
+  FakeCriServer server;
+  const auto runtime = connect(server);
+  server.with_state([](FakeContainerRuntime& state) { state.add_image("a:1"); });
+  auto pod = sandbox_config();
+  pod.log_directory = dir / "pods/default_web_u1";
+  const auto sandbox = runtime->run_sandbox(pod, {});
+  REQUIRE(sandbox);
+  CHECK(std::filesystem::is_directory(pod.log_directory));
+  auto container = container_config();
+  container.log_path = "main/0.log";
+  CHECK(runtime->create_container(*sandbox, container, pod, {}));
+  CHECK(std::filesystem::is_directory(pod.log_directory + "/main"));
+
+  fakes::write_text(dir / "file", "in the way");
+  pod.log_directory = dir / "file";
+  const Error error = error_of(runtime->create_container(*sandbox, container_config(1), pod, {}));
+  CHECK(error.sys_errno == ENOTDIR);
+  CHECK(error.context == fmt::format("make the log folder '{}' of pod 'default/web': Not a directory", pod.log_directory));
+}
+
+TEST_CASE("a command that outlived its limit is late, also where the runtime has it as a result") {
+  FakeCriServer server;
+  const auto runtime = connect(server);
+  const auto pod = run_one(server, *runtime);
+  const auto answer = [&](model::ExecResult result) {
+    server.with_state([&](FakeContainerRuntime& state) { state.on_exec = [result](const auto&, const auto&) { return result; }; });
+    return runtime->exec_sync(pod.container, {"x"}, 1s, {});
+  };
+  const Error late = error_of(answer({-1, "", "command timed out"}));  // CRI-O
+  CHECK(late.code == Code::kUnavailable);
+  CHECK(late.context.find("deadline exceeded") != std::string::npos);
+  CHECK(answer({1, "", "command timed out"})->exit_code == 1);
+}
+
 TEST_CASE("a container of an earlier sandbox is not adopted") {
   FakeCriServer server;
   const auto runtime = connect(server);
@@ -325,6 +364,20 @@ TEST_CASE("events arrive until the stream breaks or is stopped") {
     stop.request_stop();
   }
   CHECK(error_of(ended).code == Code::kCancelled);
+}
+
+TEST_CASE("a stream that ends without an event, and without an error, is none") {  // CRI-O with its events off
+  FakeCriServer server;
+  server.enable_events();
+  const auto runtime = connect(server);
+  Status ended;
+  {
+    const std::jthread watcher([&] { ended = runtime->watch_events([](const auto&) {}, {}); });
+    REQUIRE(server.wait_for_stream());
+    server.end_streams();
+  }
+  CHECK(error_of(ended).code == Code::kUnsupported);
+  CHECK(ended.error().context.find("enable_pod_events") != std::string::npos);
 }
 
 TEST_CASE("a pull has no deadline and ends by its stop token") {

@@ -25,6 +25,12 @@ TEST_CASE("gRPC statuses become codes that callers act on") {
       {StatusCode::UNKNOWN, R"(failed to reserve sandbox name "a_b_c_0": name "a_b_c_0" is reserved for "123")", Code::kAlreadyExists},
       {StatusCode::UNKNOWN, "failed to exec: timeout 1s exceeded: context deadline exceeded", Code::kUnavailable},
       {StatusCode::UNKNOWN, "container is in CONTAINER_EXITED state", Code::kInternal},
+      {StatusCode::UNKNOWN, "could not find container c1: container with ID starting with c1 not found: ID does not exist",
+       Code::kNotFound},
+      {StatusCode::UNKNOWN, "specified sandbox not found: s1: PodSandbox with ID starting with s1 not found: ID does not exist",
+       Code::kNotFound},
+      {StatusCode::UNKNOWN, "CreateContainer failed as the sandbox was stopped: s1", Code::kNotFound},
+      {StatusCode::UNKNOWN, R"(reference "[vfs@/a+/b]pintle.local/absent:1" does not resolve to an image ID)", Code::kNotFound},
       {StatusCode::INTERNAL, "boom", Code::kInternal},
   };
   for (const auto& row : kRows) {

@@ -25,6 +25,7 @@ TEST_CASE("exit codes: what the words alone decide") {
     int code;
   };
   const Case kCases[] = {{{"version"}, 0},
+                         {{"--version"}, 0},
                          {{"--help"}, 0},
                          {{"completion", "bash"}, 0},
                          {{}, 2},

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// The contract, and what only a real runtime can show, on a containerd of this test's own (scripts/dev-containerd) in mount
-// and network namespaces of its own. The program starts itself again under that script; what it started it takes down.
+// The contract, and what only a real runtime can show, on a containerd or a CRI-O (PINTLE_RUNTIME) of this test's own, in mount and
+// network namespaces of its own. The program starts itself again under scripts/dev-containerd or scripts/dev-crio; what it started it
+// takes down.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,11 +12,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 #include <catch2/catch_session.hpp>
@@ -30,6 +36,8 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr bool kOnContainerd = std::string_view{PINTLE_RUNTIME} == "containerd";
 
 std::string cgroup_name() { return fmt::format("pintle-test-{}", getpid()); }
 
@@ -74,9 +82,9 @@ class Registry {
   std::string address_;
 };
 
-class ContainerdSubject final : public contract::Subject {
+class RuntimeSubject final : public contract::Subject {
  public:
-  ContainerdSubject() {
+  RuntimeSubject() {
     auto made = cri::CriRuntime::create({.runtime_endpoint = std::getenv("PINTLE_CRI_ENDPOINT"), .image_endpoint = {}});
     REQUIRE(made);
     cri_ = std::move(*made);
@@ -143,13 +151,13 @@ void remove_groups() {
 
 }  // namespace
 
-TEST_CASE("the adapter keeps the contract on containerd") {
-  ContainerdSubject subject;
+TEST_CASE("the adapter keeps the contract on " PINTLE_RUNTIME) {
+  RuntimeSubject subject;
   contract::check_all(subject);
 }
 
-TEST_CASE("a pod on containerd: address, traffic, commands, logs") {
-  ContainerdSubject subject;
+TEST_CASE("a pod on " PINTLE_RUNTIME ": address, traffic, commands, logs") {
+  RuntimeSubject subject;
   auto& runtime = subject.cri();
   auto pod = contract::sandbox_config(subject, "web");
   auto config = contract::container_config(subject, pod, "main");
@@ -193,8 +201,8 @@ TEST_CASE("a pod on containerd: address, traffic, commands, logs") {
   // The pod's cgroup in the v2 hierarchy, where programs are attached, holds the container.
   const auto status = runtime.container_status(*container);
   REQUIRE(status);
-  CHECK(read_all(fmt::format("/proc/{}/cgroup", status->pid)).find("0::" + pod.cgroup_parent + "/" + container->value()) !=
-        std::string::npos);
+  CHECK(read_all(fmt::format("/proc/{}/cgroup", status->pid))
+            .find("0::" + pod.cgroup_parent + (kOnContainerd ? "/" : "/crio-") + container->value()) != std::string::npos);
 
   const std::string log = status->log_path;
   CHECK(read_all(log).find(" stdout F out\n") != std::string::npos);
@@ -217,7 +225,7 @@ TEST_CASE("a pod on containerd: address, traffic, commands, logs") {
 }
 
 TEST_CASE("a pod on the host's network has no address of its own") {
-  ContainerdSubject subject;
+  RuntimeSubject subject;
   auto pod = contract::sandbox_config(subject, "hostnet");
   pod.hostname.clear();
   pod.security.namespaces.network = model::NamespaceMode::kNode;
@@ -232,45 +240,84 @@ TEST_CASE("a pod on the host's network has no address of its own") {
 }
 
 TEST_CASE("an image's user is told") {
-  ContainerdSubject subject;
+  RuntimeSubject subject;
   CHECK((*subject.cri().find_image("pintle.local/nonroot:1"))->uid == 1000);
   CHECK((*subject.cri().find_image("pintle.local/named:1"))->username == "app");
   CHECK_FALSE((*subject.cri().find_image("pintle.local/nonroot:1"))->id.empty());
 }
 
-TEST_CASE("what containerd does not implement is unsupported") {
-  ContainerdSubject subject;
+TEST_CASE("events tell which container of which pod to look at, and an old containerd has none") {
+  RuntimeSubject subject;
+  std::mutex mu;
+  std::condition_variable changed;
+  std::vector<model::RuntimeEvent> events;
+  std::optional<Status> ended;
+  std::stop_source stop;
+  const std::jthread watcher([&] {
+    auto status = subject.cri().watch_events(
+        [&](const model::RuntimeEvent& event) {
+          const std::lock_guard lock(mu);
+          events.push_back(event);
+          changed.notify_all();
+        },
+        stop.get_token());
+    const std::lock_guard lock(mu);
+    ended = std::move(status);
+    changed.notify_all();
+  });
+  auto pod = contract::sandbox_config(subject, "told");
+  const auto sandbox = subject.cri().run_sandbox(pod, {});
+  REQUIRE(sandbox);
+  const auto container = subject.cri().create_container(*sandbox, contract::container_config(subject, pod, "main"), pod, {});
+  REQUIRE(container);
+  REQUIRE(subject.cri().start_container(*container));
+  subject.let_exit(*container, 0);  // by now the stream is up, if not before
+  std::optional<Status> refused;
+  bool told = false;
+  {
+    const auto of_this = [&](const model::RuntimeEvent& event) { return event.uid.value() == pod.uid && event.container_id == *container; };
+    std::unique_lock lock(mu);
+    (void)changed.wait_for(lock, 10s, [&] { return ended || std::ranges::any_of(events, of_this); });
+    refused = ended;
+    told = std::ranges::any_of(events, of_this);
+  }
+  stop.request_stop();
+  contract::clean_up(subject, pod.uid);
   const auto version = subject.cri().version();
   REQUIRE(version);
-  std::stop_source stop;
-  if (version->version.starts_with("1.6.") || version->version.find("1.6.") != std::string::npos) {
-    CHECK(subject.cri().watch_events([](const auto&) {}, stop.get_token()).error().code == Code::kUnsupported);
+  if (kOnContainerd && version->version.find("1.6.") != std::string::npos) {
+    REQUIRE(refused.has_value());
+    CHECK(refused->error().code == Code::kUnsupported);
     CHECK(subject.cri().cgroup_driver().error().code == Code::kUnsupported);
   } else {
-    SKIP("containerd " << version->version << " has these calls");
+    if (refused) FAIL(refused->error().context);
+    CHECK(told);
+    if (!kOnContainerd) CHECK(*subject.cri().cgroup_driver() == cri::CgroupDriver::kCgroupfs);
   }
 }
 
 int main(int argc, char** argv) {
   if (std::getenv("PINTLE_CRI_ENDPOINT") == nullptr) {
     const char* scripts = std::getenv("PINTLE_SCRIPTS");
-    const std::string script = fmt::format("{}/dev-containerd", scripts != nullptr ? scripts : "scripts");
+    const std::string script = fmt::format("{}/dev-" PINTLE_RUNTIME, scripts != nullptr ? scripts : "scripts");
+    const bool there = kOnContainerd ? access("/usr/bin/containerd", X_OK) == 0 : std::getenv("PINTLE_CRIO") != nullptr;
     for (const auto& [missing, what] :
-         {std::pair{geteuid() != 0, "root"}, std::pair{access("/usr/bin/containerd", X_OK) != 0, "containerd"},
-          std::pair{access(script.c_str(), X_OK) != 0, "scripts/dev-containerd (set PINTLE_SCRIPTS)"}}) {
+         {std::pair{geteuid() != 0, "root"}, std::pair{!there, kOnContainerd ? "containerd" : "PINTLE_CRIO, a folder with crio and pinns"},
+          std::pair{access(script.c_str(), X_OK) != 0, "scripts/dev-" PINTLE_RUNTIME " (set PINTLE_SCRIPTS)"}}) {
       if (missing) {
         fmt::print("SKIPPED: needs {}\n", what);
         return 4;
       }
     }
     std::vector<char*> args;
-    std::string words[] = {script, "run", "--private", "--"};
+    std::vector<std::string> words{script, "run", "--private", "--"};
+    if (!kOnContainerd) words.insert(words.end() - 1, "--pod-events");
     for (auto& word : words) args.push_back(word.data());
     for (int i = 0; i < argc; ++i) args.push_back(argv[i]);
     args.push_back(nullptr);
     const std::string self = fs::read_symlink("/proc/self/exe").string();
     std::string self_copy = self;
-    args[std::size(words)] = self_copy.data();
+    args[words.size()] = self_copy.data();
     execv(script.c_str(), args.data());
     fmt::print("can't start '{}'\n", script);
     return 1;
