@@ -3,6 +3,7 @@
 //
 // Goals G11 to G13 and G15 of facts/ebpf: what the programs cost a pod's calls and streams, what a pod costs the kernel and the agent, what
 // a scrape takes, and whether all of it goes on with few capabilities. Each cost is the difference of batches that take turns.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -57,18 +58,18 @@ int connect_often() {
   return 0;
 }
 
-// Each end of a stream has a processor to itself, where there are two: else the scheduler's choice is what is measured.
-void stay_on(size_t which) {
-  cpu_set_t allowed, one;
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) return;
+// Both ends of a stream take turns on one processor, so that all that is done for it takes time: with two the scheduler's choices are
+// measured, by 10 % one way or the other from a batch to the next.
+void stay_on_one_processor() {
+  cpu_set_t one;
   CPU_ZERO(&one);
-  for (size_t cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu)
-    if (CPU_ISSET(cpu, &allowed) && which-- == 0) CPU_SET(cpu, &one);
+  CPU_SET(static_cast<size_t>(std::max(0, ::sched_getcpu())), &one);
   (void)::sched_setaffinity(0, sizeof one, &one);  // ignoring: then it is as without
 }
 
 // A stream over the loopback, both ends in the pod.
 int stream() {
+  stay_on_one_processor();
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -78,7 +79,6 @@ int stream() {
   if (::bind(listener, raw, length) != 0 || ::getsockname(listener, raw, &length) != 0 || ::listen(listener, 1) != 0) return 1;
   static std::array<char, 65536> buffer;
   const pid_t sender = ::fork();
-  stay_on(sender == 0 ? 1 : 0);
   if (sender == 0) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (::connect(fd, raw, length) != 0) ::_exit(1);
