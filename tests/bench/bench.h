@@ -35,7 +35,9 @@ class StopWatch {
 [[nodiscard]] Result<Figures> decide_bench();
 [[nodiscard]] Result<Figures> watch_bench();
 [[nodiscard]] Result<Figures> ebpf_load_bench();
-// One start of the eBPF side, pinned in a bpffs that is made in the folder and left: what ebpf_load_bench() runs.
+// What ebpf_load_bench() runs: the cgroup programs and their maps alone, and one start of the whole eBPF side, pinned in a bpffs that is
+// made in the folder and left.
+[[nodiscard]] Result<Figures> ebpf_set_bench();
 [[nodiscard]] Result<Figures> ebpf_start_bench(const std::string& folder);
 [[nodiscard]] Result<Figures> ebpf_attach_bench();
 // What the programs cost per packet, a policy's replacement, and how many events a second come through the bulk ring.

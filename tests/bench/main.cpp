@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
       {"decide", bench::decide_bench},
       {"watch", bench::watch_bench},
       {"ebpf-load", bench::ebpf_load_bench},
+      {"ebpf-set", bench::ebpf_set_bench},
       {"ebpf-start",
        [&]() -> Result<bench::Figures> {
          if (argc != 3) return fail(Code::kInvalid, "ebpf-start takes the folder of a bpffs");
@@ -35,7 +36,7 @@ int main(int argc, char** argv) {
        }}};
   const auto found = benches.find(which);
   if (found == benches.end()) {
-    fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-start|ebpf-attach|ebpf-cost|goal-…|cri-pod …\n");
+    fmt::print(stderr, "usage: pintle_bench decide|watch|ebpf-load|ebpf-set|ebpf-start|ebpf-attach|ebpf-cost|goal-…|cri-pod …\n");
     return 2;
   }
   begin_without_thread_caches(argv);  // as in the daemon
