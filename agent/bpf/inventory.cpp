@@ -135,7 +135,7 @@ Result<PinInventory::Found> PinInventory::look() const {
   for (const auto& pod : list_pins(layout.pods()).value_or(std::vector<std::string>())) {
     const std::string folder = layout.pods() + "/" + pod;
     for (const auto& hook : list_pins(folder).value_or(std::vector<std::string>()))
-      found.add_link(folder + "/" + hook, hook.starts_with(kOperatorPrefix) ? std::string() : hook);
+      found.add_link(fmt::format("{}/{}", folder, hook), hook.starts_with(kOperatorPrefix) ? std::string() : hook);
   }
   // Maps that have no pin of their own.
   for (const auto& [id, program] : found.programs)

@@ -47,6 +47,7 @@ void add_uses(HookStatus& status, const model::PodCounters& counters) {
 
 std::vector<model::ProgramSetLeftover> told(const std::vector<Error>& errors) {
   std::vector<model::ProgramSetLeftover> out;
+  out.reserve(errors.size());
   for (const auto& error : errors) out.push_back({error.sys_errno, error.message()});
   return out;
 }
@@ -235,7 +236,8 @@ void LibbpfAttacher::recover_pod(const PodUid& uid) {
     const auto info = link->info();
     if (!info || info->cgroup_id.empty()) continue;
     record.cgroup_id = info->cgroup_id;
-    if ((slot = programs_->find_slot(info->cgroup_id))) break;
+    slot = programs_->find_slot(info->cgroup_id);
+    if (slot) break;
   }
   if (slot) (void)slots_->restore(uid, record.cgroup_id, *slot);  // false: the slot is another pod's; attach() gives a new one
   const MutexLock lock(mu_);
@@ -346,7 +348,7 @@ Status LibbpfAttacher::detach(const PodUid& uid) {
   watch_links(uid, false);
   const std::string folder = layout_.pod(uid);
   const auto pins = list_pins(folder);
-  for (const auto& name : pins.value_or(std::vector<std::string>())) PINTLE_TRY(detach_pinned(folder + "/" + name));
+  for (const auto& name : pins.value_or(std::vector<std::string>())) PINTLE_TRY(detach_pinned(fmt::format("{}/{}", folder, name)));
   PINTLE_TRY(remove_pin_folder(folder));
   pod_programs_->forget(uid);
   PINTLE_TRY(old_schemas_.drop_pod(uid));

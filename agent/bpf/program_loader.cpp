@@ -37,8 +37,7 @@ Result<UniqueFd> load(const ElfObject& object, const ElfProgram& program, int ty
   auto again = load_program(request);
   if (again) return again;
   const int err = again.error().sys_errno;
-  return std::unexpected(
-      Error{Code::kUnsupported, err, fmt::format("load program '{}': {}", program.name, explain_load(err, log.c_str()))});
+  return std::unexpected(Error{Code::kUnsupported, err, fmt::format("load program '{}': {}", program.name, explain_load(err, log.data()))});
 }
 
 }  // namespace
@@ -67,7 +66,7 @@ void ProgramLoader::run_aside(std::function<void()> errand) {
   start_thread();
 }
 
-size_t ProgramLoader::begin(std::shared_ptr<const ElfObject> object, int types_fd, const std::vector<int>& maps) {
+size_t ProgramLoader::begin(const std::shared_ptr<const ElfObject>& object, int types_fd, const std::vector<int>& maps) {
   size_t batch = 0;
   {
     const MutexLock lock(mu_);

@@ -46,7 +46,7 @@ class ProgramLoader {
   }
 
   // `maps`: descriptors in the object's order. REQUIRES: the descriptors outlive this, or finish() of what is returned.
-  [[nodiscard]] size_t begin(std::shared_ptr<const ElfObject> object, int types_fd, const std::vector<int>& maps);
+  [[nodiscard]] size_t begin(const std::shared_ptr<const ElfObject>& object, int types_fd, const std::vector<int>& maps);
   // The programs by name. kUnsupported: the kernel refused one; errno and the verifier's words. Once for each begin().
   [[nodiscard]] Result<std::map<std::string, UniqueFd>> finish(size_t batch);
 
