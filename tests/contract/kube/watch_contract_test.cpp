@@ -116,6 +116,16 @@ TEST_CASE("objects are watched with all others of their kind") {
   follow_two(rig, watcher, sink, fresh("all"));
 }
 
+TEST_CASE("a list's later pages are of the first one's version, so that a watch from there misses nothing") {
+  Rig rig;
+  for (const char* stem : {"page", "page"}) rig.call("POST", kSpace + "configmaps", coloured("ConfigMap", fresh(stem), "blue"));
+  const auto first = rig.call("GET", kSpace + "configmaps?limit=1")["metadata"];
+  REQUIRE(!first["continue"].get<std::string>().empty());
+  rig.call("POST", kSpace + "configmaps", coloured("ConfigMap", fresh("page"), "green"));
+  const auto second = rig.call("GET", kSpace + "configmaps?limit=1&continue=" + percent_encode(first["continue"].get<std::string>()));
+  CHECK(second["metadata"]["resourceVersion"] == first["resourceVersion"]);
+}
+
 TEST_CASE("programs are watched by the label of their ConfigMap") {
   Rig rig;
   Programs programs;

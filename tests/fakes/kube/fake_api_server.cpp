@@ -228,7 +228,7 @@ void FakeApiServer::serve(const httplib::Request& request, httplib::Response& re
     if (body.is_discarded()) return answer(response, {400, status_object(400, "BadRequest", "the object provided is unrecognized")});
   }
   if (request.method == "GET" && name.empty()) {
-    answer(response, store_.list(resource, selector_of(request), static_cast<size_t>(number(request.get_param_value("continue"))),
+    answer(response, store_.list(resource, selector_of(request), request.get_param_value("continue"),
                                  static_cast<size_t>(number(request.get_param_value("limit")))));
   } else if (request.method == "GET") {
     answer(response, store_.get(resource, space, name));
@@ -277,7 +277,7 @@ void FakeApiServer::serve_watch(const httplib::Request& request, httplib::Respon
     watch->from = number(request.get_param_value("resourceVersion"));
     if (watch->from == 0) {
       watch->from = store_.version();
-      const auto there = store_.list(resource, watch->selector, 0, 0);
+      const auto there = store_.list(resource, watch->selector, {}, 0);
       for (const auto& object : there.body["items"])
         if (watch->selects(object)) watch->initial.push_back(Json{{"type", "ADDED"}, {"object", object}}.dump());
     }

@@ -2,6 +2,8 @@
 // Copyright The Pintle Authors
 #include "fakes/kube/fake_store.h"
 
+#include <cstdlib>
+
 #include <fmt/format.h>
 
 namespace pintle::fakes {
@@ -191,7 +193,9 @@ bool is_selected(const Json& object, const Selector& selector) {
   return has_field(object, selector.field) && has_label(object, selector.label);
 }
 
-StoreReply FakeStore::list(const std::string& resource, const Selector& selector, size_t offset, size_t limit) const {
+StoreReply FakeStore::list(const std::string& resource, const Selector& selector, const std::string& continue_token, size_t limit) const {
+  const size_t offset = std::strtoull(continue_token.c_str(), nullptr, 10), dot = continue_token.find('.');
+  const std::string version = dot == std::string::npos ? std::to_string(version_) : continue_token.substr(dot + 1);
   Json items = Json::array();
   size_t seen = 0, left = 0;
   for (const auto& [at, object] : objects_) {
@@ -203,8 +207,8 @@ StoreReply FakeStore::list(const std::string& resource, const Selector& selector
     else
       items.push_back(object);
   }
-  Json meta = {{"resourceVersion", std::to_string(version_)}};
-  if (left > 0) meta["continue"] = std::to_string(offset + limit);
+  Json meta = {{"resourceVersion", version}};
+  if (left > 0) meta["continue"] = std::to_string(offset + limit) + "." + version;
   return {
       200,
       {{"kind", std::string(kind_of(resource)) + "List"}, {"apiVersion", api_version_of(resource)}, {"metadata", meta}, {"items", items}}};

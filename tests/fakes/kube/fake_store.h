@@ -41,8 +41,10 @@ class FakeStore {
   [[nodiscard]] StoreReply patch(const std::string& resource, const std::string& space, const std::string& name, const Json& patch,
                                  bool status_only);
   [[nodiscard]] StoreReply remove(const std::string& resource, const std::string& space, const std::string& name, const Json& options);
-  // Items from the `offset`th on, at most `limit` (0: all); the continue token is "offset".
-  [[nodiscard]] StoreReply list(const std::string& resource, const Selector& selector, size_t offset, size_t limit) const;
+  // At most `limit` items (0: all). A later page is of the first one's version, as a server's is: what changed between is a watch's to
+  // tell. The token is "offset.version".
+  [[nodiscard]] StoreReply list(const std::string& resource, const Selector& selector, const std::string& continue_token,
+                                size_t limit) const;
 
   [[nodiscard]] int64_t version() const { return version_; }
   [[nodiscard]] const std::vector<Change>& history() const { return history_; }
