@@ -8,27 +8,12 @@
  * program for both directions, since verifying it is the longest part of a start. Built against <linux/bpf.h> alone: no BTF of any kernel
  * is read to load it.
  */
-#include "lib/pod_slot.h"
-#include "lib/traffic.h"
-#include "policy/packet.h"
+#include "accounting/account.h"
 
 /* PINTLE_EGRESS where no interface has received it: what comes in bears the number of one, also from the loopback. */
 static __always_inline __u64 direction_of(const struct __sk_buff* skb) { return is_zero(skb->ingress_ifindex); }
 
 SEC("cgroup/skb")
-int accounting_packet(struct __sk_buff* skb) {
-  struct pintle_pod_slot* slot = pod_slot(pod_slot_number());
-  if (!slot) return 1;
-  const __u64 direction = direction_of(skb);
-  if (slot->control.flags & PINTLE_ISOLATED && !policy_packet(skb, direction)) {
-    __sync_fetch_and_add(&slot->rx_drops + direction, 1);
-    return 0;
-  }
-  if (slot->control.flags & PINTLE_KUBEPODS_COUNTS) return 1;
-  __u64* counters = (__u64*)traffic_of(skb, &slot->tcp, &slot->udp, &slot->other) + 2 * direction;
-  __sync_fetch_and_add(counters, skb->len);
-  __sync_fetch_and_add(counters + 1, 1);
-  return 1;
-}
+int accounting_packet(struct __sk_buff* skb) { return account(skb, direction_of(skb)); }
 
 char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
