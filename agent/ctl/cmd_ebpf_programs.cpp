@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 #include <ostream>
+#include <ranges>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -66,14 +68,18 @@ std::string fill_text(const v1::LoadedMap& map) {
 // The kernel cuts names to 15 characters, so that two may look the same: the hook tells them apart.
 std::string called(const v1::LoadedProgram& program) { return program.hook().empty() ? program.name() : program.hook(); }
 
+// "egress,ingress" is the hook of one that serves both.
+bool serves(const v1::LoadedProgram& program, std::string_view hook) {
+  return std::ranges::any_of(std::views::split(program.hook(), ','), [&](auto&& one) { return std::ranges::equal(one, hook); });
+}
+
 // An id, a hook, a name, a tag or the beginning of one (at least four digits).
 Result<v1::LoadedProgram> find_program(const v1::ListProgramsReply& reply, const std::string& word) {
   std::vector<const v1::LoadedProgram*> found;
   for (const auto& program : reply.programs())
     if (std::to_string(program.id()) == word) return program;
   for (const auto& program : reply.programs())
-    if (program.hook() == word || program.name() == word || (word.size() >= 4 && program.tag().starts_with(word)))
-      found.push_back(&program);
+    if (serves(program, word) || program.name() == word || (word.size() >= 4 && program.tag().starts_with(word))) found.push_back(&program);
   if (found.size() == 1) return *found.front();
   std::string names;
   for (const auto& program : reply.programs())

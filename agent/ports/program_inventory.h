@@ -20,7 +20,7 @@ struct LoadedProgram {
   std::string name, type, tag;  // type as bpftool names it: "cgroup_skb"
   Time loaded_at;
   uint64_t xlated_bytes = 0, jited_bytes = 0, memlock_bytes = 0, verified_insns = 0;
-  std::string hook;                    // of pods or of the node: "connect4", "exec"; empty: an operator's
+  std::string hook;                    // of pods or of the node: "connect4", "exec", "egress,ingress"; empty: an operator's
   std::string set;                     // the program set it is part of; empty: not a pod's program
   uint64_t links = 0;                  // of ours
   uint64_t run_count = 0, run_ns = 0;  // 0 unless the kernel keeps run statistics (sysctl kernel.bpf_stats_enabled)

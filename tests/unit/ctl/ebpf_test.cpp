@@ -604,6 +604,9 @@ TEST_CASE("ebpf progs, maps, cost and dump") {
   const auto none = f.ctl({"ebpf", "dump", "nothing"});
   CHECK(none.code == 1);
   CHECK(has(none.err, "there are 7 (egress), 8 (egress)"));
+  inventory.load(ports::LoadedProgram{.id = 9, .name = "packet", .type = "cgroup_skb", .tag = "9999", .hook = "bind6,ingress"});
+  for (const char* hook : {"bind6", "ingress"}) CHECK(has(f.ctl({"ebpf", "dump", hook}).err, "note: program 9 'packet'"));
+  CHECK(f.ctl({"ebpf", "dump", "bind"}).code == 1);
   inventory.hide_instructions();
   const auto hidden = f.ctl({"ebpf", "dump", "7"});
   CHECK(hidden.code == 4);
