@@ -100,6 +100,11 @@ Result<BpfObject::ProgramKind> BpfObject::program_kind(const std::string& progra
     if (found == lean_->programs().end()) return missing();
     return ProgramKind{found->type, found->attach_type};
   }
+  if (!object_) {
+    const auto loaded = kinds_.find(program);
+    if (loaded == kinds_.end()) return missing();
+    return loaded->second;
+  }
   const bpf_program* found = bpf_object__find_program_by_name(object_.get(), program.c_str());
   if (found == nullptr) return missing();
   return ProgramKind{static_cast<uint32_t>(bpf_program__type(found)), static_cast<uint32_t>(bpf_program__expected_attach_type(found))};
@@ -175,6 +180,7 @@ Status BpfObject::load_with_libbpf() {
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, object_.get()) {
     const std::string name = bpf_program__name(program);
+    kinds_[name] = {static_cast<uint32_t>(bpf_program__type(program)), static_cast<uint32_t>(bpf_program__expected_attach_type(program))};
     PINTLE_ASSIGN_OR_RETURN(programs_[name], duplicate(bpf_program__fd(program), fmt::format("program '{}'", name)));
   }
   object_.reset();  // what is left is descriptors

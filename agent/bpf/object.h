@@ -65,6 +65,7 @@ class BpfObject {
   size_t batch_ = 0;
   std::unique_ptr<char[]> log_;  // the verifier writes here, when libbpf loads
   std::unique_ptr<bpf_object, Close> object_;
+  std::map<std::string, ProgramKind> kinds_;  // of what libbpf has loaded, once object_ is gone
   std::map<std::string, uint32_t> sizes_;
   Descriptors given_, maps_, programs_;
 };

@@ -91,6 +91,19 @@ struct Sets {
 
 }  // namespace
 
+TEST_CASE("a set that only libbpf can load takes the place of the one in force too") {
+  Sets sets("constant");
+  auto& attacher = sets.start();
+  (void)sets.attach();
+  const auto switched = attacher.use_program_set("constant");
+  INFO((switched ? std::string() : switched.error().message()));
+  REQUIRE(switched);
+  CHECK(set_of(attacher, sets.uid) == "constant");
+  sets.send(4);
+  CHECK(sets.packets() == 4);
+  sets.check_clean();
+}
+
 TEST_CASE("another set takes the place of the one in force: same links, counting goes on, and a restart finds it") {
   Sets sets("next");
   auto& attacher = sets.start();
