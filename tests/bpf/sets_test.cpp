@@ -173,7 +173,7 @@ TEST_CASE("a set that is none is refused, and no pod has noticed") {
     CHECK(status.attempt == Attempt::kRefused);
     CHECK(status.error == tried.error().message());
   };
-  refused("absent", "there are 'builtin', 'bare', 'blind', 'next'");
+  refused("absent", "there are 'builtin', 'bare', 'blind', 'constant', 'next'");
   refused("other-abi", fmt::format("is of ABI 99, this agent of ABI {}", PINTLE_SET_ABI));
   refused("wrong-type", "'connect_connect4' is of type cgroup_sock_addr and attach type 11, the hook connect4 takes");
   refused("blind", "of 4 packets sent it counted 0, of 4 received 0");
