@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -47,6 +48,7 @@ std::map<std::string, MapShape> shapes_of(const MapSizes& sizes) {
 
 // The pinned map, if it is there and of this shape.
 UniqueFd find_pinned(const PinLayout& layout, const std::string& name, const MapShape& wanted) {
+  if (::access(layout.map(name).c_str(), F_OK) != 0) return {};  // as at every first start
   auto fd = open_pin(layout.map(name));
   if (!fd) return {};
   const auto info = map_info(fd->get());
@@ -141,8 +143,9 @@ Result<CgroupPrograms> CgroupPrograms::load(const PinLayout& layout, const MapSi
     }
   PINTLE_TRY(out.map_slots());
   for (const auto& name : to_pin) PINTLE_TRY(pin_anew(out.map(name), layout.map(name)));
-  auto before = ProgramSet::find_pinned(layout.set(), out.map_ids());
-  PINTLE_ASSIGN_OR_RETURN(auto fresh, ProgramSet::take(wanted, object, out.map_ids(), before.get()));
+  const auto ids = out.map_ids();
+  auto before = ProgramSet::find_pinned(layout.set(), ids);
+  PINTLE_ASSIGN_OR_RETURN(auto fresh, ProgramSet::take(wanted, object, ids, before.get()));
   if (before) {
     out.put_in_force(std::move(before));
     out.fresh_ = std::move(fresh);

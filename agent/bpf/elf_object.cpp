@@ -373,6 +373,12 @@ void ElfParser::append_records(ElfRecords& records, const ExtTable& table, const
   }
 }
 
+std::span<const std::byte> ElfObject::types() const {
+  uint32_t size = 0;
+  const void* bytes = btf__raw_data(types_.get(), &size);
+  return {static_cast<const std::byte*>(bytes), bytes == nullptr ? 0 : size};
+}
+
 void ElfObject::FreeTypes::operator()(::btf* types) const { btf__free(types); }
 ElfObject::ElfObject() = default;
 ElfObject::ElfObject(ElfObject&&) noexcept = default;

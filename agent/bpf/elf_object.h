@@ -55,7 +55,7 @@ class ElfObject {
   [[nodiscard]] const std::vector<ElfMap>& maps() const { return maps_; }
   [[nodiscard]] const std::vector<ElfProgram>& programs() const { return programs_; }
   [[nodiscard]] const std::string& license() const { return license_; }
-  [[nodiscard]] ::btf* types() const { return types_.get(); }
+  [[nodiscard]] std::span<const std::byte> types() const;  // BTF
 
  private:
   friend class ElfParser;

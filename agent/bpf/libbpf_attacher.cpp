@@ -133,6 +133,7 @@ Status LibbpfAttacher::load_programs() {
   const auto finished = lifecycle_ ? lifecycle_->finish(layout_, loader) : Status();
   if (!first) keep(finished);
   auto programs = first ? loader.wait(std::move(loading)) : load_set(loader, shared_maps);
+  loader.dismiss();
   keep(finished);  // not before: its maps are those of the set
   if (!programs) {
     outcome_.cgroup_error = programs.error().message();

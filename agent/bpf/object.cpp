@@ -4,17 +4,20 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
+#include <numeric>
+#include <set>
 
 #include <fcntl.h>
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
 #include "base/log.h"
 #include "bpf/errno_causes.h"
 #include "bpf/libbpf_words.h"
+#include "bpf/raw_call.h"
 
 namespace pintle::bpf {
 namespace {
@@ -26,6 +29,19 @@ Result<UniqueFd> duplicate(int fd, const std::string& what) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!copy.valid()) return fail_errno(errno, fmt::format("duplicate the descriptor of {}", what));
   return copy;
+}
+
+// So that there are soon programs that wait for no more maps.
+std::vector<size_t> most_used_first(const ElfObject& object) {
+  std::vector<size_t> uses(object.maps().size()), order(uses.size());
+  for (const auto& program : object.programs()) {
+    std::set<size_t> used;
+    for (const auto& use : program.map_uses) used.insert(use.map);
+    for (const size_t map : used) ++uses[map];
+  }
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, std::greater(), [&](size_t map) { return uses[map]; });
+  return order;
 }
 
 }  // namespace
@@ -110,36 +126,38 @@ Result<BpfObject::ProgramKind> BpfObject::program_kind(const std::string& progra
   return ProgramKind{static_cast<uint32_t>(bpf_program__type(found)), static_cast<uint32_t>(bpf_program__expected_attach_type(found))};
 }
 
-Result<UniqueFd> BpfObject::make_map(const ElfMap& map, int types_fd) const {
-  const auto what = fmt::format("map '{}'", map.name);
-  if (const auto given = given_.find(map.name); given != given_.end()) return duplicate(given->second.get(), what);
-  bpf_map_create_opts options{};
-  options.sz = sizeof options;
-  options.map_flags = map.flags;
-  if (map.value_type != 0) {  // for those who look at it; socket storage demands it
-    options.btf_fd = static_cast<uint32_t>(types_fd);
-    options.btf_key_type_id = map.key_type;
-    options.btf_value_type_id = map.value_type;
-  }
+Result<UniqueFd> BpfObject::make_map(const ElfMap& map) const {
+  if (const auto given = given_.find(map.name); given != given_.end())
+    return duplicate(given->second.get(), fmt::format("map '{}'", map.name));
   const auto size = sizes_.find(map.name);
-  UniqueFd fd(bpf_map_create(static_cast<bpf_map_type>(map.type), map.name.c_str(), map.key_size, map.value_size,
-                             size == sizes_.end() ? map.max_entries : size->second, &options));
-  if (!fd.valid()) return fail_errno(errno, fmt::format("make {}", what));
-  return fd;
+  MapRequest request{.name = map.name, .type = map.type, .key_size = map.key_size, .value_size = map.value_size};
+  request.max_entries = size == sizes_.end() ? map.max_entries : size->second;
+  request.flags = map.flags;
+  if (map.value_type != 0) {  // for those who look at it; socket storage demands it
+    request.types_fd = types_fd_.get();
+    request.key_type = map.key_type;
+    request.value_type = map.value_type;
+  }
+  return create_map(request);
 }
 
 Status BpfObject::begin(ProgramLoader& loader) {
   if (!lean_) return std::unexpected(not_lean_);
-  if (btf__fd(lean_->types()) < 0)  // what was read once may be loaded twice
-    if (const int err = btf__load_into_kernel(lean_->types()); err != 0)
-      return fail_errno(-err, fmt::format("load the BTF of '{}'", name_));
-  const int types_fd = btf__fd(lean_->types());
-  std::vector<int> maps;
-  for (const auto& map : lean_->maps()) {
-    PINTLE_ASSIGN_OR_RETURN(auto& fd = maps_[map.name], make_map(map, types_fd));
-    maps.push_back(fd.get());
+  auto types = load_types(lean_->types());
+  if (!types) return std::unexpected(with_context(std::move(types).error(), fmt::format("BPF object '{}'", name_)));
+  types_fd_ = *std::move(types);
+  batch_ = loader.begin(lean_, types_fd_.get());
+  auto made = make_maps(loader);
+  if (!made) loader.abandon(batch_);
+  return made;
+}
+
+Status BpfObject::make_maps(ProgramLoader& loader) {
+  for (const size_t index : most_used_first(*lean_)) {
+    const auto& name = lean_->maps()[index].name;
+    PINTLE_ASSIGN_OR_RETURN(auto& fd = maps_[name], make_map(lean_->maps()[index]));
+    loader.give_map(batch_, index, fd.get());
   }
-  batch_ = loader.begin(lean_, types_fd, maps);
   return {};
 }
 
@@ -147,6 +165,7 @@ Status BpfObject::finish(ProgramLoader& loader) {
   auto programs = loader.finish(batch_);
   if (!programs) return std::unexpected(with_context(std::move(programs).error(), fmt::format("BPF object '{}'", name_)));
   programs_ = *std::move(programs);
+  types_fd_.reset();
   return {};
 }
 

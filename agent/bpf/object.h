@@ -39,8 +39,8 @@ class BpfObject {
   [[nodiscard]] Result<ProgramKind> program_kind(const std::string& program) const;
 
   [[nodiscard]] Status load(ProgramLoader& loader);
-  // load() in two steps, without libbpf: maps, which are there at once; and programs. Between them the loader is at work.
-  // kUnsupported: also where it has what only libbpf knows. REQUIRES: it outlives the loader, or finish().
+  // load() in two steps, without libbpf: maps, which are there at once; and programs. The loader is at work as soon as there is a program
+  // whose maps are there. kUnsupported: also where it has what only libbpf knows. REQUIRES: it outlives the loader, or finish().
   [[nodiscard]] Status begin(ProgramLoader& loader);
   [[nodiscard]] Status finish(ProgramLoader& loader);
 
@@ -57,12 +57,14 @@ class BpfObject {
   [[nodiscard]] Status open_with_libbpf();
   [[nodiscard]] Status load_with_libbpf();
   [[nodiscard]] Status require_map(const std::string& map) const;
-  [[nodiscard]] Result<UniqueFd> make_map(const ElfMap& map, int types_fd) const;
+  [[nodiscard]] Result<UniqueFd> make_map(const ElfMap& map) const;
+  [[nodiscard]] Status make_maps(ProgramLoader& loader);
   std::span<const std::byte> elf_;
   std::string name_;
   std::shared_ptr<const ElfObject> lean_;  // null: libbpf's to load, for this reason
   Error not_lean_;
   size_t batch_ = 0;
+  UniqueFd types_fd_;            // until finish()
   std::unique_ptr<char[]> log_;  // the verifier writes here, when libbpf loads
   std::unique_ptr<bpf_object, Close> object_;
   std::map<std::string, ProgramKind> kinds_;  // of what libbpf has loaded, once object_ is gone

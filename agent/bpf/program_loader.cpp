@@ -43,12 +43,16 @@ Result<UniqueFd> load(const ElfObject& object, const ElfProgram& program, int ty
 }  // namespace
 
 ProgramLoader::~ProgramLoader() {
+  dismiss();
+  other_.join();
+}
+
+void ProgramLoader::dismiss() {
   {
     const MutexLock lock(mu_);
     ending_ = true;
   }
   changed_.notify_all();
-  other_.join();
 }
 
 void ProgramLoader::start_thread() {
@@ -66,25 +70,37 @@ void ProgramLoader::run_aside(std::function<void()> errand) {
   start_thread();
 }
 
-size_t ProgramLoader::begin(const std::shared_ptr<const ElfObject>& object, int types_fd, const std::vector<int>& maps) {
+size_t ProgramLoader::begin(const std::shared_ptr<const ElfObject>& object, int types_fd) {
   size_t batch = 0;
   {
     const MutexLock lock(mu_);
-    batch = batches_++;
-    for (const auto& program : object->programs())
-      tasks_.push_back({.batch = batch, .object = object, .program = &program, .types_fd = types_fd, .maps = maps});
+    batch = batches_.size();
+    batches_.push_back({.object = object, .types_fd = types_fd, .maps = std::vector<int>(object->maps().size(), -1)});
+    for (const auto& program : object->programs()) tasks_.push_back({.batch = batch, .program = &program});
   }
-  changed_.notify_all();
   start_thread();
   return batch;
 }
 
-// The longest that nobody has begun, of the batch before all others.
+void ProgramLoader::give_map(size_t batch, size_t map, int fd) {
+  {
+    const MutexLock lock(mu_);
+    batches_[batch].maps[map] = fd;
+  }
+  changed_.notify_all();
+}
+
+bool ProgramLoader::is_ready(const Task& task) const {
+  const auto& maps = batches_[task.batch].maps;
+  return std::ranges::all_of(task.program->map_uses, [&](const auto& use) { return maps[use.map] >= 0; });
+}
+
+// The longest that nobody has begun and that can be, of the batch before all others.
 ProgramLoader::Task* ProgramLoader::take(size_t first_of) {
   const auto rank = [&](const Task& task) { return std::pair(task.batch == first_of, task.program->instructions.size()); };
   Task* next = nullptr;
   for (auto& task : tasks_)
-    if (!task.begun && (next == nullptr || rank(task) > rank(*next))) next = &task;
+    if (!task.begun && (next == nullptr || rank(task) > rank(*next)) && is_ready(task)) next = &task;
   if (next != nullptr) next->begun = true;
   return next;
 }
@@ -96,11 +112,12 @@ std::function<void()> ProgramLoader::take_work(size_t batch) {
     return errand;
   }
   auto* task = take(batch);
-  return task == nullptr ? std::function<void()>() : [this, task] { run(*task); };
+  if (task == nullptr) return {};
+  return [this, task, of = batches_[task->batch]] { run(*task, of); };
 }
 
-void ProgramLoader::run(Task& task) {
-  auto loaded = load(*task.object, *task.program, task.types_fd, task.maps);
+void ProgramLoader::run(Task& task, const Batch& batch) {
+  auto loaded = load(*batch.object, *task.program, batch.types_fd, batch.maps);
   const MutexLock lock(mu_);
   task.loaded = std::move(loaded);
   task.done = true;
@@ -121,9 +138,22 @@ void ProgramLoader::help_until(const std::function<bool()>& done, size_t batch) 
   }
 }
 
-Result<std::map<std::string, UniqueFd>> ProgramLoader::finish(size_t batch) {
+void ProgramLoader::wait_for(size_t batch) {
   const auto is_done = [&](const Task& task) { return task.batch != batch || task.done; };
   help_until([&]() PINTLE_REQUIRES(mu_) { return std::ranges::all_of(tasks_, is_done); }, batch);
+}
+
+void ProgramLoader::abandon(size_t batch) {
+  {
+    const MutexLock lock(mu_);
+    for (auto& task : tasks_)
+      if (task.batch == batch && !task.begun) task.begun = task.done = true;
+  }
+  wait_for(batch);
+}
+
+Result<std::map<std::string, UniqueFd>> ProgramLoader::finish(size_t batch) {
+  wait_for(batch);
   std::map<std::string, UniqueFd> programs;
   const MutexLock lock(mu_);
   for (auto& task : tasks_) {

@@ -45,34 +45,44 @@ class ProgramLoader {
     return answer.get();
   }
 
-  // `maps`: descriptors in the object's order. REQUIRES: the descriptors outlive this, or finish() of what is returned.
-  [[nodiscard]] size_t begin(const std::shared_ptr<const ElfObject>& object, int types_fd, const std::vector<int>& maps);
-  // The programs by name. kUnsupported: the kernel refused one; errno and the verifier's words. Once for each begin().
+  // Each program as soon as the maps that it uses are there. REQUIRES: the descriptors outlive this, or the end of what is returned.
+  [[nodiscard]] size_t begin(const std::shared_ptr<const ElfObject>& object, int types_fd);
+  void give_map(size_t batch, size_t map, int fd);  // by its number in the object
+  // The end of a batch, one of the two, once. The programs by name. kUnsupported: the kernel refused one; errno and the verifier's words.
+  // REQUIRES: all maps were given.
   [[nodiscard]] Result<std::map<std::string, UniqueFd>> finish(size_t batch);
+  void abandon(size_t batch);
+
+  // The other thread may end, and does while its owner goes on; what is left to do is for those who wait.
+  void dismiss() PINTLE_EXCLUDES(mu_);
 
  private:
+  struct Batch {
+    std::shared_ptr<const ElfObject> object;
+    int types_fd = -1;
+    std::vector<int> maps;  // -1: not there yet
+  };
   struct Task {
     size_t batch = 0;
-    std::shared_ptr<const ElfObject> object;
     const ElfProgram* program = nullptr;
-    int types_fd = -1;
-    std::vector<int> maps;
     bool begun = false, done = false;
     Result<UniqueFd> loaded = UniqueFd();
   };
   void start_thread();
   void run_aside(std::function<void()> errand) PINTLE_EXCLUDES(mu_);
   static constexpr size_t kAny = SIZE_MAX;
+  [[nodiscard]] bool is_ready(const Task& task) const PINTLE_REQUIRES(mu_);
   [[nodiscard]] Task* take(size_t first_of) PINTLE_REQUIRES(mu_);
   // For one who waits for a batch, a program, of that batch if there is one left; else an errand before programs. Nothing: there is none.
   [[nodiscard]] std::function<void()> take_work(size_t batch) PINTLE_REQUIRES(mu_);
-  void run(Task& task) PINTLE_EXCLUDES(mu_);
+  void run(Task& task, const Batch& batch) PINTLE_EXCLUDES(mu_);
+  void wait_for(size_t batch) PINTLE_EXCLUDES(mu_);
   void help_until(const std::function<bool()>& done, size_t batch = kAny) PINTLE_EXCLUDES(mu_);
 
   Mutex mu_;
   ConditionVariable changed_;
   std::deque<Task> tasks_ PINTLE_GUARDED_BY(mu_);  // a task that has begun is its thread's until it is done
-  size_t batches_ PINTLE_GUARDED_BY(mu_) = 0;
+  std::vector<Batch> batches_ PINTLE_GUARDED_BY(mu_);
   bool ending_ PINTLE_GUARDED_BY(mu_) = false;
   std::deque<std::function<void()>> errands_ PINTLE_GUARDED_BY(mu_);
   SideThread other_;

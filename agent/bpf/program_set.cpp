@@ -13,6 +13,7 @@
 
 #include "bpf/object_info.h"
 #include "bpf/pin.h"
+#include "bpf/raw_call.h"
 
 namespace pintle::bpf {
 
@@ -147,11 +148,13 @@ Status ProgramSet::pin(const std::string& folder) const {
   std::copy_n(maps_.begin(), record.map_count, record.map_ids);
   copy_text(name_, record.name);
   copy_text(version_, record.version);
-  const UniqueFd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "program_set", sizeof(uint32_t), sizeof record, 1, nullptr));
-  if (!map.valid()) return fail_errno(errno, "make the record of a program set");
+  const MapRequest request{
+      .name = "program_set", .type = BPF_MAP_TYPE_ARRAY, .key_size = sizeof(uint32_t), .value_size = sizeof record, .max_entries = 1};
+  const auto map = create_map(request);
+  if (!map) return std::unexpected(with_context(map.error(), "make the record of a program set"));
   const uint32_t zero = 0;
-  if (bpf_map_update_elem(map.get(), &zero, &record, BPF_ANY) != 0) return fail_errno(errno, "write the record of a program set");
-  PINTLE_TRY(pin_fd(map.get(), record_pin(pending.path())));
+  if (bpf_map_update_elem(map->get(), &zero, &record, BPF_ANY) != 0) return fail_errno(errno, "write the record of a program set");
+  PINTLE_TRY(pin_fd(map->get(), record_pin(pending.path())));
   return pending.commit(folder);
 }
 

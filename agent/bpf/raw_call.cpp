@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 namespace pintle::bpf {
 namespace {
 
@@ -28,6 +30,8 @@ struct TokenAttr {
   uint32_t flags;
   uint32_t bpffs_fd;
 };
+
+uint64_t address(const void* data) { return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(data)); }
 
 template <typename Attr>
 int call(int command, Attr& attr, size_t size = sizeof(Attr)) {
@@ -74,8 +78,34 @@ Result<AttachedPrograms> query_cgroup(int cgroup_fd, uint32_t attach_type, Query
   }
 }
 
+Result<UniqueFd> create_map(const MapRequest& request) {
+  bpf_attr attr{};
+  attr.map_type = request.type;
+  attr.key_size = request.key_size;
+  attr.value_size = request.value_size;
+  attr.max_entries = request.max_entries;
+  attr.map_flags = request.flags;
+  request.name.copy(attr.map_name, sizeof attr.map_name - 1);
+  if (request.types_fd >= 0) {
+    attr.btf_fd = static_cast<uint32_t>(request.types_fd);
+    attr.btf_key_type_id = request.key_type;
+    attr.btf_value_type_id = request.value_type;
+  }
+  UniqueFd fd(call(BPF_MAP_CREATE, attr));
+  if (!fd.valid()) return fail_errno(errno, fmt::format("make map '{}'", request.name));
+  return fd;
+}
+
+Result<UniqueFd> load_types(std::span<const std::byte> btf) {
+  bpf_attr attr{};
+  attr.btf = address(btf.data());
+  attr.btf_size = static_cast<uint32_t>(btf.size());
+  UniqueFd fd(call(BPF_BTF_LOAD, attr));
+  if (!fd.valid()) return fail_errno(errno, "load BTF");
+  return fd;
+}
+
 Result<UniqueFd> load_program(const ProgramRequest& request) {
-  const auto address = [](const void* data) { return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(data)); };
   const auto& program = request.program;
   bpf_attr attr{};
   attr.prog_type = program.type;

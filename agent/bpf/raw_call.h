@@ -2,8 +2,10 @@
 // Copyright The Pintle Authors
 //
 // The few forms of bpf(2) that libbpf 1.4 can't say: cgroup links with an order (kernel 6.15 and 6.17), queries that tell the
-// revision, tokens (6.9), programs whose CO-RE relocations the kernel applies (5.17). Layouts are the kernel's own, which never change once
-// published. Not for what libbpf does as well. Thread rule: any. Errors carry the kernel's errno untouched.
+// revision, tokens (6.9), programs whose CO-RE relocations the kernel applies (5.17); and what a start waits for: BTF and maps without the
+// two programs by which libbpf probes the kernel first. So names must be known to it (4.15), and RLIMIT_MEMLOCK is left as it is (before
+// 5.11: EPERM). Layouts are the kernel's own, which never change once published. Not for what libbpf does as well. Thread rule: any.
+// Errors carry the kernel's errno untouched.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +39,15 @@ struct AttachedPrograms {
 enum class QueryScope { kOwn, kEffective };
 // Needs CAP_NET_ADMIN. EINVAL: a hook that this kernel doesn't know. ENOENT, ENODEV, ENXIO: the cgroup is gone.
 [[nodiscard]] Result<AttachedPrograms> query_cgroup(int cgroup_fd, uint32_t attach_type, QueryScope scope);
+
+struct MapRequest {
+  std::string name;
+  uint32_t type = 0, key_size = 0, value_size = 0, max_entries = 0, flags = 0;
+  int types_fd = -1;  // of BTF that has the next two; else none is told
+  uint32_t key_type = 0, value_type = 0;
+};
+[[nodiscard]] Result<UniqueFd> create_map(const MapRequest& request);
+[[nodiscard]] Result<UniqueFd> load_types(std::span<const std::byte> btf);
 
 struct ProgramRequest {
   const ElfProgram& program;               // but for its instructions

@@ -127,3 +127,30 @@ TEST_CASE("a loader may go before what it began is loaded") {
   CHECK(!set.program_fd("connect_connect4"));
   CHECK(set.map_fd("pod_slots"));
 }
+
+TEST_CASE("a map that the kernel refuses is named, and what was begun on the others comes to its end") {
+  (void)require_kernel();
+  auto set = open_sized(SetObject::builtin().elf());
+  REQUIRE(set.set_max_entries("denied_sockopts", 0));  // of the maps made last: programs are under way by then
+  ProgramLoader loader;
+  const auto begun = set.begin(loader);
+  REQUIRE(!begun);
+  CHECK(begun.error().sys_errno == EINVAL);
+  CHECK(begun.error().message().find("denied_sockopts") != std::string::npos);
+  CHECK(!set.program_fd("bind_bind4"));
+
+  auto other = open_sized(SetObject::builtin().elf());  // the loader goes on
+  REQUIRE(other.begin(loader));
+  REQUIRE(other.finish(loader));
+  CHECK(other.program_fd("sockopt_set"));
+}
+
+TEST_CASE("a loader that was dismissed leaves the work to those who wait") {
+  (void)require_kernel();
+  auto set = open_sized(SetObject::builtin().elf());
+  ProgramLoader loader;
+  loader.dismiss();
+  REQUIRE(set.begin(loader));
+  REQUIRE(set.finish(loader));
+  CHECK(set.program_fd("connect_connect4"));
+}
