@@ -304,6 +304,7 @@ class Agent::Parts {
     }
     const bool in_pod = beside_kubelet() && kubeconfig_path.empty();
     PINTLE_ASSIGN_OR_RETURN(kubeconfig, in_pod ? kube::Kubeconfig::in_cluster() : kube::Kubeconfig::load(kubeconfig_path));
+    if (endpoint) kubeconfig.socket = endpoint->socket_path();
     PINTLE_ASSIGN_OR_RETURN(api, ApiSide::create(kubeconfig, config, clock));
     events.forward_to(&api->events());
     return {};

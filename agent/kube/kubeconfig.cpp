@@ -147,6 +147,7 @@ std::string Kubeconfig::host_header() const {
 }
 
 std::string Kubeconfig::url() const { return fmt::format("{}://{}{}", tls ? "https" : "http", host_header(), path_prefix); }
+std::string Kubeconfig::peer() const { return socket.empty() ? url() : "unix:" + socket; }
 
 Result<std::string> Kubeconfig::read_token() const {
   if (!token.given()) return std::string();

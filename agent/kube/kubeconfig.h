@@ -27,6 +27,7 @@ struct Kubeconfig {
   bool tls = true;
   std::string host;  // name or address, IPv6 without brackets
   int port = 443;
+  std::string socket;       // a Unix socket to connect to instead, without TLS: for a server of our own, in no kubeconfig file
   std::string path_prefix;  // "" or "/k8s/clusters/c-1"
   std::string namespace_;   // the context's, for clients that want one
 
@@ -44,7 +45,9 @@ struct Kubeconfig {
   // KUBERNETES_SERVICE_HOST/PORT and the mounted token and CA. kNotFound outside of a pod.
   [[nodiscard]] static Result<Kubeconfig> in_cluster(const std::string& folder = "/var/run/secrets/kubernetes.io/serviceaccount");
 
+  [[nodiscard]] bool uses_tls() const { return tls && socket.empty(); }
   [[nodiscard]] std::string url() const;          // "https://10.0.0.1:6443"
+  [[nodiscard]] std::string peer() const;         // what is connected to: the same, or "unix:/var/lib/pintle/api.sock"
   [[nodiscard]] std::string host_header() const;  // "10.0.0.1:6443"
   // The bearer token as it is now; empty: none is given. kInvalid: it has blanks inside.
   [[nodiscard]] Result<std::string> read_token() const;

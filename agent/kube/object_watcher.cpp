@@ -120,7 +120,7 @@ Result<WatchConnection> ObjectWatcher::connect(SteadyTime now) {
   if (addresses_.empty() || now - read_at_ >= kReread) {
     addresses_.clear();
     PINTLE_ASSIGN_OR_RETURN(addresses_, resolve(config_));
-    if (config_.tls) {
+    if (config_.uses_tls()) {
       PINTLE_ASSIGN_OR_RETURN(context_, config_.tls_contexts->get(config_));
     }
     read_at_ = now;

@@ -23,7 +23,7 @@ TlsStep step_of(ssize_t n, short events) {
 }  // namespace
 
 Result<WatchConnection> WatchConnection::open(const Kubeconfig& config, const SocketAddress& address, SSL_CTX* context) {
-  const std::string what = fmt::format("connect to '{}'", config.url());
+  const std::string what = fmt::format("connect to '{}'", config.peer());
   PINTLE_ASSIGN_OR_RETURN(UniqueFd fd, begin_connect(address, what));
   TlsSessionPtr session;
   if (context != nullptr) {

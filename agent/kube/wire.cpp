@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
@@ -18,6 +19,21 @@
 #include "kube/tls.h"
 
 namespace pintle::kube {
+namespace {
+
+Result<SocketAddress> address_of(const std::string& socket) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (socket.size() >= sizeof name.sun_path)
+    return fail(Code::kInvalid, fmt::format("connect to 'unix:{}': longer than a socket's name may be", socket));
+  socket.copy(name.sun_path, sizeof name.sun_path - 1);
+  SocketAddress address;
+  std::memcpy(&address.name, &name, sizeof name);
+  address.size = sizeof name;
+  return address;
+}
+
+}  // namespace
 
 Result<Interrupt> Interrupt::create() {
   UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -70,11 +86,15 @@ Status Wire::wait(short events, SteadyTime deadline, std::string_view what) cons
 }
 
 Result<std::vector<SocketAddress>> resolve(const Kubeconfig& config) {
+  if (!config.socket.empty()) {
+    PINTLE_ASSIGN_OR_RETURN(const auto address, address_of(config.socket));
+    return std::vector{address};
+  }
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const std::string what = fmt::format("connect to '{}'", config.url());
+  const std::string what = fmt::format("connect to '{}'", config.peer());
   if (const int rc = ::getaddrinfo(config.host.c_str(), std::to_string(config.port).c_str(), &hints, &found); rc != 0)
     return fail(Code::kUnavailable, fmt::format("{}: {}", what, rc == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(rc)));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
@@ -91,7 +111,7 @@ Result<std::vector<SocketAddress>> resolve(const Kubeconfig& config) {
 Result<UniqueFd> begin_connect(const SocketAddress& address, const std::string& what) {
   UniqueFd fd(::socket(address.name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fail_errno(errno, what);
-  PINTLE_TRY(set_liveness_options(fd.get()));
+  if (address.name.ss_family != AF_UNIX) PINTLE_TRY(set_liveness_options(fd.get()));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.name), address.size) != 0 && errno != EINPROGRESS)
     return std::unexpected(Error{Code::kUnavailable, errno, fmt::format("{}: {}", what, std::strerror(errno))});
   return fd;
@@ -107,7 +127,7 @@ Status connected(int fd, const std::string& what) {
 
 Result<Wire> Wire::connect(const Kubeconfig& config, const Clock& clock, const Interrupt& interrupt, SteadyTime deadline) {
   PINTLE_ASSIGN_OR_RETURN(const auto addresses, resolve(config));
-  const std::string what = fmt::format("connect to '{}'", config.url());
+  const std::string what = fmt::format("connect to '{}'", config.peer());
   Error last;
   for (const auto& address : addresses) {
     auto fd = begin_connect(address, what);
@@ -121,7 +141,7 @@ Result<Wire> Wire::connect(const Kubeconfig& config, const Clock& clock, const I
       last = std::move(made).error();
       continue;
     }
-    if (config.tls) PINTLE_TRY(wire.handshake(config, deadline));
+    if (config.uses_tls()) PINTLE_TRY(wire.handshake(config, deadline));
     return wire;
   }
   return std::unexpected(std::move(last));
@@ -131,7 +151,7 @@ Status Wire::handshake(const Kubeconfig& config, SteadyTime deadline) {
   PINTLE_ASSIGN_OR_RETURN(TlsContextPtr context, config.tls_contexts->get(config));
   PINTLE_ASSIGN_OR_RETURN(TlsSessionPtr session, make_tls_session(*context, config, raw_));
   ssl_.reset(session.release());
-  const std::string what = fmt::format("TLS handshake with '{}'", config.url());
+  const std::string what = fmt::format("TLS handshake with '{}'", config.peer());
   for (;;) {
     const TlsStep step = tls_connect(*ssl_);
     if (step.wait_events != 0) {

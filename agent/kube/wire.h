@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// One byte stream to the API server, TCP or TLS, whose every wait (connect, handshake, read, write) ends by data, by a
+// One byte stream to the API server, TCP, TLS or a Unix socket, whose every wait (connect, handshake, read, write) ends by data, by a
 // deadline or by an interrupt. Why not httplib's own sockets (0.11.4): stop() does nothing before the socket exists and
 // may not be called while it is being made; timeouts are per read, so a drip-feeding peer is never late; descriptors
 // above 1023 fail in select(); the certificate is only checked against the connected host, so tls-server-name can't be.
@@ -83,7 +83,7 @@ struct SocketAddress {
 // How it has ended. kUnavailable.
 [[nodiscard]] Status connected(int fd, const std::string& what);
 
-// Keepalive and user timeout by which a dead peer is noticed within 15 s, with or without data under way.
+// Keepalive and user timeout by which a dead peer is noticed within 15 s, with or without data under way. Of TCP.
 [[nodiscard]] Status set_liveness_options(int fd);
 
 }  // namespace pintle::kube

@@ -3,6 +3,7 @@
 #include "standalone/endpoint.h"
 
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <cerrno>
 #include <charconv>
@@ -45,7 +46,7 @@ struct ApiEndpoint::Parts {
   explicit Parts(Options given) : options(std::move(given)), store(*options.object_log), rest(store, *options.clock, options.node_name) {}
 
   const Options options;
-  std::string url, kubeconfig_path;
+  std::string url, kubeconfig_path, socket_path;
   std::vector<std::string> warnings;
   ObjectStore store;
   Rest rest;
@@ -74,12 +75,15 @@ Result<std::unique_ptr<ApiEndpoint>> ApiEndpoint::create(Options options) {
   parts->routes =
       std::make_unique<Routes>(parts->rest, parts->store, *kept.clock,
                                Routes::Options{identity.token, fmt::format("{}:{}", address.host, address.port), kept.log_reader});
+  const std::string socket_path = kept.root_dir + "/api.sock";
+  if (socket_path.size() < sizeof(sockaddr_un::sun_path)) parts->socket_path = socket_path;
   const auto start = [&] {
     return HttpsServer::start(
         {.address = address,
+         .socket_path = parts->socket_path,
          .identity = identity,
          .authorize = [routes = parts->routes.get()](const httplib::Request& request) { return routes->is_authorized(request); },
-         .handler = [routes = parts->routes.get()](const httplib::Request& request, const std::string& body, TlsStream& connection,
+         .handler = [routes = parts->routes.get()](const httplib::Request& request, const std::string& body, ConnectionStream& connection,
                                                    httplib::Response& response) { routes->handle(request, body, connection, response); },
          .renew = [&kept = parts->options] { return load_identity(kept.root_dir, kept.clock->now()); },
          .clock = kept.clock});
@@ -103,6 +107,7 @@ Result<std::unique_ptr<ApiEndpoint>> ApiEndpoint::create(Options options) {
 int ApiEndpoint::port() const { return parts_->server->port(); }
 std::string ApiEndpoint::url() const { return parts_->url; }
 const std::string& ApiEndpoint::kubeconfig_path() const { return parts_->kubeconfig_path; }
+const std::string& ApiEndpoint::socket_path() const { return parts_->socket_path; }
 const std::vector<std::string>& ApiEndpoint::warnings() const { return parts_->warnings; }
 
 void ApiEndpoint::stop() {

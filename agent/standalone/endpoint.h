@@ -2,9 +2,9 @@
 // Copyright The Pintle Authors
 //
 // The embedded API endpoint: what a kubectl or Pintle's own watch loop talks to on a machine without a cluster. HTTPS on
-// loopback with its own certificate authority and one bearer token; objects in a ports::ObjectLog. Not a kube-apiserver: no
-// users, no admission plugins, no server-side apply, one node.
-// Thread rule: create and stop on one thread; it serves from its own. Lifetime: everything in Options outlives it.
+// loopback with its own certificate authority and one bearer token, the same without TLS on a Unix socket for the agent itself; objects in
+// a ports::ObjectLog. Not a kube-apiserver: no users, no admission plugins, no server-side apply, one node. Thread rule: create and stop on
+// one thread; it serves from its own. Lifetime: everything in Options outlives it.
 #pragma once
 
 #include <memory>
@@ -37,6 +37,8 @@ class ApiEndpoint {
   [[nodiscard]] int port() const;
   [[nodiscard]] std::string url() const;
   [[nodiscard]] const std::string& kubeconfig_path() const;
+  // <root_dir>/api.sock: TLS between threads of one process only costs both ends a session. Empty: the folder's name is too long for one.
+  [[nodiscard]] const std::string& socket_path() const;
   // What was found damaged or moved while starting: for main to log.
   [[nodiscard]] const std::vector<std::string>& warnings() const;
   // Ends every watch and connection; returns within milliseconds. Idempotent.

@@ -10,6 +10,8 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -21,7 +23,7 @@
 
 #include "base/heap.h"
 #include "base/log.h"
-#include "standalone/tls_stream.h"
+#include "standalone/connection_stream.h"
 #include "standalone/worker_pool.h"
 
 namespace pintle::standalone {
@@ -91,6 +93,22 @@ Result<UniqueFd> listen_on(const ListenAddress& address) {
   return fd;
 }
 
+Result<UniqueFd> listen_on(const std::string& path) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  const std::string doing = fmt::format("listen on '{}'", path);
+  if (path.size() >= sizeof name.sun_path) return fail(Code::kInvalid, fmt::format("{}: longer than a socket's name may be", doing));
+  path.copy(name.sun_path, sizeof name.sun_path - 1);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno(errno, doing);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, doing);
+  // Nobody gets in before listen(), when the mode is set.
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 || ::chmod(path.c_str(), 0600) != 0 ||
+      ::listen(fd.get(), kBacklog) != 0)
+    return fail_errno(errno, doing);
+  return fd;
+}
+
 int port_of(int fd) {
   sockaddr_storage name{};
   socklen_t size = sizeof name;
@@ -141,7 +159,7 @@ class Protocol final : public httplib::Server {
     });
   }
 
-  void serve(TlsStream& stream) {
+  void serve(ConnectionStream& stream) {
     thread_connection_ = &stream;
     if (stream.handshake()) {
       while (stream.wait_for_request(kIdleConnection)) {
@@ -174,17 +192,18 @@ class Protocol final : public httplib::Server {
   const std::function<bool(const httplib::Request&)> authorize_;
   const HttpsServer::Handler handler_;
   // cpp-httplib hands its handlers no connection; each worker thread serves one at a time.
-  static thread_local TlsStream* thread_connection_;
+  static thread_local ConnectionStream* thread_connection_;
 };
 
-thread_local TlsStream* Protocol::thread_connection_ = nullptr;
+thread_local ConnectionStream* Protocol::thread_connection_ = nullptr;
 
 class Server final : public HttpsServer {
  public:
-  Server(Options options, UniqueFd listener, UniqueFd stop_fd, SslContext context)
+  Server(Options options, UniqueFd listener, UniqueFd local_listener, UniqueFd stop_fd, SslContext context)
       : options_(std::move(options)),
         port_(port_of(listener.get())),
         listener_(std::move(listener)),
+        local_listener_(std::move(local_listener)),
         stop_fd_(std::move(stop_fd)),
         context_(std::move(context)),
         renew_at_(options_.identity.renew_at),
@@ -198,36 +217,50 @@ class Server final : public HttpsServer {
   void stop() override {
     const uint64_t one = 1;
     (void)!::write(stop_fd_.get(), &one, sizeof one);  // never read: stays readable for everyone
-    if (acceptor_.joinable()) acceptor_.join();
+    if (!acceptor_.joinable()) return;
+    acceptor_.join();
     workers_.reset();
+    if (local_listener_.valid()) (void)::unlink(options_.socket_path.c_str());  // ignoring: it is replaced at the next start
   }
 
  private:
   void accept_all() {
     while (true) {
-      std::array<pollfd, 2> wait{pollfd{listener_.get(), POLLIN, 0}, pollfd{stop_fd_.get(), POLLIN, 0}};
-      if (::poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) return;
-      if (wait[1].revents != 0) return;
-      UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-      if (socket.valid()) {
-        renew_if_due();
-        serve(std::move(socket));
-      } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-        pollfd pause{stop_fd_.get(), POLLIN, 0};  // the connection stays in the queue: look again soon
-        (void)::poll(&pause, 1, kAcceptPauseMs);
+      std::array<pollfd, 3> wait{pollfd{listener_.get(), POLLIN, 0}, pollfd{local_listener_.get(), POLLIN, 0},
+                                 pollfd{stop_fd_.get(), POLLIN, 0}};
+      if (::poll(wait.data(), wait.size(), -1) < 0) {
+        if (errno != EINTR) return;
+        continue;
       }
+      if (wait[2].revents != 0) return;
+      if (wait[0].revents != 0) accept_one(listener_.get(), true);
+      if (wait[1].revents != 0) accept_one(local_listener_.get(), false);
     }
   }
 
-  void serve(UniqueFd socket) {
-    const int one = 1;
-    (void)::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    SSL* ssl = SSL_new(context_.get());
-    if (ssl == nullptr || SSL_set_fd(ssl, socket.get()) != 1) {
-      SSL_free(ssl);
-      return;
+  void accept_one(int listener, bool with_tls) {
+    UniqueFd socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (socket.valid()) {
+      if (with_tls) renew_if_due();
+      serve(std::move(socket), with_tls);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+      pollfd pause{stop_fd_.get(), POLLIN, 0};  // the connection stays in the queue: look again soon
+      (void)::poll(&pause, 1, kAcceptPauseMs);
     }
-    auto stream = std::make_shared<TlsStream>(std::move(socket), ssl, stop_fd_.get());
+  }
+
+  void serve(UniqueFd socket, bool with_tls) {
+    SSL* ssl = nullptr;
+    if (with_tls) {
+      const int one = 1;
+      (void)::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+      ssl = SSL_new(context_.get());
+      if (ssl == nullptr || SSL_set_fd(ssl, socket.get()) != 1) {
+        SSL_free(ssl);
+        return;
+      }
+    }
+    auto stream = std::make_shared<ConnectionStream>(std::move(socket), ssl, stop_fd_.get());
     if (!workers_->submit([this, stream] { protocol_.serve(*stream); }))
       PINTLE_LOG(kDebug, "standalone", "a connection is refused: all workers are busy");
   }
@@ -242,7 +275,7 @@ class Server final : public HttpsServer {
 
   const Options options_;
   const int port_;
-  UniqueFd listener_, stop_fd_;
+  UniqueFd listener_, local_listener_, stop_fd_;
   SslContext context_;
   Time renew_at_;  // acceptor's thread
   Protocol protocol_;
@@ -276,9 +309,14 @@ Result<ListenAddress> parse_listen_address(const std::string& text) {
 Result<std::unique_ptr<HttpsServer>> HttpsServer::start(Options options) {
   PINTLE_ASSIGN_OR_RETURN(auto context, make_context(options.identity));
   PINTLE_ASSIGN_OR_RETURN(auto listener, listen_on(options.address));
+  UniqueFd local_listener;
+  if (!options.socket_path.empty()) {
+    PINTLE_ASSIGN_OR_RETURN(local_listener, listen_on(options.socket_path));
+  }
   UniqueFd stop_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop_fd.valid()) return fail_errno(errno, "make an eventfd");
-  return std::make_unique<Server>(std::move(options), std::move(listener), std::move(stop_fd), std::move(context));
+  return std::make_unique<Server>(std::move(options), std::move(listener), std::move(local_listener), std::move(stop_fd),
+                                  std::move(context));
 }
 
 }  // namespace pintle::standalone

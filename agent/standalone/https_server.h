@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// cpp-httplib's request parsing and answering on connections of our own: accepted on one loopback socket, TLS by
-// tls_stream.h, a worker thread each. stop() ends every connection at once, watches included.
-// Thread rule: create, set the handler, start; handlers run on worker threads, any number at once.
+// cpp-httplib's request parsing and answering on connections of our own (connection_stream.h), a worker thread each: accepted on one
+// loopback socket, with TLS, and on a Unix socket, without, for those who may open it. stop() ends every connection at once, watches
+// included. Thread rule: create, set the handler, start; handlers run on worker threads, any number at once.
 #pragma once
 
 #include <functional>
@@ -22,7 +22,7 @@ struct Response;
 
 namespace pintle::standalone {
 
-class TlsStream;
+class ConnectionStream;
 
 struct ListenAddress {
   std::string host;  // 127.0.0.1 or ::1
@@ -35,11 +35,12 @@ class HttpsServer {
  public:
   // `body` was read whole. Long answers set a content provider, which may use `connection` as long as it runs.
   using Handler =
-      std::function<void(const httplib::Request& request, std::string body, TlsStream& connection, httplib::Response& response)>;
+      std::function<void(const httplib::Request& request, std::string body, ConnectionStream& connection, httplib::Response& response)>;
   static constexpr size_t kLargestBody = 10 * 1024 * 1024;
 
   struct Options {
     ListenAddress address;
+    std::string socket_path;  // empty: none. Made with mode 0600 in the place of what lay there, removed at the end
     TlsIdentity identity;
     // Asked before a request's body is read: false is answered with 401.
     std::function<bool(const httplib::Request& request)> authorize;

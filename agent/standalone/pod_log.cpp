@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "codec/objects.h"
-#include "standalone/tls_stream.h"
+#include "standalone/connection_stream.h"
 
 namespace pintle::standalone {
 namespace {
@@ -35,7 +35,7 @@ class Following {
  public:
   Following(ObjectStore& store, ports::LogTarget target) : store_(store), target_(std::move(target)) {}
 
-  bool operator()(TlsStream& connection) {
+  bool operator()(ConnectionStream& connection) {
     if (connection.peer_gone() || connection.stopping()) return false;
     const auto version = store_.find(resources::kPods, target_.namespace_, target_.pod);
     if (version == nullptr) return false;
@@ -56,7 +56,7 @@ class Following {
 }  // namespace
 
 ApiResult<void> serve_pod_log(ObjectStore& store, const Clock& clock, ports::LogReader* reader, const VersionPtr& pod, const Query& query,
-                              TlsStream& connection, std::stop_token stop, httplib::Response& response) {
+                              ConnectionStream& connection, std::stop_token stop, httplib::Response& response) {
   if (reader == nullptr) return refuse(501, "NotImplemented", "this endpoint was started without access to containers' logs");
   PINTLE_ASSIGN_OR_RETURN(const auto options, parse_options(query, clock.now()));
   const auto decoded = codec::decode_pod(pod->json.text());

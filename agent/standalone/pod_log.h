@@ -15,10 +15,11 @@ struct Response;
 
 namespace pintle::standalone {
 
-class TlsStream;
+class ConnectionStream;
 
 // Sets the response's content provider; it runs after this has returned, with the same connection.
 [[nodiscard]] ApiResult<void> serve_pod_log(ObjectStore& store, const Clock& clock, ports::LogReader* reader, const VersionPtr& pod,
-                                            const Query& query, TlsStream& connection, std::stop_token stop, httplib::Response& response);
+                                            const Query& query, ConnectionStream& connection, std::stop_token stop,
+                                            httplib::Response& response);
 
 }  // namespace pintle::standalone

@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 
 #include "base/trace_context.h"
+#include "standalone/connection_stream.h"
 #include "standalone/discovery.h"
 #include "standalone/pod_log.h"
-#include "standalone/tls_stream.h"
 #include "standalone/watch_stream.h"
 
 namespace pintle::standalone {
@@ -61,7 +61,7 @@ WriteOptions write_options(const httplib::Request& request) {
 struct Routes::Exchange {
   const httplib::Request& request;
   const std::string& body;
-  TlsStream& connection;
+  ConnectionStream& connection;
   httplib::Response& response;
   std::string path;
   std::string accept;
@@ -75,7 +75,7 @@ bool Routes::is_authorized(const httplib::Request& request) const {
   return given.size() == options_.token.size() && CRYPTO_memcmp(given.data(), options_.token.data(), given.size()) == 0;
 }
 
-void Routes::handle(const httplib::Request& request, const std::string& body, TlsStream& connection, httplib::Response& response) {
+void Routes::handle(const httplib::Request& request, const std::string& body, ConnectionStream& connection, httplib::Response& response) {
   Exchange exchange{request, body, connection, response, decode_path(request.target), request.get_header_value("Accept")};
   ApiResult<void> answered = internal_error("unreachable");
   try {

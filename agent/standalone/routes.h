@@ -19,7 +19,7 @@ struct Response;
 
 namespace pintle::standalone {
 
-class TlsStream;
+class ConnectionStream;
 
 class Routes {
  public:
@@ -32,7 +32,7 @@ class Routes {
 
   // Whether it carries the token. Every request but such ones is answered with 401 before handle() sees it.
   [[nodiscard]] bool is_authorized(const httplib::Request& request) const;
-  void handle(const httplib::Request& request, const std::string& body, TlsStream& connection, httplib::Response& response);
+  void handle(const httplib::Request& request, const std::string& body, ConnectionStream& connection, httplib::Response& response);
   void stop() { stop_.request_stop(); }  // ends the logs that are followed
 
  private:

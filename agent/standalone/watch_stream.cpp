@@ -12,7 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/rest.h"
-#include "standalone/tls_stream.h"
+#include "standalone/connection_stream.h"
 
 namespace pintle::standalone {
 namespace {
@@ -97,7 +97,7 @@ std::string WatchStream::initial_lines() {
 }
 
 // False when the peer has gone.
-bool WatchStream::wait(TlsStream& connection) {
+bool WatchStream::wait(ConnectionStream& connection) {
   const auto now = clock_.steady();
   const auto until = request_.bookmarks ? std::min(deadline_, next_bookmark_) : deadline_;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::max(until - now, Duration::zero()));
@@ -111,7 +111,7 @@ bool WatchStream::wait(TlsStream& connection) {
   return true;
 }
 
-bool WatchStream::pump(httplib::DataSink& sink, TlsStream& connection) {
+bool WatchStream::pump(httplib::DataSink& sink, ConnectionStream& connection) {
   if (!started_) {
     started_ = true;
     return write_all(sink, initial_lines());

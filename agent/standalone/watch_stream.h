@@ -19,7 +19,7 @@ class DataSink;
 
 namespace pintle::standalone {
 
-class TlsStream;
+class ConnectionStream;
 
 struct WatchRequest {
   const ResourceType* type = nullptr;
@@ -37,7 +37,7 @@ class WatchStream {
   [[nodiscard]] static ApiResult<std::shared_ptr<WatchStream>> open(ObjectStore& store, const Clock& clock, WatchRequest request);
 
   // Writes what there is, or waits for more. false: the connection is of no use any more.
-  [[nodiscard]] bool pump(httplib::DataSink& sink, TlsStream& connection);
+  [[nodiscard]] bool pump(httplib::DataSink& sink, ConnectionStream& connection);
 
  private:
   WatchStream(ObjectStore& store, const Clock& clock, WatchRequest request);
@@ -45,7 +45,7 @@ class WatchStream {
   void add_change(std::string& out, const Change& change);
   void add_bookmark(std::string& out, bool initial_end);
   [[nodiscard]] std::string initial_lines();
-  [[nodiscard]] bool wait(TlsStream& connection);
+  [[nodiscard]] bool wait(ConnectionStream& connection);
 
   ObjectStore& store_;
   const Clock& clock_;

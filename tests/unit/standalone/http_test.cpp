@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 #include <httplib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
+#include <array>
 #include <deque>
+#include <fstream>
 #include <thread>
 
+#include <fmt/format.h>
+
+#include "base/unique_fd.h"
 #include "endpoint_fixture.h"
 #include "standalone/json.h"
 
@@ -122,6 +129,86 @@ TEST_CASE("the kubeconfig is private and the port is kept over a restart, with t
   const auto found = Client(f).get(std::string(kPods) + "/web");
   CHECK(found.status == 200);
   CHECK(found.body == made.body);
+}
+
+namespace {
+
+// A request over the endpoint's socket, without TLS.
+UniqueFd send_over_socket(const EndpointFixture& f, const std::string& path, const std::string& token) {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  f.endpoint->socket_path().copy(name.sun_path, sizeof name.sun_path - 1);
+  REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0);
+  const timeval patience{15, 0};
+  REQUIRE(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+  const auto request = fmt::format("GET {} HTTP/1.1\r\nHost: n1\r\nAuthorization: Bearer {}\r\n\r\n", path, token);
+  REQUIRE(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()));
+  return fd;
+}
+
+// What comes until it holds `enough`, or to the end.
+std::string read_until(const UniqueFd& fd, const std::string& enough) {
+  std::string answer;
+  std::array<char, 4096> buffer{};
+  while (answer.find(enough) == std::string::npos) {
+    const ssize_t n = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
+    if (n == 0) return answer + "<end>";
+    if (n < 0) return answer + "<nothing more came>";
+    answer.append(buffer.data(), static_cast<size_t>(n));
+  }
+  return answer;
+}
+
+}  // namespace
+
+TEST_CASE("the socket answers as the port does, to who has the token, and is its user's alone") {
+  EndpointFixture f;
+  const std::string path = f.endpoint->socket_path();
+  CHECK(path == f.dir / "api/api.sock");
+  struct stat info{};
+  REQUIRE(::stat(path.c_str(), &info) == 0);
+  CHECK(S_ISSOCK(info.st_mode));
+  CHECK((info.st_mode & 0777) == 0600);
+
+  const auto ask = [&](const std::string& target, const std::string& token, const std::string& enough) {
+    return read_until(send_over_socket(f, target, token), enough);
+  };
+  CHECK(ask("/api/v1/pods", "wrong", "Unauthorized").starts_with("HTTP/1.1 401"));
+  CHECK(Client(f).post(kPods, kPod).status == 201);
+  const std::string found = ask(std::string(kPods) + "/web", f.token(), R"("name":"web")");
+  CHECK(found.starts_with("HTTP/1.1 200"));
+  CHECK(found.find(R"("name":"web")") != std::string::npos);
+
+  SECTION("a restart takes the place of what a killed one left") {
+    f.endpoint->stop();
+    CHECK(::stat(path.c_str(), &info) != 0);
+    REQUIRE(std::ofstream(path).put('x'));
+    f.restart();
+    CHECK(ask("/version", f.token(), "gitVersion").starts_with("HTTP/1.1 200"));
+  }
+  SECTION("stop() ends its watches") {
+    const auto watch = send_over_socket(f, std::string(kPods) + "?watch=1", f.token());
+    CHECK(read_until(watch, "\"ADDED\"").find("\"ADDED\"") != std::string::npos);
+    f.endpoint->stop();
+    CHECK(read_until(watch, "never").ends_with("<end>"));
+  }
+}
+
+TEST_CASE("a folder whose name is too long for a socket has none, and the port serves") {
+  const fakes::TempDir dir;
+  fakes::FakeObjectLog log;
+  const SystemClock clock;
+  const auto made = ApiEndpoint::create({.root_dir = dir / std::string(120, 'a'),
+                                         .listen = "127.0.0.1:0",
+                                         .node_name = "n",
+                                         .kubeconfig_path = "",
+                                         .object_log = &log,
+                                         .log_reader = nullptr,
+                                         .clock = &clock});
+  REQUIRE(made);
+  CHECK((*made)->socket_path().empty());
+  CHECK((*made)->port() != 0);
 }
 
 TEST_CASE("a listen address that others could reach is refused") {

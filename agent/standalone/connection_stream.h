@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// One TLS connection as cpp-httplib's Stream: non-blocking socket, every wait also wakes when the server stops. cpp-httplib's
-// own stream looks at an idle connection a hundred times a second; this one sleeps until something happens.
+// One connection as cpp-httplib's Stream, TLS on loopback or plain on a Unix socket: non-blocking socket, every wait also wakes when
+// the server stops. cpp-httplib's own stream looks at an idle connection a hundred times a second; this one sleeps until something happens.
 // Thread rule: the connection's worker thread only.
 #pragma once
 
@@ -15,11 +15,11 @@
 
 namespace pintle::standalone {
 
-class TlsStream final : public httplib::Stream {
+class ConnectionStream final : public httplib::Stream {
  public:
-  // REQUIRES: `stop_fd` becomes readable, for good, when the server stops.
-  TlsStream(UniqueFd socket, SSL* ssl, int stop_fd) : socket_(std::move(socket)), ssl_(ssl), stop_fd_(stop_fd) {}
-  ~TlsStream() override;
+  // `ssl` null: without TLS. REQUIRES: `stop_fd` becomes readable, for good, when the server stops.
+  ConnectionStream(UniqueFd socket, SSL* ssl, int stop_fd) : socket_(std::move(socket)), ssl_(ssl), stop_fd_(stop_fd) {}
+  ~ConnectionStream() override;
 
   [[nodiscard]] bool handshake();
   // Waits for the next request's first bytes. false: closed, idle for too long, or the server stops.
@@ -45,8 +45,14 @@ class TlsStream final : public httplib::Stream {
   struct Free {
     void operator()(SSL* ssl) const { SSL_free(ssl); }
   };
-  // Waits until OpenSSL's wish (after `result`) can be met. false: failed, timed out, stopped.
-  [[nodiscard]] bool wait_for(int result, std::chrono::milliseconds timeout);
+  enum class Step { kDone, kEnd, kWantRead, kWantWrite, kFailed };  // kEnd: the peer's orderly one
+  // Without waiting. `got`, `sent`: with kDone.
+  [[nodiscard]] Step receive(char* data, size_t size, int flags, size_t& got);
+  [[nodiscard]] Step send(const char* data, size_t size, size_t& sent);
+  [[nodiscard]] Step step_of(int result);  // of OpenSSL
+  [[nodiscard]] static Step step_of_errno(Step wish);
+  // Waits until the wish can be met. false: failed, timed out, stopped.
+  [[nodiscard]] bool wait_for(Step wish, std::chrono::milliseconds timeout);
   [[nodiscard]] bool poll_socket(short events, std::chrono::milliseconds timeout) const;
 
   UniqueFd socket_;
