@@ -58,6 +58,7 @@ Result<PolicyEngine::End> PolicyEngine::find_end(const std::string& text) const 
     if (local != local_names_.end()) end.local = &locals_.at(local->second);
     const auto* known = cluster_.find_pod(space, pod);
     if (known != nullptr && end.ips.empty()) end.ips = known->ips;
+    if (end.local != nullptr && end.ips.empty()) end.ips = end.local->host_ips;
     if (known != nullptr || end.local != nullptr) return end;
   }
   return fail(Code::kNotFound, fmt::format("'{}' is neither an address nor a pod known here (NAMESPACE/POD){}", text,

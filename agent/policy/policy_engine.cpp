@@ -57,6 +57,14 @@ PolicyEngine::Work PolicyEngine::work() const {
 
 // --- this node's pods ---
 
+std::vector<model::IpAddress> PolicyEngine::host_addresses(const model::Pod& pod) const {
+  std::vector<model::IpAddress> out;
+  if (!pod.spec.host_network) return out;
+  for (const auto& text : pod.status.pod_ips)
+    if (const auto address = model::parse_ip(text)) out.push_back(*address);
+  return out.empty() ? node_ : out;
+}
+
 PolicyEngine::Local& PolicyEngine::take(const model::Pod& pod) {
   const PodUid uid = pod.uid();
   Local fresh{.namespace_ = pod.metadata.namespace_,
@@ -64,6 +72,7 @@ PolicyEngine::Local& PolicyEngine::take(const model::Pod& pod) {
               .labels = pod.metadata.labels,
               .ports = model::named_ports(pod.spec),
               .host_network = pod.spec.host_network,
+              .host_ips = host_addresses(pod),
               .settings = model::settings_for(pod.metadata.annotations, options_.defaults),
               .group = {},
               .plan = {},
@@ -93,6 +102,7 @@ PolicyEngine::Local& PolicyEngine::take(const model::Pod& pod) {
   known.labels = std::move(fresh.labels);
   known.ports = std::move(fresh.ports);
   known.host_network = fresh.host_network;
+  known.host_ips = std::move(fresh.host_ips);
   known.settings = std::move(fresh.settings);
   known.wants_programs = fresh.wants_programs;
   return known;

@@ -82,7 +82,8 @@ class PolicyEngine final : public ports::ProgramPlanner, public ports::PolicyVie
     model::StringMap labels;
     std::vector<model::NamedPort> ports;
     bool host_network = false;
-    bool told = false;  // by its source: newer than what a plan is asked with
+    std::vector<model::IpAddress> host_ips;  // where one in the node's network is reached
+    bool told = false;                       // by its source: newer than what a plan is asked with
     Result<model::ProgramSettings> settings;
     std::string group;  // key; empty: no policy selects it
     uint32_t rows_id = 0;
@@ -108,6 +109,7 @@ class PolicyEngine final : public ports::ProgramPlanner, public ports::PolicyVie
   [[nodiscard]] bool ready() const PINTLE_REQUIRES(mu_);
   void tell(News news) PINTLE_EXCLUDES(mu_);
 
+  [[nodiscard]] std::vector<model::IpAddress> host_addresses(const model::Pod& pod) const PINTLE_REQUIRES(mu_);
   Local& take(const model::Pod& pod) PINTLE_REQUIRES(mu_);
   void forget_name(const PodUid& uid, const Local& local) PINTLE_REQUIRES(mu_);
   void regroup(const PodUid& uid, Local& local) PINTLE_REQUIRES(mu_);

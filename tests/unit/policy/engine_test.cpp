@@ -406,6 +406,30 @@ TEST_CASE("flows are explained") {
   CHECK(rows.at(1).rows == rig.tables.sets().at(rows.at(1).rows_id));
 }
 
+TEST_CASE("a flow of a pod in the node's network is that of the node's address") {
+  Rig rig;
+  rig.list_policies(kFromClient + "\n---\nmetadata: {name: out}\nspec: {podSelector: {matchLabels: {app: client}}, policyTypes: [Egress]}");
+  rig.list_rest({pod_view("default", "web", {{"app", "web"}}, "10.1.0.1"), pod_view("default", "client", {{"app", "client"}}, "10.1.0.2")});
+  (void)plan_of(rig, local_pod("web", {{"app", "web"}}));
+  (void)plan_of(rig, local_pod("client", {{"app", "client"}}));
+  auto host = local_pod("host");
+  host.spec.host_network = true;
+  rig.engine->set_pod(host);
+  const auto into = rig.engine->test_flow({.from = "default/host", .to = "default/web", .protocol = 6, .port = 80});
+  REQUIRE(into);
+  CHECK(into->ingress.reason == "its own node always reaches it");
+  CHECK(into->allowed);
+  const auto out = rig.engine->test_flow({.from = "default/client", .to = "default/host", .protocol = 6, .port = 80});
+  REQUIRE(out);
+  CHECK_FALSE(out->egress.allowed);
+  CHECK_THAT(out->egress.reason, ContainsSubstring("isolated by 'default/out'"));
+  host.status.pod_ips = {"192.168.1.77"};  // as its status has it, should the node's own not be known by that
+  rig.engine->set_pod(host);
+  const auto other_side = rig.engine->test_flow({.from = "default/host", .to = "default/web", .protocol = 6, .port = 80});
+  REQUIRE(other_side);
+  CHECK(other_side->ingress.reason == "its ingress is isolated by 'default/from-client', and no rule matches");
+}
+
 TEST_CASE("a full node in a large cluster: a change costs what it touches") {
   Rig rig;
   std::string yaml;
