@@ -5,6 +5,14 @@
 #include <algorithm>
 
 namespace pintle::app {
+namespace {
+
+// Beside a kubelet an event must not seem to be the kubelet's.
+kube::KubeEventSink::Options event_source(const config::AgentConfig& config) {
+  return {.component = config.pintle.mode == config::Mode::kCompanion ? "pintle" : "kubelet", .host = config.pintle.node_name};
+}
+
+}  // namespace
 
 ApiSide::ApiSide(kube::Kubeconfig kubeconfig, std::unique_ptr<kube::RateLimiter> limiter, Connections connections,
                  const config::AgentConfig& config, const Clock& clock)
@@ -21,7 +29,7 @@ ApiSide::ApiSide(kube::Kubeconfig kubeconfig, std::unique_ptr<kube::RateLimiter>
       leases_(*lease_),
       objects_(*objects_connection_),
       quick_objects_(*objects_connection_, std::chrono::seconds(2)),
-      event_sink_(std::make_unique<kube::KubeEventSink>(*events_, clock, kube::KubeEventSink::Options{.host = config.pintle.node_name})) {}
+      event_sink_(std::make_unique<kube::KubeEventSink>(*events_, clock, event_source(config))) {}
 
 Result<std::unique_ptr<ApiSide>> ApiSide::create(const kube::Kubeconfig& kubeconfig, const config::AgentConfig& config,
                                                  const Clock& clock) {

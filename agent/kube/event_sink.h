@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The Pintle Authors
 //
-// Sends events to the API server as source component "kubelet" (what users' tools filter by, facts section 32), from a
+// Sends events to the API server, as source component "kubelet" where Pintle is one (what users' tools filter by, facts section 32), from a
 // bounded queue. Best effort: an event that fails five times, or finds the queue full, is counted as lost.
 // Thread rule: record() from any thread, never blocks; one thread of its own sends, on the connection given.
 #pragma once

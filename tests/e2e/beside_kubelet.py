@@ -722,6 +722,9 @@ class BesideAKubelet(SiteCase):
         # The first refusal may be that the agent had no time to look; the kubelet asks again each 10 to 15 s.
         why = lambda: self.site.pod("strict")["status"]["containerStatuses"][0]["state"]["waiting"]["message"]
         wait_until(lambda: "strictly" in why(), 60, "the annotation named")
+        source = "jsonpath={.items[*].source.component}"
+        told_by = self.site.kubectl("get", "events", "-n", "default", "--field-selector", "reason=ProgramPlanRefused,involvedObject.name=strict", "-o", source)
+        self.assertEqual(set(told_by.split()), {"pintle"}, "not the kubelet's own event")
         self.site.kubectl("annotate", "pod", "strict", "pintle.dev/network-policy-")
         self.site.wait_ready("strict")
         self.effective("strict")
