@@ -7,6 +7,9 @@
 #include <charconv>
 #include <filesystem>
 #include <span>
+#include <utility>
+
+#include <linux/capability.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -106,6 +109,11 @@ Check capabilities(const std::string& root, bool programs_only) {
     others &= ~(uint64_t{1} << row.number);
   }
   check.detail = fmt::format("effective: {}", held.empty() ? "none" : fmt::to_string(fmt::join(held, " ")));
+  constexpr uint64_t kSysAdmin = uint64_t{1} << CAP_SYS_ADMIN;
+  if (!given_up.empty() && (others & kSysAdmin) != 0) {  // the kernel takes it for both that loading needs
+    check.detail += fmt::format(", and CAP_SYS_ADMIN in the place of {}", fmt::join(std::exchange(given_up, {}), " "));
+    others &= ~kSysAdmin;
+  }
   if (others != 0) check.detail += fmt::format(" and {} that are not needed", std::popcount(others));
   if (!given_up.empty()) check.detail += fmt::format("; needed at the start only: {}", fmt::join(given_up, " "));
   if (!missing.empty()) {

@@ -20,11 +20,11 @@ using State = ports::DoctorCheck::State;
 
 namespace {
 
-ports::DoctorCheck capabilities_of(uint64_t effective) {
+ports::DoctorCheck capabilities_of(uint64_t effective, bool programs_only = false) {
   const auto root = std::filesystem::temp_directory_path() / fmt::format("pintle-doctor-{}", ::getpid());
   std::filesystem::create_directories(root / "proc/self");
   std::ofstream(root / "proc/self/status") << fmt::format("Name:\tpintled\nCapPrm:\t0\nCapEff:\t{:016x}\nCapBnd:\t0\n", effective);
-  const auto checks = run_doctor({.root = root.string() + "/"});
+  const auto checks = run_doctor({.root = root.string() + "/", .programs_only = programs_only});
   std::filesystem::remove_all(root);
   const auto found = std::ranges::find(checks, "capabilities", &ports::DoctorCheck::name);
   REQUIRE(found != checks.end());
@@ -52,6 +52,9 @@ TEST_CASE("the doctor tells the effective set, and what it lacks of the working 
   const auto everything = capabilities_of(0x1ffffffffff);
   CHECK(everything.state == State::kOk);
   CHECK(everything.detail.find("and 32 that are not needed") != std::string::npos);
+  // A container of a runtime that has no CAP_BPF to give.
+  CHECK(capabilities_of(mask_of({12, 21}), true).detail ==
+        "effective: CAP_NET_ADMIN, and CAP_SYS_ADMIN in the place of CAP_BPF CAP_PERFMON");
 }
 
 TEST_CASE("the doctor has a row of NRI where the mode has") {
