@@ -236,8 +236,9 @@ void PodLoop::adopt_orphans(Time now) {
 void PodLoop::add_orphan(const PodUid& uid, const model::ObservedPod& seen, ReadMark mark, Time now) {
   if (entries_.contains(uid)) return;
   const PodPtr pod = orphan_pod(uid, seen);
-  PINTLE_LOG(kInfo, "reconcile", "pod '{}' ({}) is in no source: {} sandboxes, {} containers and whatever else is left of it are released",
-             pod->full_name(), uid.value(), seen.sandboxes.size(), seen.containers.size());
+  const bool named = pod->metadata.name != uid.value();
+  PINTLE_LOG(kInfo, "reconcile", "pod {}'{}' is in no source: {} sandboxes, {} containers and whatever else is left of it are released",
+             named ? fmt::format("'{}' ", pod->full_name()) : "", uid.value(), seen.sandboxes.size(), seen.containers.size());
   PodEntry& entry = add(pod, {}, now);
   entry.removed = true;
   take_observation(entry, std::make_shared<const model::ObservedPod>(seen), mark);
