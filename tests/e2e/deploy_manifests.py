@@ -64,7 +64,7 @@ def pod_spec(objects):
 
 class Kustomizations(unittest.TestCase):
     def test_the_agent_asks_for_three_capabilities_and_no_namespace_of_the_node(self):
-        for folder in ("base", "overlays/kind", "overlays/programs", "uninstall"):
+        for folder in ("base", "overlays/kind", "overlays/programs", "uninstall", "overlays/kind-uninstall"):
             with self.subTest(folder):
                 spec = pod_spec(objects_of(rendered(folder)))
                 for name in ("hostNetwork", "hostPID", "hostIPC"):
@@ -103,9 +103,10 @@ class Kustomizations(unittest.TestCase):
         self.assertIn("programsNamespace: pintle-system", told)
 
     def test_kind_never_pulls(self):
-        spec = pod_spec(objects_of(rendered("overlays/kind")))
-        for container in spec["containers"] + spec["initContainers"]:
-            self.assertEqual((container["image"], container["imagePullPolicy"]), ("pintle:dev", "Never"))
+        for folder in ("overlays/kind", "overlays/kind-uninstall"):
+            spec = pod_spec(objects_of(rendered(folder)))
+            for container in spec["containers"] + spec["initContainers"]:
+                self.assertEqual((container["image"], container["imagePullPolicy"]), ("pintle:dev", "Never"), folder)
 
 
 class OnKubeApiserver(unittest.TestCase):
@@ -127,7 +128,7 @@ class KubeApiserver(OnKubeApiserver):
     def test_every_object_is_accepted(self):
         namespace = one(objects_of(rendered("base")), "Namespace")
         self.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))  # a dry run of what lies in it needs it
-        for folder in ("base", "overlays/kind", "overlays/programs", "uninstall"):
+        for folder in ("base", "overlays/kind", "overlays/programs", "uninstall", "overlays/kind-uninstall"):
             with self.subTest(folder):
                 told = self.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=rendered(folder)).stdout
                 self.assertIn("daemonset.apps/pintle", told)
