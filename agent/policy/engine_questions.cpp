@@ -61,8 +61,10 @@ Result<PolicyEngine::End> PolicyEngine::find_end(const std::string& text) const 
     if (end.local != nullptr && end.ips.empty()) end.ips = end.local->host_ips;
     if (known != nullptr || end.local != nullptr) return end;
   }
-  return fail(Code::kNotFound, fmt::format("'{}' is neither an address nor a pod known here (NAMESPACE/POD){}", text,
-                                           policies_.empty() ? "; without network policies only this node's pods are known" : ""));
+  return fail(Code::kNotFound,
+              fmt::format("'{}' is neither an address nor a pod known here (NAMESPACE/POD); {}", text,
+                          policies_.empty() ? "without network policies only this node's pods are known"
+                                            : "of one in another node's network give that node's address, as which policies see it"));
 }
 
 ports::FlowSide PolicyEngine::side_of(const End& subject, const End& other, const ports::FlowQuestion& question, bool ingress) const {

@@ -396,7 +396,7 @@ TEST_CASE("flows are explained") {
   const auto unknown = rig.engine->test_flow({.from = "default/nobody", .to = "10.1.0.1", .protocol = 6, .port = 80});
   REQUIRE_FALSE(unknown);
   CHECK(unknown.error().code == Code::kNotFound);
-  CHECK_THAT(unknown.error().message(), ContainsSubstring("default/nobody"));
+  CHECK_THAT(unknown.error().message(), ContainsSubstring("default/nobody") && ContainsSubstring("another node's network"));
 
   const auto rows = rig.engine->list_policies();
   REQUIRE(rows.size() == 2);
