@@ -102,6 +102,15 @@ class Kustomizations(unittest.TestCase):
         told = told_by_daemon(programs)
         self.assertIn("programsNamespace: pintle-system", told)
 
+    def test_a_component_puts_sys_admin_in_the_place_of_what_a_runtime_lacks(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="pintle-component-", dir=KUSTOMIZE / "overlays"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        for resource in ("../../base", "../../uninstall"):
+            (folder / "kustomization.yaml").write_text(json.dumps({"resources": [resource], "components": ["../../components/sys-admin"]}))
+            spec = pod_spec(objects_of(rendered(folder)))
+            for container in spec["containers"] + [c for c in spec["initContainers"] if c["name"] != "mount-bpffs"]:
+                self.assertEqual(container["securityContext"]["capabilities"], {"drop": ["ALL"], "add": ["SYS_ADMIN", "NET_ADMIN"]}, resource)
+
     def test_kind_never_pulls(self):
         for folder in ("overlays/kind", "overlays/kind-uninstall"):
             spec = pod_spec(objects_of(rendered(folder)))
