@@ -3,7 +3,8 @@
 """docs/companion.md as it is written, on a cluster that `kind create cluster` makes with no configuration of its own: installed, in force on
 every pod, counting and refusing, kept over a killed agent and a restarted node, taken off.
 
-PINTLE_KIND names the kind program; docker is on the path, and the node image there or to be had (PINTLE_KIND_IMAGE: another than kind's own).
+PINTLE_KIND names the kind program; docker is on the path (podman, if KIND_EXPERIMENTAL_PROVIDER says so), and the node image there or to be had
+(PINTLE_KIND_IMAGE: another than kind's own).
 The cluster is called pintle-e2e, and deleted at the end."""
 import json
 import os
@@ -19,6 +20,7 @@ from harness import BUSYBOX, ROOT, arguments, wait_until
 OPTIONS = None
 CLUSTER = "pintle-e2e"
 CONTROL_PLANE = f"{CLUSTER}-control-plane"
+IMAGE = "docker.io/library/pintle:dev"  # podman would call pintle:dev localhost/pintle:dev
 OVERLAYS = ROOT / "deploy" / "kustomize" / "overlays"
 SERVE = "mkdir -p /tmp/www; head -c 100000 /dev/zero > /tmp/www/big; exec httpd -f -p 8080 -h /tmp/www"
 SLEEP = "trap 'exit 0' TERM; while true; do sleep 1 & wait $!; done"
@@ -44,7 +46,8 @@ class OnKind(unittest.TestCase):
         cls.kind = os.environ.get("PINTLE_KIND")
         if not cls.kind:
             raise unittest.SkipTest("PINTLE_KIND is not set")
-        for tool in ("docker", "kubectl"):
+        cls.engine = os.environ.get("KIND_EXPERIMENTAL_PROVIDER", "docker")
+        for tool in (cls.engine, "kubectl"):
             if shutil.which(tool) is None:
                 raise unittest.SkipTest(f"{tool} is not on the path")
         folder = tempfile.mkdtemp(prefix="pintle-kind-")
@@ -55,7 +58,7 @@ class OnKind(unittest.TestCase):
         if not OPTIONS.keep:
             cls.addClassCleanup(run, cls.kind, "delete", "cluster", "--name", CLUSTER, "--kubeconfig", cls.kubeconfig)
         run(cls.kind, "create", "cluster", "--name", CLUSTER, "--kubeconfig", cls.kubeconfig, *(["--image", image] if image else []))
-        run(cls.kind, "load", "docker-image", "pintle:dev", "--name", CLUSTER)
+        cls.load_image(folder)
         run(cls.kind, "load", "image-archive", f"{folder}/busybox.tar", "--name", CLUSTER)
         cls.kubectl("apply", "-k", OVERLAYS / "kind")
         cls.wait_for_agent()
@@ -65,9 +68,16 @@ class OnKind(unittest.TestCase):
         """pintle:dev as the Dockerfile's second stage has it, of the binaries that were built here."""
         run(ROOT / "scripts" / "image-root", OPTIONS.build, f"{folder}/image")
         tree = subprocess.run(["tar", "-C", f"{folder}/image", "-c", "."], capture_output=True, check=True).stdout
-        run("docker", "import", "-c", 'ENTRYPOINT ["/usr/local/bin/pintled"]', "-c", 'CMD ["--config", "/etc/pintle/pintled.yaml"]',
-            "-", "pintle:dev", stdin=tree)
+        run(cls.engine, "import", "-c", 'ENTRYPOINT ["/usr/local/bin/pintled"]', "-c", 'CMD ["--config", "/etc/pintle/pintled.yaml"]',
+            "-", IMAGE, stdin=tree)
         run(ROOT / "scripts" / "dev-image", "build", f"{folder}/busybox.tar")
+
+    @classmethod
+    def load_image(cls, folder):
+        if cls.engine == "docker":
+            return run(cls.kind, "load", "docker-image", "pintle:dev", "--name", CLUSTER)
+        run(cls.engine, "save", "-o", f"{folder}/pintle.tar", IMAGE)
+        return run(cls.kind, "load", "image-archive", f"{folder}/pintle.tar", "--name", CLUSTER)
 
     @classmethod
     def kubectl(cls, *words, check=True, stdin=None):
@@ -106,7 +116,7 @@ class OnKind(unittest.TestCase):
         return {(name, hook["hook"]): hook["linkId"] for name in names for hook in self.status(name)["hooks"]}
 
     def pins(self):
-        found = run("docker", "exec", CONTROL_PLANE, "find", "/sys/fs/bpf", "-mindepth", "1").stdout.split()
+        found = run(self.engine, "exec", CONTROL_PLANE, "find", "/sys/fs/bpf", "-mindepth", "1").stdout.split()
         return [path for path in found if not path.endswith(".debug")]  # the kernel's own two
 
     def test_every_pod_has_its_programs_and_every_check_is_well(self):
@@ -153,7 +163,7 @@ class OnKind(unittest.TestCase):
         refused = lambda: "not permitted" in self.sh("client", ask).stderr
         wait_until(refused, 30, "the egress refused")
         links = self.links("server", "client")
-        run("docker", "exec", CONTROL_PLANE, "sh", "-c", "kill -9 $(pidof pintled)")
+        run(self.engine, "exec", CONTROL_PLANE, "sh", "-c", "kill -9 $(pidof pintled)")
         self.assertTrue(refused(), "while no agent runs")
         wait_until(lambda: self.ctl("status", check=False).returncode == 0, 90, "the agent back")
         self.kubectl("rollout", "restart", "-n", "pintle-system", "daemonset/pintle")
@@ -175,7 +185,7 @@ class OnKind(unittest.TestCase):
 
     def test_the_node_starts_anew(self):
         self.apply(pod("stays", SLEEP))
-        run("docker", "restart", CONTROL_PLANE)  # its bpffs is gone with it
+        run(self.engine, "restart", CONTROL_PLANE)  # its bpffs is gone with it
         wait_until(lambda: self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0, 180, "the API back")
         def back():
             row = next((row for row in json.loads(self.ctl("ebpf", "status", "-o", "json", check=False).stdout or '{"pods": []}')["pods"]
