@@ -68,6 +68,7 @@
 #include "telemetry/metrics_page.h"
 #include "telemetry/metrics_server.h"
 #include "volumes/fs_volume_mounter.h"
+#include "volumes/pod_log_files.h"
 
 namespace pintle::app {
 namespace {
@@ -346,6 +347,7 @@ class Agent::Parts {
         [this](const PodUid& uid) { loop->post([uid](reconcile::PodLoop& pods, Time now) { pods.hint_volumes(uid, now); }); },
         last_known.get());
     volumes = std::make_unique<volumes::FsVolumeMounter>(config.pintle.root_dir, objects->objects(), clock);
+    logs = std::make_unique<volumes::PodLogFiles>(config.pod_logs_dir, config.pintle.container_logs_dir);
     prober = std::make_unique<probes::NetworkProber>(*runtime);
 
     PINTLE_ASSIGN_OR_RETURN(machine, node::read_machine_info("/", config.pintle.root_dir));
@@ -470,7 +472,8 @@ class Agent::Parts {
                                  .told = [this](const std::string& file, const std::string& error) { tell_credentials(file, error); },
                                  .plugins = plugins.get()});
     executor = std::make_unique<reconcile::PodExecutor>(
-        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *runtime, *runtime, objects->objects(), *prober, &pod_programs->registry()},
+        reconcile::ExecutorPorts{*cgroups, *attacher, *volumes, *logs, *runtime, *runtime, objects->objects(), *prober,
+                                 &pod_programs->registry()},
         clock, reads,
         reconcile::ExecutorOptions{.max_parallel_pulls = config.serialize_image_pulls
                                                              ? size_t{1}
@@ -784,7 +787,8 @@ class Agent::Parts {
   std::unique_ptr<cri::CriRuntime> runtime;
   std::unique_ptr<LastKnown> last_known;  // null: a restart remembers nothing
   std::unique_ptr<ObjectSide> objects;    // not beside a kubelet
-  std::unique_ptr<volumes::FsVolumeMounter> volumes;
+  std::unique_ptr<volumes::FsVolumeMounter> volumes;  // not beside a kubelet, whose logs are its own too
+  std::unique_ptr<volumes::PodLogFiles> logs;
   std::unique_ptr<probes::NetworkProber> prober;
   node::MachineInfo machine;
   Mutex mu;

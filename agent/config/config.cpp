@@ -192,6 +192,12 @@ void read_event_file(const Cursor& cursor, std::string& out) {
     cursor.error(fmt::format("'{}' is neither an absolute path nor stdout", out));
 }
 
+void read_log_links(const Cursor& cursor, std::string& out) {
+  read(cursor, out);
+  if (cursor.node().is_string() && !out.empty() && !out.starts_with('/'))
+    cursor.error(fmt::format("'{}' is not an absolute path; \"\" makes no links", out));
+}
+
 void read_nri(const Cursor& cursor, NriOptions& out) {
   Fields fields(cursor);
   fields.with("mode", [&](const Cursor& at) {
@@ -224,6 +230,7 @@ void read_pintle(const Cursor& cursor, AgentConfig& config) {
   fields.with("kubeconfig", [&](const Cursor& at) { read_absolute(at, out.kubeconfig); });
   fields.with("rootDir", [&](const Cursor& at) { read_absolute(at, out.root_dir); });
   fields.with("runDir", [&](const Cursor& at) { read_absolute(at, out.run_dir); });
+  fields.with("containerLogsDir", [&](const Cursor& at) { read_log_links(at, out.container_logs_dir); });
   fields.with("controlSocket", [&](const Cursor& at) { read_absolute(at, out.control_socket); });
   fields.with("listen", [&](const Cursor& at) {
     read(at, out.listen);

@@ -76,6 +76,8 @@ struct PintleOptions {
   std::string kubeconfig;  // companion: empty means the pod's own service account
   std::string root_dir = "/var/lib/pintle";
   std::string run_dir = "/run/pintle";
+  // Where collectors of logs look for links to those of containers, as a kubelet makes them; empty: none are made.
+  std::string container_logs_dir = "/var/log/containers";
   std::string control_socket;             // empty in the file: run_dir + "/pintle.sock"
   std::string listen = "127.0.0.1:6443";  // standalone's API endpoint
   std::string cgroup_mount;               // companion: where the node's cgroup2 tree is mounted; empty: looked for

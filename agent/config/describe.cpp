@@ -116,6 +116,7 @@ void write_pintle(Node& node, const AgentConfig& config) {
   out.text_if_any("kubeconfig", options.kubeconfig);
   out.text("rootDir", options.root_dir);
   out.text("runDir", options.run_dir);
+  out.text("containerLogsDir", options.container_logs_dir);
   out.text("controlSocket", options.control_socket);
   out.text("listen", options.listen);
   out.text_if_any("cgroupMount", options.cgroup_mount);

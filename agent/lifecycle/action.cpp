@@ -25,6 +25,7 @@ struct Describe {
   std::string operator()(const UnmountVolumes&) const { return "unmount volumes"; }
   std::string operator()(const DetachPrograms&) const { return "detach eBPF programs"; }
   std::string operator()(const RemoveCgroup&) const { return "remove the pod's cgroup"; }
+  std::string operator()(const RemoveFiles&) const { return "remove the pod's logs and directory"; }
 };
 
 }  // namespace

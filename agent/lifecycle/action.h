@@ -67,6 +67,7 @@ struct StopContainer {
   std::string message;  // of the Killing event
   bool operator==(const StopContainer&) const = default;
 };
+// Its logs (row 20.3), then the runtime's record.
 struct RemoveContainer {
   ContainerId id;
   bool operator==(const RemoveContainer&) const = default;
@@ -92,9 +93,14 @@ struct DetachPrograms {
 struct RemoveCgroup {
   bool operator==(const RemoveCgroup&) const = default;
 };
+// Logs, the links to them, and last the pod's directory: the record that it was here.
+struct RemoveFiles {
+  bool operator==(const RemoveFiles&) const = default;
+};
 
 using Action = std::variant<EnsureCgroup, FindCgroup, AttachPrograms, MountVolumes, EnsureImage, RunSandbox, StartContainer, StopContainer,
-                            RemoveContainer, StopSandbox, RemoveSandbox, InspectPod, UnmountVolumes, DetachPrograms, RemoveCgroup>;
+                            RemoveContainer, StopSandbox, RemoveSandbox, InspectPod, UnmountVolumes, DetachPrograms, RemoveCgroup,
+                            RemoveFiles>;
 [[nodiscard]] std::string describe(const Action& action);  // "start container 'web' (attempt 0)"
 
 // The reason of an AttachPrograms for which there was no plan: whatever is attached stays, and a pod that has nothing waits.

@@ -47,7 +47,12 @@ bool plan_cleanup(Context& ctx) {
     ctx.explain("removing the pod's cgroup");
     return true;
   }
-  return ctx.deleted() && plan_record_removal(ctx);
+  if (!ctx.deleted()) return false;
+  if (plan_record_removal(ctx)) return true;
+  if (memory.files_removed) return false;
+  ctx.plan(RemoveFiles{}, PlanKind::kCleanup);
+  ctx.explain("removing the pod's logs and directory");
+  return true;
 }
 
 }  // namespace pintle::lifecycle

@@ -114,7 +114,7 @@ struct PodMemory {
   std::optional<Time> terminating_since, stop_deadline;
   std::optional<int64_t> grace_seconds;  // only ever shortens (row 4.5)
   std::optional<int64_t> planned_grace;  // of the stop plan that runs
-  bool unmounted = false, detached = false, cgroup_removed = false;
+  bool unmounted = false, detached = false, cgroup_removed = false, files_removed = false;
   std::map<std::string, ContainerMemory> containers;
   std::map<std::string, ProbeMemory> probes;                // key: "readiness/web"
   std::map<std::string, std::string> termination_messages;  // by container id

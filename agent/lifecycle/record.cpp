@@ -101,6 +101,10 @@ struct Recorder {
     memory.cgroup_removed = !outcome.error;
     if (!outcome.error) memory.cgroup.reset();
   }
+  void operator()(const RemoveFiles&) const {
+    step("the pod's logs and directory could not be removed", nullptr, "");
+    memory.files_removed = !outcome.error;
+  }
 
   void operator()(const EnsureImage& action) const {
     ContainerMemory& container = memory.containers[action.container];

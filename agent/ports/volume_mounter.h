@@ -45,8 +45,11 @@ class VolumeMounter {
   // The text a container left (row 6.16); empty if none. `log_path` is absolute.
   [[nodiscard]] virtual std::string termination_message(const model::Pod& pod, const model::Container& container,
                                                         const model::ObservedContainer& dead) = 0;
-  // Unmounts and deletes all of the pod's files; never crosses a mount point. Absent is success.
+  // Unmounts and deletes all of the pod's files; never crosses a mount point. Absent is success. Its directory stays, empty: the record
+  // that the pod was here, for as long as anything else of it is.
   [[nodiscard]] virtual Status unmount(const PodUid& uid) = 0;
+  // Deletes the directory, and whatever has come into it since unmount(). Absent is success.
+  [[nodiscard]] virtual Status remove_folder(const PodUid& uid) = 0;
   // Pods that have a directory.
   [[nodiscard]] virtual Result<std::vector<PodUid>> list_pods() = 0;
 };

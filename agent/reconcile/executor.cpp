@@ -188,7 +188,11 @@ class PodExecutor::Step {
     if (!volumes) return failed(std::move(volumes).error());
     if (!volumes->kept.empty())
       PINTLE_LOG(kWarning, "reconcile", "pod '{}': {}; it shows what it did before", pod_.full_name(), volumes->kept);
+    const bool first = !self_.state_of(uid_).volumes;
     keep([&](PodState& state) { state.volumes = *std::move(volumes); });
+    if (!first || context_.observed == nullptr) return;
+    // Started by an earlier run of the agent, which may have come no further.
+    for (const auto& instance : context_.observed->containers) link_log(instance.name, instance.attempt, instance.id);
   }
   void operator()(const EnsureImage& action) {
     CredentialLookup credentials;
@@ -214,7 +218,7 @@ class PodExecutor::Step {
     stop_container(action);
     self_.read_back(uid_, reply_);
   }
-  void operator()(const RemoveContainer& action) { runtime_call(ports_.runtime.remove_container(action.id)); }
+  void operator()(const RemoveContainer& action) { runtime_call(remove_container(action.id)); }
   void operator()(const StopSandbox& action) { runtime_call(ports_.runtime.stop_sandbox(action.id)); }
   void operator()(const RemoveSandbox& action) { runtime_call(ports_.runtime.remove_sandbox(action.id)); }
   void operator()(const InspectPod&) { self_.read_back(uid_, reply_); }
@@ -230,12 +234,13 @@ class PodExecutor::Step {
     keep([](PodState& state) { state.cgroup.reset(); });  // an open directory would keep the removed cgroup alive
     take(ports_.cgroups.remove_pod(uid_));
     if (reply_.outcome.error) return;
-    {
-      MutexLock lock(self_.mu_);
-      self_.states_.erase(uid_);
-    }
+    forget();
     if (const auto shared = self_.share_out(); !shared)
       PINTLE_LOG(kWarning, "reconcile", "{}; the next pod that comes or goes sets it", shared.error().message());
+  }
+  void operator()(const RemoveFiles&) {
+    take(remove_files());
+    forget();
   }
 
  private:
@@ -259,6 +264,39 @@ class PodExecutor::Step {
     auto config = make_sandbox_config(pod_, *context_.node, context_.cgroup_parent, attempt);
     if (config && !self_.options_.owner.empty()) config->annotations[std::string(kOwnerAnnotation)] = self_.options_.owner;
     return config;
+  }
+
+  void forget() {
+    MutexLock lock(self_.mu_);
+    self_.states_.erase(uid_);
+  }
+
+  [[nodiscard]] ports::LogTarget log_of(const std::string& container, uint32_t attempt) const {
+    const auto& meta = pod_.metadata;
+    return {meta.namespace_, meta.name, uid_.value(), container, static_cast<int32_t>(attempt)};
+  }
+  // Row 17.6. What collects logs by these links misses the container; that is no reason to keep it from running.
+  void link_log(const std::string& container, uint32_t attempt, const ContainerId& id) const {
+    if (const auto linked = ports_.logs.link(log_of(container, attempt), id); !linked)
+      PINTLE_LOG(kWarning, "reconcile", "container '{}' of pod '{}': {}; ignoring", container, pod_.full_name(), linked.error().message());
+  }
+  // The logs first: while the runtime has the record, they are found by it again.
+  [[nodiscard]] Status remove_container(const ContainerId& id) const {
+    if (const auto log = log_to_remove(id)) PINTLE_TRY(ports_.logs.remove_container(*log, id));
+    return ports_.runtime.remove_container(id);
+  }
+  // Row 20.3. None when it isn't known, or another instance writes to it: then the pod's end removes it.
+  [[nodiscard]] std::optional<ports::LogTarget> log_to_remove(const ContainerId& id) const {
+    if (context_.observed == nullptr || pod_.metadata.namespace_.empty()) return std::nullopt;
+    const auto& all = context_.observed->containers;
+    const auto found = std::ranges::find(all, id, &model::ObservedContainer::id);
+    if (found == all.end()) return std::nullopt;
+    const auto same = std::ranges::count_if(all, [&](const auto& c) { return c.name == found->name && c.attempt == found->attempt; });
+    return same == 1 ? std::optional(log_of(found->name, found->attempt)) : std::nullopt;
+  }
+  [[nodiscard]] Status remove_files() const {
+    PINTLE_TRY(ports_.logs.remove_pod({pod_.metadata.namespace_, pod_.metadata.name, uid_.value()}));
+    return ports_.volumes.remove_folder(uid_);
   }
 
   void run_sandbox(const RunSandbox& action) {
@@ -308,6 +346,7 @@ class PodExecutor::Step {
     if (stop_.stop_requested()) return failed({Code::kCancelled, 0, fmt::format("start container '{}': given up", action.name)});
     if (auto started = ports_.runtime.start_container(*id); !started) return failed(std::move(started).error(), "RunContainerError");
     reply_.outcome.started_after = self_.clock_.steady() - begun;
+    link_log(action.name, action.attempt, *id);
     post_start(*container, *id);
   }
 
@@ -326,6 +365,7 @@ class PodExecutor::Step {
       if (instance.state != model::RunState::kRunning) return;
       reply_.outcome.error.reset();
       reply_.outcome.reason.clear();
+      link_log(action.name, action.attempt, instance.id);
       if (const auto* container = find_container(pod_, action.name)) post_start(*container, instance.id);
       return;
     }
@@ -365,7 +405,7 @@ ActionReply PodExecutor::execute(const PodUid& uid, const Action& action, const 
   ActionReply reply;
   const TraceScope scope(context.trace);  // for the calls to the runtime and the API, and for what is logged meanwhile
   const SteadyTime begun = clock_.steady();
-  if (!std::holds_alternative<RemoveCgroup>(action)) {
+  if (!std::holds_alternative<RemoveCgroup>(action) && !std::holds_alternative<RemoveFiles>(action)) {
     MutexLock lock(mu_);
     states_[uid].pod = context.pod;
   }

@@ -22,6 +22,7 @@
 #include "ports/container_runtime.h"
 #include "ports/image_store.h"
 #include "ports/object_reader.h"
+#include "ports/pod_logs.h"
 #include "ports/prober.h"
 #include "ports/program_attacher.h"
 #include "ports/program_planner.h"
@@ -35,6 +36,7 @@ struct ExecutorPorts {
   ports::CgroupTree& cgroups;
   ports::ProgramAttacher& programs;
   ports::VolumeMounter& volumes;
+  ports::PodLogs& logs;
   ports::ContainerRuntime& runtime;
   ports::ImageStore& images;
   ports::ObjectReader& objects;

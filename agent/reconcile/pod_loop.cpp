@@ -32,6 +32,7 @@ PodPtr orphan_pod(const PodUid& uid, const model::ObservedPod& seen) {
     pod->metadata.namespace_ = seen.containers.front().pod_namespace;
   } else {
     pod->metadata.name = uid.value();
+    pod->metadata.namespace_.clear();  // not known, so that nobody takes the default for it
   }
   pod->metadata.deletion_grace_period_seconds = 1;
   pod->spec.termination_grace_period_seconds = 1;

@@ -114,6 +114,7 @@ struct Told {
   void operator()(const UnmountVolumes&) const { span.name = "volumes.unmount"; }
   void operator()(const DetachPrograms&) const { span.name = "ebpf.detach"; }
   void operator()(const RemoveCgroup&) const { span.name = "cgroup.remove"; }
+  void operator()(const RemoveFiles&) const { span.name = "files.remove"; }
 };
 
 std::optional<std::string> why_failed(const model::PodStatus& status) {

@@ -45,6 +45,7 @@ struct Told {
   std::string operator()(const UnmountVolumes&) const { return "volumes unmounted"; }
   std::string operator()(const DetachPrograms&) const { return "eBPF programs detached"; }
   std::string operator()(const RemoveCgroup&) const { return "cgroup removed"; }
+  std::string operator()(const RemoveFiles&) const { return "logs and directory removed"; }
 };
 
 }  // namespace

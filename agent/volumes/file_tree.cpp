@@ -46,6 +46,22 @@ Result<std::vector<std::string>> mounts_below(const std::string& path) {
   return found;
 }
 
+Status remove_tree_at(int parent, const std::string& name, dev_t device);
+
+// Takes the open directory over.
+Status empty_directory(UniqueFd directory, const std::string& name, dev_t device) {
+  const int fd = directory.get();
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(fd), ::closedir);
+  if (!dir) return fail_errno(errno, fmt::format("read directory '{}'", name));
+  (void)directory.release();  // dir's now
+  for (const dirent* entry = ::readdir(dir.get()); entry != nullptr; entry = ::readdir(dir.get())) {
+    const std::string_view child(entry->d_name);
+    if (child == "." || child == "..") continue;
+    PINTLE_TRY(remove_tree_at(fd, std::string(child), device));
+  }
+  return {};
+}
+
 Status remove_tree_at(int parent, const std::string& name, dev_t device) {
   struct stat info{};
   if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
@@ -55,20 +71,20 @@ Status remove_tree_at(int parent, const std::string& name, dev_t device) {
     return {};
   }
   if (info.st_dev != device) return fail(Code::kUnavailable, fmt::format("'{}' is still a mount point; left alone", name));
-  const int fd = ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return fail_errno(errno, fmt::format("open directory '{}'", name));
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(fd), ::closedir);
-  if (!dir) {
-    const UniqueFd owner(fd);
-    return fail_errno(errno, fmt::format("read directory '{}'", name));
-  }
-  for (const dirent* entry = ::readdir(dir.get()); entry != nullptr; entry = ::readdir(dir.get())) {
-    const std::string_view child(entry->d_name);
-    if (child == "." || child == "..") continue;
-    PINTLE_TRY(remove_tree_at(fd, std::string(child), device));
-  }
+  UniqueFd directory(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory.valid()) return fail_errno(errno, fmt::format("open directory '{}'", name));
+  PINTLE_TRY(empty_directory(std::move(directory), name, device));
   if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
     return fail_errno(errno, fmt::format("delete directory '{}'", name));
+  return {};
+}
+
+Status unmount_below(const std::string& path) {
+  PINTLE_ASSIGN_OR_RETURN(const auto mounts, mounts_below(path));
+  for (const auto& point : mounts) {
+    if (::umount2(point.c_str(), UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT)
+      return fail_errno(errno, fmt::format("unmount '{}'", point));
+  }
   return {};
 }
 
@@ -113,11 +129,22 @@ Status bind_mount(const std::string& source, const std::string& target) {
 }
 
 Status unmount_and_remove(const std::string& path) {
-  PINTLE_ASSIGN_OR_RETURN(const auto mounts, mounts_below(path));
-  for (const auto& point : mounts) {
-    if (::umount2(point.c_str(), UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT)
-      return fail_errno(errno, fmt::format("unmount '{}'", point));
-  }
+  PINTLE_TRY(unmount_below(path));
+  return remove_tree(path);
+}
+
+Status unmount_and_empty(const std::string& path) {
+  PINTLE_TRY(unmount_below(path));
+  UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory.valid()) return errno == ENOENT ? Status{} : fail_errno(errno, fmt::format("open directory '{}'", path));
+  struct stat info{};
+  if (::fstat(directory.get(), &info) != 0) return fail_errno(errno, fmt::format("stat '{}'", path));
+  if (auto emptied = empty_directory(std::move(directory), path, info.st_dev); !emptied)
+    return std::unexpected(with_context(emptied.error(), fmt::format("empty '{}'", path)));
+  return {};
+}
+
+Status remove_tree(const std::string& path) {
   const size_t slash = path.rfind('/');
   auto parent = DirFd::open(slash == 0 ? "/" : path.substr(0, slash));
   if (!parent) return parent.error().code == Code::kNotFound ? Status{} : std::unexpected(parent.error());

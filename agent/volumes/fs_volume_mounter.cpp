@@ -260,7 +260,13 @@ std::string FsVolumeMounter::termination_message(const model::Pod& pod, const mo
 
 Status FsVolumeMounter::unmount(const PodUid& uid) {
   tokens_.forget(uid.value());
-  return unmount_and_remove(PodPaths(root_, uid.value()).pod());
+  return unmount_and_empty(PodPaths(root_, uid.value()).pod());
+}
+
+Status FsVolumeMounter::remove_folder(const PodUid& uid) {
+  const std::string folder = PodPaths(root_, uid.value()).pod();
+  if (::rmdir(folder.c_str()) == 0) return {};
+  return unmount_and_remove(folder);
 }
 
 Result<std::vector<PodUid>> FsVolumeMounter::list_pods() {

@@ -28,6 +28,7 @@ class FsVolumeMounter final : public ports::VolumeMounter {
   [[nodiscard]] std::string termination_message(const model::Pod& pod, const model::Container& container,
                                                 const model::ObservedContainer& dead) override;
   [[nodiscard]] Status unmount(const PodUid& uid) override;
+  [[nodiscard]] Status remove_folder(const PodUid& uid) override;
   [[nodiscard]] Result<std::vector<PodUid>> list_pods() override;
 
  private:

@@ -30,7 +30,7 @@ std::shared_ptr<const lifecycle::NodeFacts> facts(bool runtime_ready) {
 
 World::Daemon::Daemon(World& world)
     : world_(world),
-      executor_({world.cgroups_, world.programs_, world.volumes_, world.door_, world.door_, world.objects_, world.prober_}, world.clock_,
+      executor_({world.cgroups_, world.programs_, world.volumes_, world.logs_, world.door_, world.door_, world.objects_, world.prober_}, world.clock_,
                 reads_, executor_options()),
       loop_({*this, *this, *this, *this, nullptr, "this agent"}) {}
 
@@ -171,7 +171,7 @@ void World::Daemon::run(const std::shared_ptr<Call>& call) {
       world.last_trouble_ = std::max(world.last_trouble_, world.now());
       return Error{Code::kUnavailable, 0, std::string(op) + ": connection reset before the answer"};
     };
-    world.volumes_.hooks = world.door_.hooks;
+    world.volumes_.hooks = world.logs_.hooks = world.door_.hooks;
     if (faults && world.chance_.percent(world.weather_.call_fails))
       for (const char* op : {"ensure_pod", "remove_pod"}) world.cgroups_.faults.fail(op, 1, {Code::kUnavailable, 0, "cgroup busy"});
     if (faults && world.chance_.percent(world.weather_.call_fails))
@@ -180,7 +180,7 @@ void World::Daemon::run(const std::shared_ptr<Call>& call) {
       world.container_stops(stop->id);
     reply = executor_.execute(call->uid, call->action, call->context, call->stop);
     world.door_.hooks = {};
-    world.volumes_.hooks = {};
+    world.volumes_.hooks = world.logs_.hooks = {};
     world.cgroups_.faults.clear();
     world.programs_.faults.clear();
     if (faults && world.chance_.percent(world.weather_.reply_lost)) {

@@ -21,6 +21,11 @@ model::Container container(std::string name, std::string image) {
 
 }  // namespace
 
+ports::LogTarget World::log_of(const fakes::FakeContainer& container, const fakes::FakeSandbox& sandbox) {
+  const auto& of = sandbox.config;
+  return {of.namespace_, of.name, of.uid, container.config.name, static_cast<int32_t>(container.config.attempt)};
+}
+
 bool World::wanted(const std::string& uid) const {
   if (static_pods_.contains(uid)) return true;
   const auto found = api_pods_.find(uid);
@@ -207,6 +212,7 @@ void World::container_starts(const fakes::FakeContainer& container, const fakes:
   if (sim.steady && container.config.attempt > 0 && container.config.name.starts_with("c") && !sandbox_lost_.contains(uid))
     broken(fmt::format("container '{}' of {} never failed and is started again (attempt {})", container.config.name, uid,
                        container.config.attempt));
+  logs_.write(log_of(container, sandbox));
   end_later(container.seen.id, uid, container.config.name, container.config.attempt);
 }
 

@@ -2,6 +2,8 @@
 // Copyright The Pintle Authors
 #include "sim_world.h"
 
+#include <algorithm>
+
 #include "sim_daemon.h"
 
 namespace pintle::sim {
@@ -93,7 +95,10 @@ void World::run() {
   start_daemon();
   schedule_users();
   schedule_outages();
-  for (int i = 1; i < 60; ++i) after(seconds(10 * i), [this] { check_unwanted(); });
+  for (int i = 1; i < 60; ++i) after(seconds(10 * i), [this] {
+      check_unwanted();
+      check_logs();
+    });
   const Time end = now() + minutes(4);
   while (!queue_.empty() && queue_.next() < end) step();
   check_stuck_delays_nobody();
@@ -109,6 +114,25 @@ void World::check_unwanted() {
     if (now() - std::max(*sim.unwanted_since, last_trouble_) > kUnwantedBound)
       broken(fmt::format("container {} of {} runs {} after it was wanted last", id.value(), sim.uid,
                          format_duration(std::chrono::duration_cast<seconds>(now() - *sim.unwanted_since))));
+  }
+}
+
+void World::check_logs() {
+  for (const auto& [id, container] : runtime_.containers()) {
+    const auto sandbox = runtime_.sandboxes().find(container.seen.sandbox_id);
+    if (container.seen.state == model::RunState::kCreated || sandbox == runtime_.sandboxes().end()) continue;
+    const auto log = log_of(container, sandbox->second);
+    if (!wanted(log.uid) || pods_.at(log.uid).reborn) continue;
+    const bool newest = std::ranges::none_of(runtime_.containers(), [&](const auto& other) {
+      const auto& seen = other.second.seen;
+      return seen.uid == container.seen.uid && other.second.config.name == log.container && seen.attempt > container.seen.attempt;
+    });
+    const auto folder = logs_.folders.find(fakes::MemoryLogs::folder({log.namespace_, log.pod, log.uid}));
+    const bool there = folder != logs_.folders.end() && folder->second.contains(fakes::MemoryLogs::file(log));
+    if (newest && !there) broken(fmt::format("the log {}/{} of {} is gone", log.container, log.attempt, log.uid));
+    if (weather_.calm() && container.seen.state == model::RunState::kRunning && now() - container.seen.started_at > seconds(5) &&
+        !logs_.links.contains(id.value()))
+      broken(fmt::format("no link leads to the log {}/{} of {}", log.container, log.attempt, log.uid));
   }
 }
 
@@ -144,7 +168,7 @@ void World::settle_down() {
   const auto clean = [&] {
     return daemon_ != nullptr && daemon_->alive() && daemon_->loop().runtime_read() && daemon_->loop().size() == 0 && api_pods_.empty() &&
            runtime_.sandboxes().empty() && runtime_.containers().empty() && cgroups_.pods().empty() && volumes_.directories.empty() &&
-           programs_.list_pinned()->empty();
+           logs_.folders.empty() && logs_.links.empty() && programs_.list_pinned()->empty();
   };
   // A look every now and then is enough: the queue is never empty, the agent audits.
   for (uint64_t n = 0; !queue_.empty() && queue_.next() < end; ++n) {
@@ -164,6 +188,8 @@ void World::check_nothing_left() {
   const auto pinned = programs_.list_pinned();
   for (const auto& uid : *pinned) left += fmt::format(" pins of {};", uid.value());
   for (const auto& uid : volumes_.directories) left += fmt::format(" directory of {};", uid.value());
+  for (const auto& [folder, logs] : logs_.folders) left += fmt::format(" {} logs in {};", logs.size(), folder);
+  for (const auto& [id, log] : logs_.links) left += fmt::format(" link of {} to {};", id, log);
   if (daemon_ != nullptr)
     for (const auto& record : daemon_->loop().snapshot())
       left += fmt::format(" in the table: {} ({}: {});", record.pod->metadata.uid, record.source, record.explanation);

@@ -8,7 +8,8 @@
 //  - a container of a pod that should just run is never stopped nor started again, whatever else happens;
 //  - what the API is told is monotonic: terminal phases stay, a pod that ran is not pending again, restart counts do not fall;
 //  - no terminal phase while a container of the pod runs;
-//  - what is wanted by nobody ends within a bound, and in the end nothing is left: container, sandbox, pin, cgroup, directory;
+//  - what is wanted by nobody ends within a bound, and in the end nothing is left: container, sandbox, pin, cgroup, directory, log, link;
+//  - of a pod that is in its source the log of each container's newest instance stays, whether it runs or has ended;
 //  - a pod whose calls hang delays no other one.
 // Thread rule: one thread, no real clock, no I/O.
 #pragma once
@@ -82,6 +83,7 @@ class World {
   void schedule_outages();
   void settle_down();
   void check_unwanted();
+  void check_logs();
   void check_nothing_left();
   void check_stuck_delays_nobody();
 
@@ -96,6 +98,7 @@ class World {
   void update_pod(const std::string& uid);
   void container_starts(const fakes::FakeContainer& container, const fakes::FakeSandbox& sandbox);
   void container_stops(const ContainerId& id);
+  [[nodiscard]] static ports::LogTarget log_of(const fakes::FakeContainer& container, const fakes::FakeSandbox& sandbox);
   void end_later(const ContainerId& id, const std::string& uid, const std::string& name, uint32_t attempt);
   void sandbox_dies();
   [[nodiscard]] bool wanted(const std::string& uid) const;
@@ -127,6 +130,7 @@ class World {
   fakes::FakeCgroupTree cgroups_;
   fakes::FakeProgramAttacher programs_;
   fakes::MemoryVolumes volumes_;
+  fakes::MemoryLogs logs_;
   fakes::MemoryObjects objects_;
   fakes::ScriptedProber prober_;
 

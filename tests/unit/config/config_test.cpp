@@ -44,6 +44,14 @@ TEST_CASE("defaults") {
   CHECK(config.eviction_hard.at("nodefs.available").percent == 10);
 }
 
+TEST_CASE("rows 1.8, 17.6: where links to logs go") {
+  CHECK(default_config().pintle.container_logs_dir == "/var/log/containers");
+  CHECK(parse(kHead + "pintle: {containerLogsDir: ''}\n", "p.yaml")->pintle.container_logs_dir.empty());
+  CHECK(parse(kHead + "pintle: {containerLogsDir: /x/y}\n", "p.yaml")->pintle.container_logs_dir == "/x/y");
+  CHECK(error_of("pintle: {containerLogsDir: logs}\n") ==
+        "p.yaml:3: pintle.containerLogsDir: 'logs' is not an absolute path; \"\" makes no links");
+}
+
 TEST_CASE("metrics and events: addresses and files are checked, and can be switched off") {
   const auto parsed = parse(kHead + "pintle:\n  metrics:\n    listen: \"\"\n  events:\n    json: /var/log/pintle/events.json\n", "p.yaml");
   REQUIRE(parsed);

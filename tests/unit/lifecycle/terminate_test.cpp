@@ -42,7 +42,7 @@ TEST_CASE("rows 4.7, 4.8, 11.9: a deleted pod stops, releases everything in orde
   rig.settle();
   CHECK(rig.log == std::vector<std::string>{"stop container 'web' (grace 30s)", "stop sandbox 's1'", "unmount volumes",
                                             "detach eBPF programs", "remove the pod's cgroup", "remove container 'web-0-2'",
-                                            "remove sandbox 's1'"});
+                                            "remove sandbox 's1'", "remove the pod's logs and directory"});
   CHECK(rig.last.finished);
   CHECK(rig.status().phase == Phase::kFailed);  // exit code 137
   CHECK(std::get<model::StateTerminated>(rig.shown("web").state).exit_code == 137);
@@ -200,6 +200,7 @@ TEST_CASE("row 6.10: a pod that ended keeps its records until it is deleted, and
   CHECK(rig.status().phase == Phase::kSucceeded);
   CHECK(rig.runtime.containers.size() == 1);
   CHECK(rig.count("remove the pod's cgroup") == 1);
+  CHECK(rig.count("remove the pod's logs") == 0);  // they are read still
   rig.restart_agent();
   rig.settle();
   CHECK(rig.status().phase == Phase::kSucceeded);
@@ -210,7 +211,55 @@ TEST_CASE("row 6.10: a pod that ended keeps its records until it is deleted, and
   CHECK(rig.last.finished);
   CHECK(rig.runtime.containers.empty());
   CHECK(rig.runtime.sandboxes.empty());
+  CHECK(rig.count("remove the pod's logs") == 1);
+  CHECK(rig.log.back() == "remove the pod's logs and directory");
   CHECK(rig.status().phase == Phase::kSucceeded);
+}
+
+TEST_CASE("row 20.1: a release that is cut short before any of its steps is finished by the next start") {
+  const auto released = [](Rig& rig) {
+    CHECK(rig.last.finished);
+    CHECK(rig.runtime.containers.empty());
+    CHECK(rig.runtime.sandboxes.empty());
+    CHECK(rig.log.back() == "remove the pod's logs and directory");  // what it is known by goes last
+  };
+  for (const bool removed : {false, true})
+    for (int steps = 0; steps < 9; ++steps) {
+      CAPTURE(removed, steps);
+      Rig rig;
+      rig.settle();
+      if (removed)
+        rig.removed = true;
+      else
+        mark_deleted(rig, 30);
+      rig.decide();
+      for (int done = 0; done < steps && !rig.running.empty(); ++done) {
+        rig.finish();
+        rig.decide();
+      }
+      rig.restart_agent();
+      rig.settle();
+      released(rig);
+    }
+}
+
+TEST_CASE("row 20.1: logs that can't be removed hold the end of the pod, and say so") {
+  Rig rig;
+  rig.settle();
+  mark_deleted(rig, 30);
+  int failures = 2;
+  rig.fault = [&](const Action& a) -> std::optional<ActionOutcome> {
+    if (!std::holds_alternative<RemoveFiles>(a) || failures-- <= 0) return std::nullopt;
+    ActionOutcome out;
+    out.error = Error{Code::kUnavailable, EROFS, "delete '/var/log/x': Read-only file system"};
+    return out;
+  };
+  rig.settle();
+  CHECK_FALSE(rig.last.finished);
+  CHECK(rig.last.explanation ==
+        "the pod's logs and directory could not be removed: delete '/var/log/x': Read-only file system; tried again in 50ms");
+  for (int i = 0; i < 5 && !rig.last.finished; ++i) REQUIRE(rig.wake());
+  CHECK(rig.last.finished);
 }
 
 TEST_CASE("row 4.13: a terminal pod with a container that still runs has it stopped") {

@@ -85,7 +85,8 @@ TEST_CASE("whatever would touch the kubelet's side of a pod is refused") {
   const lifecycle::Action kRefused[] = {lifecycle::EnsureCgroup{},    lifecycle::MountVolumes{},   lifecycle::EnsureImage{},
                                         lifecycle::RunSandbox{},      lifecycle::StartContainer{}, lifecycle::StopContainer{},
                                         lifecycle::RemoveContainer{}, lifecycle::StopSandbox{},    lifecycle::RemoveSandbox{},
-                                        lifecycle::InspectPod{},      lifecycle::UnmountVolumes{}, lifecycle::RemoveCgroup{}};
+                                        lifecycle::InspectPod{},      lifecycle::UnmountVolumes{}, lifecycle::RemoveCgroup{},
+                                        lifecycle::RemoveFiles{}};
   for (const auto& action : kRefused) {
     INFO(lifecycle::describe(action));
     const auto outcome = node.run(action);

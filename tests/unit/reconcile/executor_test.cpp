@@ -38,6 +38,7 @@ struct Node {
   fakes::FakeCgroupTree cgroups;
   fakes::FakeProgramAttacher programs;
   fakes::MemoryVolumes volumes;
+  fakes::MemoryLogs logs;
   fakes::MemoryObjects objects;
   fakes::ScriptedProber prober;
   ExecutorOptions options{.owner = "me", .host_hosts_file = "/nonexistent"};
@@ -51,7 +52,7 @@ struct Node {
   }
   // Again, with other options.
   void make_executor() {
-    executor = std::make_unique<PodExecutor>(ExecutorPorts{cgroups, programs, volumes, door, door, objects, prober}, clock, reads, options);
+    executor = std::make_unique<PodExecutor>(ExecutorPorts{cgroups, programs, volumes, logs, door, door, objects, prober}, clock, reads, options);
   }
   ActionReply run(const lifecycle::Action& action, std::stop_token stop = {}) {
     auto reply = executor->execute(PodUid("u1"), action, {pod, ready_node(), seen, "/kubepods/podu1", {"10.0.0.2"}}, std::move(stop));
@@ -410,4 +411,116 @@ TEST_CASE("A class's share that can't be set is the pod's failed step") {
   node.cgroups.faults.fail("limit_class", 1, {Code::kUnavailable, 0, "cgroup busy"});
   CHECK(node.run(lifecycle::EnsureCgroup{}).outcome.error->message() == "cgroup busy");
   CHECK_FALSE(node.run(lifecycle::EnsureCgroup{}).outcome.error);
+}
+
+namespace {
+
+struct LoggingNode : Node {
+  // The runtime writes a log from the start on.
+  LoggingNode() {
+    runtime.on_start_container = [this](const fakes::FakeContainer& container, const fakes::FakeSandbox& sandbox) {
+      const auto& of = sandbox.config;
+      logs.write({of.namespace_, of.name, of.uid, container.config.name, static_cast<int32_t>(container.config.attempt)});
+    };
+  }
+  [[nodiscard]] std::string folder() const { return fakes::MemoryLogs::folder({pod->metadata.namespace_, pod->metadata.name, "u1"}); }
+  ContainerId run_main(uint32_t attempt = 0) {
+    auto action = start();
+    action.attempt = attempt;
+    const auto reply = run(action);
+    REQUIRE_FALSE(reply.outcome.error);
+    for (const auto& instance : seen->containers)
+      if (instance.attempt == attempt) return instance.id;
+    FAIL("not started");
+    return {};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("row 17.6: a container that has been started gets the link to its log") {
+  LoggingNode node;
+  node.up_to_sandbox();
+  SECTION("at once") {
+    const auto id = node.run_main();
+    CHECK(node.logs.links == std::map<std::string, std::string>{{id.value(), node.folder() + "/main/0"}});
+  }
+  SECTION("when the start's answer was lost") {
+    node.runtime.lose_reply("start_container");
+    const auto id = node.run_main();
+    CHECK(node.logs.links.contains(id.value()));
+  }
+  SECTION("by the next run of the agent, when this one came no further, and only once") {
+    const auto id = node.run_main();
+    node.logs.links.clear();
+    REQUIRE_FALSE(node.run(lifecycle::MountVolumes{}).outcome.error);
+    CHECK(node.logs.links.empty());  // a refresh does not look
+    node.make_executor();
+    REQUIRE_FALSE(node.run(lifecycle::MountVolumes{}).outcome.error);
+    CHECK(node.logs.links.contains(id.value()));
+  }
+  SECTION("and runs without one where there can be none") {
+    node.logs.hooks.before = [](const char* op) -> std::optional<Error> {
+      return Error{Code::kUnavailable, EROFS, std::string(op) + ": Read-only file system"};
+    };
+    const auto id = node.run_main();
+    CHECK(node.logs.links.empty());
+    CHECK(node.seen->containers.at(0).state == model::RunState::kRunning);
+  }
+}
+
+TEST_CASE("row 20.3: a container's log goes before the runtime's record of it") {
+  LoggingNode node;
+  node.up_to_sandbox();
+  const auto first = node.run_main();
+  node.runtime.exit_container(first, 1);
+  const auto second = node.run_main(1);
+  REQUIRE(node.seen->containers.size() == 2);
+  SECTION("both go") {
+    REQUIRE_FALSE(node.run(lifecycle::RemoveContainer{first}).outcome.error);
+    CHECK(node.logs.folders.at(node.folder()) == std::set<std::string>{"main/1"});
+    CHECK(node.logs.links == std::map<std::string, std::string>{{second.value(), node.folder() + "/main/1"}});
+    CHECK(node.seen->containers.size() == 1);
+  }
+  SECTION("with a log that stays the record stays, so that it is found again") {
+    node.logs.hooks.before = [](const char*) -> std::optional<Error> { return Error{Code::kUnavailable, EIO, "Input/output error"}; };
+    CHECK(node.run(lifecycle::RemoveContainer{first}).outcome.error->message() == "Input/output error");
+    CHECK(node.seen->containers.size() == 2);
+  }
+  SECTION("not one that another instance writes to") {
+    auto seen = *node.seen;
+    for (auto& instance : seen.containers) instance.attempt = 1;
+    node.seen = std::make_shared<const model::ObservedPod>(seen);
+    REQUIRE_FALSE(node.run(lifecycle::RemoveContainer{first}).outcome.error);
+    CHECK(node.logs.folders.at(node.folder()).contains("main/1"));
+  }
+}
+
+TEST_CASE("row 20.1: a pod's logs and links go before its directory") {
+  LoggingNode node;
+  node.up_to_sandbox();
+  (void)node.run_main();
+  REQUIRE_FALSE(node.run(lifecycle::UnmountVolumes{}).outcome.error);
+  CHECK(node.volumes.directories.contains(PodUid("u1")));
+  CHECK(node.logs.folders.size() == 1);
+  SECTION("both go") {
+    REQUIRE_FALSE(node.run(lifecycle::RemoveFiles{}).outcome.error);
+    CHECK(node.logs.folders.empty());
+    CHECK(node.logs.links.empty());
+    CHECK(node.volumes.directories.empty());
+  }
+  SECTION("with logs that stay the directory stays") {
+    node.logs.hooks.before = [](const char*) -> std::optional<Error> { return Error{Code::kUnavailable, EIO, "Input/output error"}; };
+    CHECK(node.run(lifecycle::RemoveFiles{}).outcome.error->message() == "Input/output error");
+    CHECK(node.volumes.directories.contains(PodUid("u1")));
+  }
+  SECTION("also of a pod of which only the UID is known") {
+    auto nameless = std::make_shared<model::Pod>();
+    nameless->metadata.uid = nameless->metadata.name = "u1";
+    nameless->metadata.namespace_.clear();
+    node.pod = nameless;
+    REQUIRE_FALSE(node.run(lifecycle::RemoveFiles{}).outcome.error);
+    CHECK(node.logs.folders.empty());
+    CHECK(node.volumes.directories.empty());
+  }
 }

@@ -42,9 +42,10 @@ struct Node {
   fakes::FakeCgroupTree cgroups;
   fakes::FakeProgramAttacher programs;
   fakes::MemoryVolumes volumes;
+  fakes::MemoryLogs logs;
   fakes::MemoryObjects objects;
   fakes::ScriptedProber prober;
-  PodExecutor executor{{cgroups, programs, volumes, door, door, objects, prober}, clock, reads};
+  PodExecutor executor{{cgroups, programs, volumes, logs, door, door, objects, prober}, clock, reads};
   WorkerPool pool{{.name = "test"}};
   LoopThread loop{clock};
   QuietStatuses statuses;

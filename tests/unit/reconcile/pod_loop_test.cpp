@@ -205,6 +205,7 @@ TEST_CASE("Deletion while a plan runs cancels it; the pod ends and is told as fi
   bench.answer("unmount");
   bench.answer("detach");
   bench.answer("remove the pod's cgroup");
+  bench.answer("remove the pod's logs");
   REQUIRE_FALSE(bench.out.statuses.empty());
   CHECK(bench.out.statuses.back().finished);
   CHECK(model::is_terminal(bench.last_status().phase));
@@ -234,6 +235,7 @@ TEST_CASE("A pod that was put back while it ends begins anew afterwards") {
   ended.containers.clear();
   bench.answer("remove container", ended);
   bench.answer("remove sandbox", model::ObservedPod{PodUid("u1"), {}, {}});
+  bench.answer("remove the pod's logs");
   CHECK(bench.loop.size() == 1);
   CHECK(bench.out.waiting() == std::vector<std::string>{"u1: make the pod's cgroup"});
 }
@@ -266,6 +268,7 @@ TEST_CASE("Static pods of one name start one after another") {
   bench.answer("old: detach");
   CHECK_FALSE(bench.out.waits_for("new:"));
   bench.answer("old: remove the pod's cgroup");
+  bench.answer("old: remove the pod's logs");
   CHECK(bench.out.waiting() == std::vector<std::string>{"new: make the pod's cgroup"});
 }
 
@@ -288,6 +291,7 @@ TEST_CASE("What no source names is released once all sources are ready, and only
   bench.answer("pins-only: unmount");
   bench.answer("pins-only: detach");
   bench.answer("pins-only: remove the pod's cgroup");
+  bench.answer("pins-only: remove the pod's logs");
   CHECK_FALSE(bench.loop.find(PodUid("pins-only")));
 }
 
@@ -303,6 +307,8 @@ TEST_CASE("An older list does not bring back a pod that has been released") {
   bench.answer("unmount");
   bench.answer("detach");
   bench.answer("remove the pod's cgroup");
+  CHECK(bench.loop.size() == 1);
+  bench.answer("remove the pod's logs");
   REQUIRE(bench.loop.size() == 0);
   bench.loop.observe_all({}, {PodUid("u1")}, early, bench.now);
   CHECK(bench.loop.size() == 0);

@@ -224,7 +224,7 @@ TEST_CASE("a stop is a trace of its own, linked to the start") {
   CHECK(root.context.trace != start.trace);  // the request that made it did not end it
   REQUIRE(root.links.size() == 1);
   CHECK(root.links[0] == start);
-  for (const char* name : {"container.stop", "sandbox.stop", "ebpf.detach", "cgroup.remove", "volumes.unmount"}) {
+  for (const char* name : {"container.stop", "sandbox.stop", "ebpf.detach", "cgroup.remove", "volumes.unmount", "files.remove"}) {
     CHECK(bench.span(name).parent == root.context.span);
     CHECK(bench.span(name).context.trace == root.context.trace);
   }

@@ -35,9 +35,10 @@ struct World {
   fakes::FakeCgroupTree cgroups;
   fakes::FakeProgramAttacher programs;
   fakes::MemoryObjects objects;
+  fakes::MemoryLogs logs;
   fakes::ScriptedProber prober;
   volumes::FsVolumeMounter mounter{root.path(), objects, clock};
-  PodExecutor executor{{cgroups, programs, mounter, runtime, runtime, objects, prober}, clock, reads, {.host_hosts_file = "/nonexistent"}};
+  PodExecutor executor{{cgroups, programs, mounter, logs, runtime, runtime, objects, prober}, clock, reads, {.host_hosts_file = "/nonexistent"}};
   ScriptedOutputs out;
   PodLoop loop{out.outputs()};
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <linux/magic.h>
+#include <filesystem>
 
 #include "base/unique_fd.h"
 #include "fake_objects.h"
@@ -56,8 +57,13 @@ TEST_CASE("secrets live on a tmpfs and leave nothing behind") {
   CHECK(mounter.list_pods()->size() == 1);
 
   REQUIRE(mounter.unmount(PodUid("uid-1")));
-  CHECK(mounter.list_pods()->empty());
+  CHECK(*mounter.list_pods() == std::vector{PodUid("uid-1")});  // the record that it was here
+  CHECK(std::filesystem::is_empty(root.path() + "/pods/uid-1"));
   const auto table = read_file("/proc/self/mountinfo");
   REQUIRE(table);
   CHECK(table->find(root.path()) == std::string::npos);
+  REQUIRE(mounter.unmount(PodUid("uid-1")));
+  REQUIRE(mounter.remove_folder(PodUid("uid-1")));
+  CHECK(mounter.list_pods()->empty());
+  CHECK(mounter.remove_folder(PodUid("uid-1")));
 }
