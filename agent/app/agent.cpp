@@ -785,8 +785,8 @@ class Agent::Parts {
   std::unique_ptr<bpf::LibbpfAttacher> attacher;
   std::unique_ptr<bpf::PinInventory> inventory;
   std::unique_ptr<cri::CriRuntime> runtime;
-  std::unique_ptr<LastKnown> last_known;  // null: a restart remembers nothing
-  std::unique_ptr<ObjectSide> objects;    // not beside a kubelet
+  std::unique_ptr<LastKnown> last_known;              // null: a restart remembers nothing
+  std::unique_ptr<ObjectSide> objects;                // not beside a kubelet
   std::unique_ptr<volumes::FsVolumeMounter> volumes;  // not beside a kubelet, whose logs are its own too
   std::unique_ptr<volumes::PodLogFiles> logs;
   std::unique_ptr<probes::NetworkProber> prober;

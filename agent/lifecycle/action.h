@@ -98,9 +98,9 @@ struct RemoveFiles {
   bool operator==(const RemoveFiles&) const = default;
 };
 
-using Action = std::variant<EnsureCgroup, FindCgroup, AttachPrograms, MountVolumes, EnsureImage, RunSandbox, StartContainer, StopContainer,
-                            RemoveContainer, StopSandbox, RemoveSandbox, InspectPod, UnmountVolumes, DetachPrograms, RemoveCgroup,
-                            RemoveFiles>;
+using Action =
+    std::variant<EnsureCgroup, FindCgroup, AttachPrograms, MountVolumes, EnsureImage, RunSandbox, StartContainer, StopContainer,
+                 RemoveContainer, StopSandbox, RemoveSandbox, InspectPod, UnmountVolumes, DetachPrograms, RemoveCgroup, RemoveFiles>;
 [[nodiscard]] std::string describe(const Action& action);  // "start container 'web' (attempt 0)"
 
 // The reason of an AttachPrograms for which there was no plan: whatever is attached stays, and a pod that has nothing waits.

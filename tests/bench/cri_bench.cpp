@@ -95,6 +95,7 @@ Result<Figures> cri_pod_bench(const std::string& config_path, const std::string&
   PINTLE_TRY(runtime->stop_sandbox(sandbox_id));
   PINTLE_TRY(runtime->remove_sandbox(sandbox_id));
   PINTLE_TRY(volumes.unmount(pod.uid()));
+  PINTLE_TRY(volumes.remove_folder(pod.uid()));
   PINTLE_TRY(cgroups.remove_pod(pod.uid()));
   PINTLE_TRY(cgroups.remove_root());
   return Figures{{"raw_ms", seconds * 1000}};

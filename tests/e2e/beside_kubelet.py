@@ -158,6 +158,10 @@ class Site:
         _run("mount", "--make-rshared", "/")
         while "bpf" in {line.split()[2] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines() if line.split()[1] == "/sys/fs/bpf"}:
             _run("umount", "/sys/fs/bpf")
+        # Where a kubelet always makes its links to logs.
+        (self.dir / "containers").mkdir()
+        os.makedirs("/var/log/containers", exist_ok=True)
+        _run("mount", "--bind", self.dir / "containers", "/var/log/containers")
         # The API server asks for the node by its name.
         (self.dir / "hosts").write_text(pathlib.Path("/etc/hosts").read_text() + f"{ADDRESS} {NODE}\n")
         _run("mount", "--bind", self.dir / "hosts", "/etc/hosts")
@@ -218,6 +222,7 @@ class Site:
         ebpf = {"bpffs": str(self.bpffs), "programsFolder": "", "programsNamespace": "kube-system",
                 "setsFolder": str(self.build / "ebpf" / "sets"), **ebpf}
         config = {"apiVersion": "pintle.dev/v1", "kind": "PintleConfiguration", "cgroupRoot": self.cgroup_root,
+                  "podLogsDir": str(self.dir / "logs"),  # the kubelet's, as both have it by default
                   "pintle": {"mode": "companion", "nodeName": NODE, "kubeconfig": str(self.agents_kubeconfig), "rootDir": str(self.dir / "root"),
                              "runDir": str(self.dir / "run"), "metrics": {"listen": ""}, "companion": {"nri": nri}, "ebpf": ebpf}}
         (self.dir / "pintled.yaml").write_text(json.dumps(config))
@@ -603,6 +608,20 @@ class BesideAKubelet(SiteCase):
         self.assertTrue([path for path in self.site.pinned_links() if uid in path])
         self.site.start_daemon()
         wait_until(lambda: not [path for path in self.site.pinned_links() if uid in path], 60, "its links unpinned")
+
+    def test_logs_and_the_links_to_them_stay_the_kubelet_s(self):
+        done = busybox_pod("done", "echo last words", restart="Never")
+        self.site.apply(done)
+        wait_until(lambda: self.site.pod("done")["status"].get("phase") == "Succeeded", 60, "done has ended")
+        pod = self.site.pod("done")
+        uid, container = pod["metadata"]["uid"], pod["status"]["containerStatuses"][0]["containerID"].split("//")[1]
+        log, link = self.site.dir / "logs" / f"default_done_{uid}" / "c0" / "0.log", pathlib.Path(f"/var/log/containers/done_default_c0-{container}.log")
+        wait_until(lambda: not [path for path in self.site.pinned_links() if uid in path], 60, "its links unpinned")
+        for _ in range(2):
+            self.assertIn("last words", log.read_text())
+            self.assertEqual(link.resolve(), log)
+            self.site.kill_daemon()
+            self.site.start_daemon()
 
     def test_the_daemon_set_runs_with_three_capabilities(self):
         self.site.apply(busybox_pod("guarded", SLEEP))

@@ -199,6 +199,7 @@ class Node:
         self.manifests.mkdir()
         self.programs = self.dir / "programs"
         self.programs.mkdir(mode=0o755)
+        self.logs, self.log_links = self.dir / "logs", self.dir / "containers"
         self.socket = self.dir / "pintle.sock"
         self.run_dir = self.dir / "run"  # of memory, as /run of a node
         self.run_dir.mkdir()
@@ -227,9 +228,9 @@ class Node:
         config = {
             "apiVersion": "pintle.dev/v1", "kind": "PintleConfiguration",
             "containerRuntimeEndpoint": f"unix://{self.runtime.socket}",
-            "staticPodPath": str(self.manifests), "cgroupRoot": self.cgroup_root, "podLogsDir": str(self.dir / "logs"),
+            "staticPodPath": str(self.manifests), "cgroupRoot": self.cgroup_root, "podLogsDir": str(self.logs),
             "pintle": {"mode": "node" if self.real_api else "standalone", "nodeName": NODE, "nodeIP": "127.0.0.1", "rootDir": str(self.dir / "root"),
-                       "runDir": str(self.run_dir), "controlSocket": str(self.socket), "metrics": {"listen": METRICS},
+                       "runDir": str(self.run_dir), "containerLogsDir": str(self.log_links), "controlSocket": str(self.socket), "metrics": {"listen": METRICS},
                        "events": {"json": str(self.dir / "events.json")},
                        "ebpf": {"programsFolder": str(self.programs), "programsNamespace": "kube-system",
                                 "setsFolder": str(self.build / "ebpf" / "sets")}},

@@ -101,7 +101,7 @@ class SpineCases:
         self.node.delete("brief")
         self.node.wait_gone("brief")
         wait_until(lambda: not self.node.containers() - before, 20, "containers removed")
-        self.assertEqual(self._traces_of(uid), [])
+        self.assertEqual(self._traces_of(uid) + self._logs_of(uid), [])
 
     def _traces_of(self, uid):
         found = subprocess.run(["find", "/sys/fs/cgroup", str(self.node.dir / "root" / "pods"), "-name", f"*{uid}*"], capture_output=True, text=True).stdout
@@ -129,10 +129,73 @@ class SpineCases:
         pod = self.node.wait_ready("gone")
         if not self.node.real_api:
             self.skipTest("the embedded API stops with the daemon")
+        before = self.node.containers()
+        self.node.apply(busybox_pod("ended", "echo last words", restart="Never"))
+        ended = self.node.wait_phase("ended", "Succeeded")  # of which nothing runs, and only records are left
         self.node.kill_daemon(signal.SIGKILL)
-        self.node.kubectl("delete", "pod", "gone", "--grace-period=0", "--force")
+        self.node.kubectl("delete", "pod", "gone", "ended", "--grace-period=0", "--force")
         self.node.start_daemon()
-        wait_until(lambda: not self._traces_of(pod["metadata"]["uid"]), 40, "orphan cleaned up")
+        for uid in (pod["metadata"]["uid"], ended["metadata"]["uid"]):
+            wait_until(lambda: not self._traces_of(uid) and not self._logs_of(uid), 40, "orphan cleaned up")
+        self.assertFalse(self.node.containers() - before)
+
+    def _logs_of(self, uid):
+        """The log folders of a pod, and the links that lead there."""
+        folders = [str(path) for path in self.node.logs.glob(f"*_{uid}")]
+        return folders + [str(path) for path in self.node.log_links.glob("*") if f"_{uid}/" in os.readlink(path)]
+
+    def _link_of(self, name):
+        """The link to the log of the pod's container."""
+        return self.node.log_links / f"{name}_default_c0-{self.node.container_of(name)}.log"
+
+    def test_links_lead_to_logs_and_both_go_with_their_container_and_pod(self):
+        foreign_folder, foreign_link = self.node.logs / "default_logged_00000000-foreign", self.node.log_links / "logged_default_c0-ffff.log"
+        self.node.apply(busybox_pod("logged", "echo a line; " + SLEEP), busybox_pod("done", "echo last words", restart="Never"))
+        pod, done = self.node.wait_ready("logged"), self.node.wait_phase("done", "Succeeded")
+        uid = pod["metadata"]["uid"]
+        foreign_folder.mkdir()
+        foreign_link.symlink_to("/run/elsewhere/0.log")
+        logs = self.node.logs / f"default_logged_{uid}" / "c0"
+        wait_until(lambda: "a line" in self._link_of("logged").read_text(), 10, "the link leads to the log")
+        self.assertEqual(self._link_of("logged").resolve(), logs / "0.log")
+        (logs / "0.log.20260102-030405").write_text("rotated\n")
+        first = self._link_of("logged")
+        for count in (1, 2):
+            self.node.kill_container("logged")
+            self.node.wait_pod("logged", lambda p: restarts(p)["c0"] == count and condition(p, "Ready") == "True", 60, f"{count} restarts and Ready")
+        wait_until(lambda: {path.name for path in logs.iterdir()} == {"1.log", "2.log"}, 20, "the oldest instance's logs gone")
+        self.assertFalse(os.path.lexists(first))
+        self.assertEqual(self._link_of("logged").resolve(), logs / "2.log")
+        self.assertEqual(len(self._logs_of(uid)), 3)
+        # One that has ended keeps its log, until it is deleted.
+        self.assertEqual(self.node.kubectl("logs", "done").strip() if not self.node.real_api else self.node.log_of("done").split(" F ")[1].strip(), "last words")
+        self.assertEqual(len(self._logs_of(done["metadata"]["uid"])), 2)
+        for name in ("logged", "done"):
+            self.node.delete(name)
+            self.node.wait_gone(name)
+        self.assertEqual(self._logs_of(uid) + self._logs_of(done["metadata"]["uid"]), [])
+        self.assertTrue(foreign_folder.is_dir() and foreign_link.is_symlink())
+        foreign_folder.rmdir()
+        foreign_link.unlink()
+
+    def test_a_release_that_was_cut_short_is_finished_by_the_next_start(self):
+        self.node.apply(busybox_pod("cut", "echo a line; " + SLEEP))
+        uid = self.node.wait_ready("cut")["metadata"]["uid"]
+        held = self.node.logs / f"default_cut_{uid}" / "held"
+        held.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "held", held], check=True)  # which no release crosses
+        self.addCleanup(lambda: subprocess.run(["umount", held], capture_output=True))
+        self.node.delete("cut")
+        wait_until(lambda: "still a mount point" in self.node.ctl("explain", "pod/cut", check=False).stdout, 20, "the release says what holds it")
+        self.assertEqual(self._logs_of(uid), [str(held.parent)])
+        self.assertTrue((self.node.dir / "root" / "pods" / uid).is_dir())
+        self.node.kill_daemon(signal.SIGKILL)
+        if self.node.real_api:
+            self.node.kubectl("delete", "pod", "cut", "--grace-period=0", "--force")  # then nothing but the directory tells of it
+        subprocess.run(["umount", held], check=True)
+        self.node.start_daemon()
+        wait_until(lambda: not self._logs_of(uid) and not self._traces_of(uid), 40, "the rest gone")
+        self.node.wait_gone("cut")
 
     def test_a_killed_container_comes_back(self):
         self.node.apply(busybox_pod("phoenix", SLEEP))

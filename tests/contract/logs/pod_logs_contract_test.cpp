@@ -53,7 +53,9 @@ struct OnFolders final : Subject {
   fs::path file(const ports::LogTarget& log) {
     return folder({log.namespace_, log.pod, log.uid}) / log.container / fmt::format("{}.log", log.attempt);
   }
-  fs::path link(const ports::LogTarget& log, const ContainerId& id) { return dir / ("containers/" + volumes::log_link_name(log, id.value())); }
+  fs::path link(const ports::LogTarget& log, const ContainerId& id) {
+    return dir / ("containers/" + volumes::log_link_name(log, id.value()));
+  }
 
   ports::PodLogs& logs() override { return files; }
   void write(const ports::LogTarget& log) override {

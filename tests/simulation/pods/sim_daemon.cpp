@@ -7,9 +7,9 @@
 namespace pintle::sim {
 namespace {
 
-reconcile::ExecutorOptions executor_options() {
+reconcile::ExecutorOptions executor_options(const std::string& owner) {
   reconcile::ExecutorOptions options;
-  options.owner = "this agent";
+  options.owner = owner;
   options.host_hosts_file = "/nonexistent";
   options.deadline = [](Duration, std::stop_source) { return std::shared_ptr<void>(); };
   return options;
@@ -30,9 +30,9 @@ std::shared_ptr<const lifecycle::NodeFacts> facts(bool runtime_ready) {
 
 World::Daemon::Daemon(World& world)
     : world_(world),
-      executor_({world.cgroups_, world.programs_, world.volumes_, world.logs_, world.door_, world.door_, world.objects_, world.prober_}, world.clock_,
-                reads_, executor_options()),
-      loop_({*this, *this, *this, *this, nullptr, "this agent"}) {}
+      executor_({world.cgroups_, world.programs_, world.volumes_, world.logs_, world.door_, world.door_, world.objects_, world.prober_},
+                world.clock_, reads_, executor_options(world.weather_.owner)),
+      loop_({*this, *this, *this, *this, nullptr, world.weather_.owner}) {}
 
 void World::Daemon::boot() {
   const auto self = shared_from_this();

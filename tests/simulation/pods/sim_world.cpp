@@ -35,6 +35,7 @@ void World::broken(std::string what) {
 }
 
 void World::choose_weather() {
+  if (seed_ % 3 == 0) weather_.owner = "this agent";
   const uint64_t kind = seed_ % 8;
   if (kind == 0) return;  // nothing goes wrong
   if (kind == 1) {
@@ -95,7 +96,8 @@ void World::run() {
   start_daemon();
   schedule_users();
   schedule_outages();
-  for (int i = 1; i < 60; ++i) after(seconds(10 * i), [this] {
+  for (int i = 1; i < 60; ++i)
+    after(seconds(10 * i), [this] {
       check_unwanted();
       check_logs();
     });

@@ -43,6 +43,7 @@ struct Weather {
   double crash_per_event = 0;  // percent
   int crash_every = 0;         // … or at every nth event
   bool runtime_outages = false, attach_refusals = false, late_images = false;
+  std::string owner;                     // the mark on sandboxes; without one a pod is known by what it left in our own trees
   std::optional<std::string> stuck_pod;  // all calls for this pod hang
   [[nodiscard]] bool calm() const {
     return call_fails + reply_lost + call_hangs + crash_per_event == 0 && crash_every == 0 && !runtime_outages;

@@ -52,7 +52,8 @@ struct Node {
   }
   // Again, with other options.
   void make_executor() {
-    executor = std::make_unique<PodExecutor>(ExecutorPorts{cgroups, programs, volumes, logs, door, door, objects, prober}, clock, reads, options);
+    executor =
+        std::make_unique<PodExecutor>(ExecutorPorts{cgroups, programs, volumes, logs, door, door, objects, prober}, clock, reads, options);
   }
   ActionReply run(const lifecycle::Action& action, std::stop_token stop = {}) {
     auto reply = executor->execute(PodUid("u1"), action, {pod, ready_node(), seen, "/kubepods/podu1", {"10.0.0.2"}}, std::move(stop));

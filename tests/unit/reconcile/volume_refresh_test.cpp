@@ -38,7 +38,8 @@ struct World {
   fakes::MemoryLogs logs;
   fakes::ScriptedProber prober;
   volumes::FsVolumeMounter mounter{root.path(), objects, clock};
-  PodExecutor executor{{cgroups, programs, mounter, logs, runtime, runtime, objects, prober}, clock, reads, {.host_hosts_file = "/nonexistent"}};
+  PodExecutor executor{
+      {cgroups, programs, mounter, logs, runtime, runtime, objects, prober}, clock, reads, {.host_hosts_file = "/nonexistent"}};
   ScriptedOutputs out;
   PodLoop loop{out.outputs()};
 

@@ -154,8 +154,8 @@ TEST_CASE("A folder that a crash has left half empty is finished") {
 TEST_CASE("Names that would lead elsewhere are refused") {
   World world;
   fs::create_directories(world.pods);
-  for (const ports::LogOwner& pod : {ports::LogOwner{"default", "..", "/../../x"}, {"default", "web", "a/b"}, {"a/b", "web", "u"}, {"", "", ""},
-                                     {"", "x", ".."}}) {
+  for (const ports::LogOwner& pod :
+       {ports::LogOwner{"default", "..", "/../../x"}, {"default", "web", "a/b"}, {"a/b", "web", "u"}, {"", "", ""}, {"", "x", ".."}}) {
     CAPTURE(pod.namespace_, pod.pod, pod.uid);
     CHECK(world.files.remove_pod(pod).error().code == Code::kInvalid);
   }
