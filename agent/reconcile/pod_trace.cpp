@@ -174,7 +174,9 @@ PodTrace::Root PodTrace::begin_root(const std::string& traceparent, Time now) {
 ActionTrace PodTrace::begin_action() {
   const auto& root = stop_ ? stop_ : phase_ <= Phase::kStarting ? start_ : std::nullopt;
   if (root) return {child_of(root->context), root->context.span, false};
-  return {sink_.begin(std::nullopt), {}, true};
+  auto own = sink_.begin(std::nullopt);
+  own.sampled = own.sampled && phase_ != Phase::kReleasing;
+  return {own, {}, true};
 }
 
 void PodTrace::action_done(const model::Pod& pod, const std::string& node, const Action& action, const ActionOutcome& outcome,
@@ -232,7 +234,11 @@ void PodTrace::end_stop(const model::Pod& pod, const std::string& node, Time now
 
 void PodTrace::decided(const model::Pod& pod, const std::string& node, const Decided& decided, Time now) {
   const auto stage = decided.memory.stage;
-  if (phase_ == Phase::kNew && decided.existed) phase_ = Phase::kStarted;
+  if (phase_ == Phase::kNew && decided.existed) {
+    const bool had_ended =
+        model::is_terminal(pod.status.phase) && stage >= PodStage::kCleanup && !pod.metadata.deletion_timestamp;
+    phase_ = had_ended ? Phase::kReleasing : Phase::kStarted;
+  }
   if (phase_ == Phase::kNew && stage != PodStage::kNew) {
     phase_ = Phase::kStarting;
     start_ = begin_root(annotation_, seen_);
@@ -247,7 +253,8 @@ void PodTrace::decided(const model::Pod& pod, const std::string& node, const Dec
     const auto failure = why_failed(decided.status);
     if (failure || is_ready(decided.status) || decided.status.phase == model::Phase::kSucceeded) end_start(pod, node, failure, now);
   }
-  if (stage >= PodStage::kTerminating && phase_ != Phase::kStopping && phase_ != Phase::kEnded) begin_stop(pod, node, now);
+  if (stage >= PodStage::kTerminating && phase_ < Phase::kStopping) begin_stop(pod, node, now);
+  if (decided.finished && phase_ == Phase::kReleasing) phase_ = Phase::kEnded;
   if (decided.finished && phase_ == Phase::kStopping) end_stop(pod, node, now);
 }
 

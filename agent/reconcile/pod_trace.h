@@ -48,7 +48,8 @@ class PodTrace {
   void dropped(const model::Pod& pod, const std::string& node, Time now);
 
  private:
-  enum class Phase { kNew, kStarting, kStarted, kStopping, kEnded };
+  // kReleasing: it had ended before this run of the agent, which releases it once more to be sure. That is no news.
+  enum class Phase { kNew, kStarting, kStarted, kStopping, kReleasing, kEnded };
   struct Root {
     TraceContext context;
     SpanId parent{};

@@ -252,6 +252,14 @@ void MetricsPage::render_declared(MetricWriter& out) {
   for (const auto& program : programs) out.sample({{"pod_program", program.program.name}}, program.pods);
 }
 
+// The kernel tells the load in time since boot, and what that is by the wall clock differs a little at each look. A start that moves would
+// be a sum that began anew.
+Time MetricsPage::settled(const std::string& program, Time loaded_at) {
+  auto& told = loaded_at_[program];
+  if (loaded_at > told + std::chrono::seconds(1) || loaded_at < told - std::chrono::seconds(1)) told = loaded_at;
+  return told;
+}
+
 void MetricsPage::render_programs(MetricWriter& out) {
   out.family("pintle_ebpf_feature_available", kGauge, "1 if this kernel has the feature, else 0.");
   std::set<std::string> told;
@@ -302,14 +310,15 @@ void MetricsPage::render_programs(MetricWriter& out) {
   total("pintle_ebpf_memory_bytes", "Kernel memory of Pintle's programs and maps.", &ports::ProgramCost::kernel_bytes);
   out.family("pintle_ebpf_run_statistics_enabled", kGauge, "1 if the kernel counts runs of programs (sysctl kernel.bpf_stats_enabled).");
   if (cost) out.sample({}, uint64_t{cost->run_statistics});
+  std::erase_if(loaded_at_, [&](const auto& known) { return !programs.contains(known.first); });
   out.family("pintle_ebpf_program_run_seconds_total", kCounter, "Time spent in a program, while the kernel counts it.");
   for (const auto& [name, program] : programs) {
-    out.since(program.loaded_at);
+    out.since(settled(name, program.loaded_at));
     out.sample({{"program", name}}, static_cast<double>(program.run_ns) / 1e9);
   }
   out.family("pintle_ebpf_program_runs_total", kCounter, "Runs of a program, while the kernel counts them.");
   for (const auto& [name, program] : programs) {
-    out.since(program.loaded_at);
+    out.since(settled(name, program.loaded_at));
     out.sample({{"program", name}}, program.run_count);
   }
   out.since(started_at_);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "ports/agent_view.h"
@@ -41,6 +42,7 @@ class MetricsPage {
   void render_pods(MetricWriter& out);
   void render_declared(MetricWriter& out);
   void render_programs(MetricWriter& out);
+  [[nodiscard]] Time settled(const std::string& program, Time loaded_at);
   void render_policy(MetricWriter& out);
   void render_telemetry(MetricWriter& out);
   void render_nri(MetricWriter& out);
@@ -49,6 +51,7 @@ class MetricsPage {
   const MetricsOptions options_;
   Time started_at_{};      // of the agent
   uint64_t left_out_ = 0;  // series, over all scrapes
+  std::map<std::string, Time> loaded_at_;  // of programs, as told last
 };
 
 }  // namespace pintle::telemetry

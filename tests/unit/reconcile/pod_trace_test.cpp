@@ -231,6 +231,26 @@ TEST_CASE("a stop is a trace of its own, linked to the start") {
   CHECK(bench.sink.find("pod.start") == nullptr);
 }
 
+TEST_CASE("a pod that had ended before the agent started is released once more without a trace of that") {
+  Bench bench;
+  auto pod = std::make_shared<model::Pod>(*make_pod("u1"));
+  pod->status.phase = model::Phase::kSucceeded;
+  bench.loop.set_pod(pod, "api", bench.now);
+  bench.answer("unmount");
+  CHECK_FALSE(bench.contexts.at("unmount")->sampled);
+  bench.answer("detach");
+  bench.answer("remove the pod's cgroup");
+  CHECK(bench.sink.spans.empty());
+  bench.loop.set_pod(deleted(pod, 5, bench.now), "api", bench.now);
+  bench.answer("remove the pod's logs");
+  CHECK(bench.span("files.remove").context.sampled);  // its deletion is news
+
+  Bench ending;
+  ending.loop.set_pod(deleted(pod, 5, ending.now), "api", ending.now);  // the agent before came no further
+  ending.answer("unmount");
+  CHECK(ending.span("volumes.unmount").parent != SpanId{});
+}
+
 TEST_CASE("the trace of the request that ends the pod goes on") {
   const std::string other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   struct Row {

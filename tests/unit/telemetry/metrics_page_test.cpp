@@ -327,3 +327,26 @@ TEST_CASE("OTLP has the page's figures, each once, under a name of its own") {
     if (point["name"] == "pintle.pod.tcp.rtt") CHECK((point["sum"] == 2.0 && point["count"] == 4 && point["unit"] == "s"));
   }
 }
+
+TEST_CASE("A program's figures begin with its load, however the clocks drift, and anew with another load") {
+  Fixture f;
+  telemetry::MetricsPage page(f.agent);
+  const Time loaded = test::kNow - 1h;
+  const auto told_with = [&](Time at) {
+    fakes::FakeProgramInventory inventory;
+    inventory.load(ports::LoadedProgram{.id = 7, .name = "egress", .loaded_at = at, .run_count = 3});
+    f.agent.set_inventory(&inventory);
+    telemetry::OtlpMetricWriter writer({}, test::kNow);
+    page.write(writer);
+    std::set<int64_t> starts;
+    for (const auto& point : fakes::to_json({"metrics", writer.finish(), {}, {}}))
+      if (point["name"].get<std::string>().starts_with("pintle.ebpf.program.run")) starts.insert(point["start"].get<int64_t>());
+    REQUIRE(starts.size() == 1);  // time and count are of one load
+    return *starts.begin();
+  };
+  const int64_t first = loaded.time_since_epoch().count();
+  CHECK(told_with(loaded) == first);
+  CHECK(told_with(loaded + 35us) == first);
+  CHECK(told_with(loaded - 12us) == first);
+  CHECK(told_with(loaded + 10min) == (loaded + 10min).time_since_epoch().count());
+}
