@@ -234,9 +234,8 @@ void PodTrace::end_stop(const model::Pod& pod, const std::string& node, Time now
 
 void PodTrace::decided(const model::Pod& pod, const std::string& node, const Decided& decided, Time now) {
   const auto stage = decided.memory.stage;
-  if (phase_ == Phase::kNew && decided.existed) {
-    const bool had_ended =
-        model::is_terminal(pod.status.phase) && stage >= PodStage::kCleanup && !pod.metadata.deletion_timestamp;
+  if (phase_ == Phase::kNew && decided.existed && stage != PodStage::kNew) {  // before that it is only read
+    const bool had_ended = model::is_terminal(pod.status.phase) && stage >= PodStage::kCleanup && !pod.metadata.deletion_timestamp;
     phase_ = had_ended ? Phase::kReleasing : Phase::kStarted;
   }
   if (phase_ == Phase::kNew && stage != PodStage::kNew) {

@@ -49,8 +49,8 @@ class MetricsPage {
 
   ports::AgentView& agent_;
   const MetricsOptions options_;
-  Time started_at_{};      // of the agent
-  uint64_t left_out_ = 0;  // series, over all scrapes
+  Time started_at_{};                      // of the agent
+  uint64_t left_out_ = 0;                  // series, over all scrapes
   std::map<std::string, Time> loaded_at_;  // of programs, as told last
 };
 

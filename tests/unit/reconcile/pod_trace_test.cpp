@@ -235,13 +235,22 @@ TEST_CASE("a pod that had ended before the agent started is released once more w
   Bench bench;
   auto pod = std::make_shared<model::Pod>(*make_pod("u1"));
   pod->status.phase = model::Phase::kSucceeded;
+  auto ended = seen_running("u1");
+  ended.sandboxes[0].state = model::SandboxState::kNotReady;
+  ended.containers[0].state = model::RunState::kExited;
+  ended.containers[0].detailed = false;  // as a list has it: it is read first
+  bench.loop.observe_all({ended}, {PodUid("u1")}, bench.reads.mark(), bench.now);
   bench.loop.set_pod(pod, "api", bench.now);
+  ended.containers[0].detailed = true;
+  bench.answer("read the pod back", Bench::seen(ended));
   bench.answer("unmount");
   CHECK_FALSE(bench.contexts.at("unmount")->sampled);
   bench.answer("detach");
   bench.answer("remove the pod's cgroup");
   CHECK(bench.sink.spans.empty());
   bench.loop.set_pod(deleted(pod, 5, bench.now), "api", bench.now);
+  bench.answer("remove container", Bench::seen({PodUid("u1"), {ended.sandboxes}, {}}));
+  bench.answer("remove sandbox", Bench::seen({PodUid("u1"), {}, {}}));
   bench.answer("remove the pod's logs");
   CHECK(bench.span("files.remove").context.sampled);  // its deletion is news
 
