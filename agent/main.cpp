@@ -82,6 +82,9 @@ int main(int argc, char** argv) {
       if (const auto done = app::clean_up(line->config); !done) {
         fmt::print(stderr, "pintled: cleanup: {}\n", done.error().message());
         return 1;
+      } else {
+        fmt::print("pintled: cleanup: {}\n", *done);
+        (void)std::fflush(stdout);  // a log is read while this stays
       }
       if (line->stay) wait_for_end();
       return 0;

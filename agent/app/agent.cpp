@@ -858,33 +858,54 @@ std::string Agent::summary() const {
 
 Status mount_bpffs(const config::AgentConfig& config) { return bpf::mount_bpffs(config.pintle.ebpf.bpffs); }
 
-Status clean_up(const config::AgentConfig& config) {
+namespace {
+
+// How many there were and are no more. Error: this host has none.
+Result<size_t> remove_cgroups(const config::AgentConfig& config, const std::function<bool(Status)>& note) {
+  PINTLE_ASSIGN_OR_RETURN(auto layout, cgroup::probe_layout());
+  cgroup::CgroupFsTree cgroups(std::move(layout), config.cgroup_root);
+  size_t removed = 0;
+  if (const auto pods = cgroups.list_pods())
+    for (const auto& uid : *pods) removed += note(cgroups.remove_pod(uid)) ? 1 : 0;
+  else
+    (void)note(std::unexpected(pods.error()));
+  (void)note(cgroups.remove_root());
+  return removed;
+}
+
+}  // namespace
+
+Result<std::string> clean_up(const config::AgentConfig& config) {
   // Binding the control socket is the proof that no agent of this run folder is alive, the claim that none of another one uses the pins.
   auto socket = server::ControlSocket::bind(config.pintle.control_socket, std::nullopt);
   if (!socket) return std::unexpected(with_context(socket.error(), "an agent may still run here: stop it first"));
   PINTLE_ASSIGN_OR_RETURN(const auto claim, bpf::PinsClaim::take(attacher_options(config)));
   // One thing that can't be removed is no reason to leave the others; the first error is the one to tell.
   Status outcome;
+  size_t pods_with_pins = 0, pod_cgroups = 0;
   const auto note = [&outcome](Status done) {
-    if (!done && outcome) outcome = std::move(done);
+    const bool well = done.has_value();
+    if (!well && outcome) outcome = std::move(done);
+    return well;
   };
   SystemClock clock;
-  if (bpf::has_pins(attacher_options(config))) {  // else an attacher would make them
+  const bool pins = bpf::has_pins(attacher_options(config));
+  if (pins) {  // else an attacher would make them
     const auto attacher = bpf::LibbpfAttacher::create(attacher_options(config), clock);
     if (const auto pinned = attacher->list_pinned())
-      for (const auto& uid : *pinned) note(attacher->detach(uid));
+      for (const auto& uid : *pinned) pods_with_pins += note(attacher->detach(uid)) ? 1 : 0;
   }
-  note(bpf::remove_pins(attacher_options(config)));
-  if (config.pintle.mode == config::Mode::kCompanion) return outcome;  // the cgroups, and what runs in them, are the kubelet's
-  auto layout = cgroup::probe_layout();
-  if (!layout) return outcome ? Status(std::unexpected(std::move(layout).error())) : outcome;
-  cgroup::CgroupFsTree cgroups(*std::move(layout), config.cgroup_root);
-  if (const auto pods = cgroups.list_pods())
-    for (const auto& uid : *pods) note(cgroups.remove_pod(uid));
-  else
-    note(std::unexpected(pods.error()));
-  note(cgroups.remove_root());
-  return outcome;
+  (void)note(bpf::remove_pins(attacher_options(config)));
+  if (config.pintle.mode != config::Mode::kCompanion) {  // else the cgroups, and what runs in them, are the kubelet's
+    const auto removed = remove_cgroups(config, note);
+    if (removed)
+      pod_cgroups = *removed;
+    else
+      (void)note(std::unexpected(removed.error()));
+  }
+  PINTLE_TRY(outcome);
+  return pins ? fmt::format("took the programs off {} pods, and removed all pins and {} pod cgroups", pods_with_pins, pod_cgroups)
+              : fmt::format("there were no pins here; removed {} pod cgroups", pod_cgroups);
 }
 
 }  // namespace pintle::app

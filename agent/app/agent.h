@@ -35,8 +35,9 @@ class Agent {
   std::unique_ptr<Parts> parts_;
 };
 
-// Removes the pins, links and empty cgroups that an agent with this configuration left. Refuses while one answers on its socket.
-[[nodiscard]] Status clean_up(const config::AgentConfig& config);
+// Removes the pins, links and empty cgroups that an agent with this configuration left, and says
+// in a line for people what there was. Refuses while one answers on its socket.
+[[nodiscard]] Result<std::string> clean_up(const config::AgentConfig& config);
 
 // Mounts the configured bpffs unless it is one already. Needs CAP_SYS_ADMIN, which the daemon beside a kubelet has not.
 [[nodiscard]] Status mount_bpffs(const config::AgentConfig& config);

@@ -87,7 +87,8 @@ struct Explanation {
 // What the asking process is and may, in its own user namespace.
 struct Process {
   bool has_bpf = true, has_net_admin = true, has_perfmon = true,
-       has_sys_admin = true;  // by itself, or by CAP_SYS_ADMIN where that stands in
+       has_sys_admin = true;         // by itself, or by CAP_SYS_ADMIN where that stands in
+  bool sys_admin_stands_in = false;  // for CAP_BPF or CAP_PERFMON
   bool initial_user_namespace = true;
   bool seccomp = false;
   std::string security_module;    // AppArmor's or SELinux's label of the process; empty: none or unconfined

@@ -217,6 +217,7 @@ Process gather_process() {
   process.has_net_admin = has_capability(kNetAdmin) || (!token && token.error().sys_errno == EBADF);
   process.has_bpf = process.has_sys_admin || has_capability(kBpf);
   process.has_perfmon = process.has_sys_admin || has_capability(kPerfmon);
+  process.sys_admin_stands_in = process.has_sys_admin && !(has_capability(kBpf) && has_capability(kPerfmon));
   process.initial_user_namespace = in_initial_user_namespace();
   const std::string seccomp = status_field("Seccomp");
   process.seccomp = !seccomp.empty() && seccomp != "0";

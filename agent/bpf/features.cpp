@@ -30,8 +30,10 @@ model::FeatureProbe probe_capabilities() {
                                   std::pair{process.has_perfmon, "CAP_PERFMON"}})
     if (!has) missing += (missing.empty() ? "" : ", ") + std::string(name);
   const bool initial = process.initial_user_namespace;
+  const char* held = process.sys_admin_stands_in ? "CAP_NET_ADMIN, and CAP_SYS_ADMIN in the place of CAP_BPF and CAP_PERFMON"
+                                                 : "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON";
   return {"capabilities", missing.empty() && initial,
-          !missing.empty() ? fmt::format("lacks {}", missing) : (initial ? "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON" : "in a user namespace"),
+          !missing.empty() ? fmt::format("lacks {}", missing) : (initial ? held : "in a user namespace"),
           "programs can't be loaded; those already pinned stay in force"};
 }
 

@@ -78,3 +78,22 @@ TEST_CASE("without rights each rung says so, and none is told of as a kernel too
           return 0;
         }) == 0);
 }
+
+TEST_CASE("where CAP_SYS_ADMIN stands in for what the process lacks, that is told") {
+  (void)require_kernel();
+  const auto told_with = [](const std::vector<int>& capabilities, const std::string& expected) {
+    return run_inside(cgroup_home(), [&] {
+      keep_only(capabilities);
+      const auto features = probe_features({});
+      const auto found = std::ranges::find(features, "capabilities", &model::FeatureProbe::name);
+      if (found == features.end() || !found->available || found->detail != expected) {
+        std::fprintf(stderr, "%s\n", found == features.end() ? "absent" : found->detail.c_str());
+        return 1;
+      }
+      return 0;
+    });
+  };
+  CHECK(told_with({CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN}, "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON") == 0);
+  CHECK(told_with({CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_ADMIN}, "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON") == 0);
+  CHECK(told_with({CAP_SYS_ADMIN, CAP_NET_ADMIN}, "CAP_NET_ADMIN, and CAP_SYS_ADMIN in the place of CAP_BPF and CAP_PERFMON") == 0);
+}

@@ -167,6 +167,9 @@ int run_inside(const std::string& cgroup, const std::function<int()>& body) {
     if (::read(reader.get(), &byte, 1) != 1) ::_exit(120);
     ::_exit(body());
   }
+  std::error_code error;
+  std::filesystem::create_directories(cgroup, error);  // the home, where no pod was made yet
+  REQUIRE(!error);
   const auto dir = DirFd::open(cgroup);
   REQUIRE(dir);
   const auto moved = write_file_at(*dir, "cgroup.procs", std::to_string(pid));

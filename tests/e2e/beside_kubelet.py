@@ -355,7 +355,7 @@ class Site:
         _run("ctr", "-a", self.dir / "containerd" / "containerd.sock", "-n", "k8s.io", "images", "import", archive)
 
     def uninstall(self):
-        _run(self.build / "pintled", "uninstall", "--config", self.dir / "pintled.yaml")
+        return _run(self.build / "pintled", "uninstall", "--config", self.dir / "pintled.yaml")
 
     def close(self):
         if self.guard is None:
@@ -774,7 +774,7 @@ class BesideAKubelet(SiteCase):
         self.site.kill_daemon(signal.SIGTERM)
         try:
             self.assertTrue(ours <= self.site.link_ids())  # an ended agent keeps its programs in force
-            self.site.uninstall()
+            self.assertRegex(self.site.uninstall(), r"took the programs off [1-9]\d* pods, and removed all pins")
             self.assertEqual(self.site.pinned_links(), {})
             self.assertEqual(set(os.listdir(self.site.bpffs)) - {"maps.debug", "progs.debug"}, set())  # the kernel's own two
             wait_until(lambda: not ours & self.site.link_ids(), 10, "bpftool knows none of the links any more")

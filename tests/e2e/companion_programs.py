@@ -336,6 +336,7 @@ class CompanionPrograms(SiteCase):
         self.assertEqual(before - set(ours()), set(), "nothing taken from the agent")
         self.site.kubectl("delete", "pod", "pintle", "-n", "pintle-system", "--grace-period=5")
         self.site.wait_ready("pintle-uninstall", namespace="pintle-system")
+        self.assertIn("removed all pins", told())
         self.assertEqual((ours(), set(os.listdir("/sys/fs/bpf")) - {"maps.debug", "progs.debug"}), ([], set()))
 
     def probe_pod(self, name, group, address):
