@@ -194,8 +194,8 @@ void PodLoop::observe_all(const std::vector<model::ObservedPod>& pods, const std
   const auto unknown = [&](const PodUid& uid) { return !entries_.contains(uid) && !gone_.contains(uid); };
   std::map<PodUid, const model::ObservedPod*> seen;
   for (const auto& pod : pods) seen.emplace(pod.uid, &pod);
-  // A pod that no source names is ours to release only if its sandbox bears our mark or it left something in our own trees:
-  // another agent's pods may share the runtime.
+  // A pod that no source names is ours to release only if its sandbox bears our mark, it left something in our own trees or we have
+  // released it before: another agent's pods may share the runtime.
   for (const auto& pod : pods)
     if (unknown(pod.uid) && is_ours(pod)) forget_unread_marks(unknown_.emplace(pod.uid, pod).first->second);
   for (const auto& uid : leftovers) {
@@ -223,6 +223,8 @@ void PodLoop::observe_all(const std::vector<model::ObservedPod>& pods, const std
 }
 
 bool PodLoop::is_ours(const model::ObservedPod& seen) const {
+  // A sandbox that an agent asked for before it was killed may come when its pod is long gone.
+  if (std::ranges::find(released_, seen.uid) != released_.end()) return true;
   return !out_.owner.empty() && std::ranges::any_of(seen.sandboxes, [&](const auto& sandbox) {
     const auto mark = sandbox.annotations.find(std::string(kOwnerAnnotation));
     return mark != sandbox.annotations.end() && mark->second == out_.owner;

@@ -10,6 +10,7 @@
 // Thread rule: one thread.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,7 +33,7 @@ struct PodLoopOutputs {
   ports::EventSink& events;
   PodWatcher* watcher = nullptr;
   // The mark that ExecutorOptions::owner puts on sandboxes: those that bear it and belong to no pod are released. Empty: only pods
-  // that left something in our own trees are.
+  // that left something in our own trees are, and those that were released before and come back.
   std::string owner;
   MirrorSink* mirrors = nullptr;       // null: static pods are known on this node only
   ports::TraceSink* traces = nullptr;  // null: what is done is not traced, and costs nothing
@@ -130,6 +131,7 @@ class PodLoop {
   ReadMark list_mark_ = 0;
   std::map<PodUid, model::ObservedPod> unknown_;  // of the last full list: pods that are not in the table
   std::map<PodUid, ReadMark> gone_;               // dropped at this mark: older lists may still name them
+  std::deque<PodUid> released_;                   // the last of them that had nothing left
 };
 
 // One record for people, as list and watch give it.

@@ -14,6 +14,8 @@
 namespace pintle::reconcile {
 namespace {
 
+constexpr size_t kReleasedKnown = 256;
+
 // Admitted and not at its end: what it asks for is taken.
 bool counts_on_node(const PodEntry& entry) {
   using lifecycle::PodStage;
@@ -243,6 +245,10 @@ void PodLoop::drop(const PodUid& uid, Time now) {
   const std::string source = std::move(entry.successor_source);
   if (auto& names = by_name_[name]; names.erase(uid) > 0 && names.empty()) by_name_.erase(name);
   gone_[uid] = std::max({entry.floor, entry.last_mark, list_mark_});
+  if (entry.memory.files_removed) {
+    released_.push_back(uid);
+    if (released_.size() > kReleasedKnown) released_.pop_front();
+  }
   entries_.erase(found);
   out_.statuses.forget(uid);
   if (successor != nullptr) set_pod(successor, source, now);

@@ -315,6 +315,12 @@ class Node:
         """What a command prints in the pod's first container."""
         return self.runtime.exec(id or self.container_of(name), *words)
 
+    def starts_of(self, name, line):
+        """Starts of the pod's first container so far, if its newest instance has printed the line; else 0. Older ones' logs may be gone."""
+        logs = [pathlib.Path(file) for file in glob.glob(str(self.dir / "logs" / f"default_{name}_*" / "c0" / "*.log"))]
+        newest = max(logs, key=lambda file: int(file.stem), default=None)
+        return int(newest.stem) + 1 if newest and line in newest.read_text(errors="replace") else 0
+
     def log_of(self, name):
         """What the pod's first container has printed, over all its starts."""
         folders = glob.glob(str(self.dir / "logs" / f"default_{name}_*" / "c0" / "*.log"))

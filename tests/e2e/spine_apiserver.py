@@ -43,7 +43,7 @@ class KubeApiserver(SpineCases, unittest.TestCase):
         node.wait_ready("survivor")
         host = node.kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}").strip()
         line = f"env of-ConfigMap of-Secret {host} files of-ConfigMapof-Secret"
-        told = lambda: node.log_of("survivor").count(line)
+        told = lambda: node.starts_of("survivor", line)
         self.assertEqual(told(), 1, node.log_of("survivor"))
         seen = lambda: json.loads(node.ctl("get", "pod", "survivor", "-o", "json", check=False).stdout)
         running = lambda: seen()["status"]["containerStatuses"][0]["state"].get("running") and \
@@ -100,7 +100,7 @@ class KubeApiserver(SpineCases, unittest.TestCase):
         links = {name: [hook["linkId"] for hook in node.ebpf(name)["pods"][0]["hooks"]] for name in names}
         seen = lambda name: json.loads(node.ctl("get", "pod", name, "-o", "json", check=False).stdout)["status"]["containerStatuses"][0]
         running = lambda name, than=None: (now := seen(name))["state"].get("running") and now["containerID"] != than and now["containerID"]
-        starts = lambda name, line: node.log_of(name).count(line)
+        starts = node.starts_of
         took = {}
 
         def timed(what, condition, seconds):

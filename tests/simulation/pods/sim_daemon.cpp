@@ -254,6 +254,8 @@ void World::crash_daemon(const char* why) {
   daemon_->kill();
   programs_.restart();
   dead_daemons_.push_back(daemon_);
+  for (const auto& [uid, pod] : pods_)
+    if (!wanted(uid) && !volumes_.directories.contains(PodUid(uid))) forgotten_.insert(uid);
   for (const auto& [uid, pod] : static_pods_) told_.erase(uid);  // no API object keeps their status
   after(chance_.between(milliseconds(10), seconds(4)), [this] { start_daemon(); });
 }

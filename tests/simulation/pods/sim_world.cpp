@@ -169,8 +169,9 @@ void World::settle_down() {
   const Time end = now() + kSettleBound;
   const auto clean = [&] {
     return daemon_ != nullptr && daemon_->alive() && daemon_->loop().runtime_read() && daemon_->loop().size() == 0 && api_pods_.empty() &&
-           runtime_.sandboxes().empty() && runtime_.containers().empty() && cgroups_.pods().empty() && volumes_.directories.empty() &&
-           logs_.folders.empty() && logs_.links.empty() && programs_.list_pinned()->empty();
+           std::ranges::all_of(runtime_.sandboxes(), [&](const auto& sandbox) { return nobody_knows(sandbox.second); }) &&
+           runtime_.containers().empty() && cgroups_.pods().empty() && volumes_.directories.empty() && logs_.folders.empty() &&
+           logs_.links.empty() && programs_.list_pinned()->empty();
   };
   // A look every now and then is enough: the queue is never empty, the agent audits.
   for (uint64_t n = 0; !queue_.empty() && queue_.next() < end; ++n) {
@@ -180,10 +181,15 @@ void World::settle_down() {
   check_nothing_left();
 }
 
+bool World::nobody_knows(const fakes::FakeSandbox& sandbox) const {
+  return weather_.owner.empty() && forgotten_.contains(sandbox.config.uid);
+}
+
 void World::check_nothing_left() {
   std::string left;
   for (const auto& [uid, pod] : api_pods_) left += fmt::format(" pod {} in the API ({});", uid, to_string(pod->status.phase));
-  for (const auto& [id, sandbox] : runtime_.sandboxes()) left += fmt::format(" sandbox {} of {};", id.value(), sandbox.config.uid);
+  for (const auto& [id, sandbox] : runtime_.sandboxes())
+    if (!nobody_knows(sandbox)) left += fmt::format(" sandbox {} of {};", id.value(), sandbox.config.uid);
   for (const auto& [id, container] : runtime_.containers())
     left += fmt::format(" container {} of {};", id.value(), container.seen.uid.value());
   for (const auto& [uid, cgroup] : cgroups_.pods()) left += fmt::format(" cgroup of {};", uid.value());

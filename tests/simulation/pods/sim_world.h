@@ -86,6 +86,9 @@ class World {
   void check_unwanted();
   void check_logs();
   void check_nothing_left();
+  // Made by a call that hung in the runtime until its pod was released and the agent that did that was killed, too. Without a mark it may
+  // as well be another agent's.
+  [[nodiscard]] bool nobody_knows(const fakes::FakeSandbox& sandbox) const;
   void check_stuck_delays_nobody();
 
   // sim_pods.cpp: users and containers
@@ -128,6 +131,7 @@ class World {
 
   fakes::FakeContainerRuntime runtime_;
   fakes::RuntimeDecorator<fakes::FakeContainerRuntime> door_;
+  std::set<std::string> forgotten_;  // pods that had been released when the agent was killed
   fakes::FakeCgroupTree cgroups_;
   fakes::FakeProgramAttacher programs_;
   fakes::MemoryVolumes volumes_;

@@ -295,6 +295,21 @@ TEST_CASE("What no source names is released once all sources are ready, and only
   CHECK_FALSE(bench.loop.find(PodUid("pins-only")));
 }
 
+TEST_CASE("A sandbox that comes when its pod has been released is released too, marked or not; one of a pod never known is left") {
+  Bench bench;
+  bench.read_nothing();
+  bench.loop.set_sources_ready(bench.now);
+  bench.loop.set_pod(make_pod("u1"), "api", bench.now);
+  bench.loop.remove_pod(PodUid("u1"), bench.now);
+  bench.answer("make the pod's cgroup", std::nullopt, Error{Code::kCancelled, 0, "given up"});
+  for (const char* step : {"unmount", "detach", "remove the pod's cgroup", "remove the pod's logs"}) bench.answer(step);
+  REQUIRE(bench.loop.size() == 0);
+  bench.loop.observe_all({seen_running("u1", "ct-late"), seen_running("other", "ct-other")}, {}, bench.reads.mark(), bench.now);
+  CHECK(bench.out.waits_for("u1: stop container 'main' (grace 1s)"));
+  CHECK_FALSE(bench.out.waits_for("other"));
+  CHECK(bench.loop.size() == 1);
+}
+
 TEST_CASE("An older list does not bring back a pod that has been released") {
   Bench bench;
   bench.read_nothing();
