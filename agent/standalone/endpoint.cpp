@@ -3,7 +3,6 @@
 #include "standalone/endpoint.h"
 
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <cerrno>
 #include <charconv>
@@ -76,11 +75,10 @@ Result<std::unique_ptr<ApiEndpoint>> ApiEndpoint::create(Options options) {
       std::make_unique<Routes>(parts->rest, parts->store, *kept.clock,
                                Routes::Options{identity.token, fmt::format("{}:{}", address.host, address.port), kept.log_reader});
   const std::string socket_path = kept.root_dir + "/api.sock";
-  if (socket_path.size() < sizeof(sockaddr_un::sun_path)) parts->socket_path = socket_path;
   const auto start = [&] {
     return HttpsServer::start(
         {.address = address,
-         .socket_path = parts->socket_path,
+         .socket_path = socket_path,
          .identity = identity,
          .authorize = [routes = parts->routes.get()](const httplib::Request& request) { return routes->is_authorized(request); },
          .handler = [routes = parts->routes.get()](const httplib::Request& request, const std::string& body, ConnectionStream& connection,
@@ -96,6 +94,10 @@ Result<std::unique_ptr<ApiEndpoint>> ApiEndpoint::create(Options options) {
   }
   if (!server) return std::unexpected(std::move(server).error());
   parts->server = *std::move(server);
+  if (const auto local = parts->server->on_socket())
+    parts->socket_path = socket_path;
+  else
+    parts->warnings.push_back(local.error().message() + "; the agent reaches its API by TLS instead, which takes more memory");
   if (any_port) PINTLE_TRY(write_file_atomic(port_file, fmt::format("{}\n", parts->server->port()), 0600));
 
   parts->url = url_of(address.host, parts->server->port());

@@ -37,7 +37,8 @@ class ApiEndpoint {
   [[nodiscard]] int port() const;
   [[nodiscard]] std::string url() const;
   [[nodiscard]] const std::string& kubeconfig_path() const;
-  // <root_dir>/api.sock: TLS between threads of one process only costs both ends a session. Empty: the folder's name is too long for one.
+  // <root_dir>/api.sock: TLS between threads of one process only costs both ends a session. Empty: there is none, and a
+  // warning says why: the folder's name is too long, its file system has no sockets.
   [[nodiscard]] const std::string& socket_path() const;
   // What was found damaged or moved while starting: for main to log.
   [[nodiscard]] const std::vector<std::string>& warnings() const;

@@ -199,11 +199,12 @@ thread_local ConnectionStream* Protocol::thread_connection_ = nullptr;
 
 class Server final : public HttpsServer {
  public:
-  Server(Options options, UniqueFd listener, UniqueFd local_listener, UniqueFd stop_fd, SslContext context)
+  Server(Options options, UniqueFd listener, Result<UniqueFd> local, UniqueFd stop_fd, SslContext context)
       : options_(std::move(options)),
         port_(port_of(listener.get())),
         listener_(std::move(listener)),
-        local_listener_(std::move(local_listener)),
+        on_socket_(local ? Status() : std::unexpected(local.error())),
+        local_listener_(local ? *std::move(local) : UniqueFd()),
         stop_fd_(std::move(stop_fd)),
         context_(std::move(context)),
         renew_at_(options_.identity.renew_at),
@@ -213,6 +214,7 @@ class Server final : public HttpsServer {
   ~Server() override { Server::stop(); }
 
   int port() const override { return port_; }
+  Status on_socket() const override { return on_socket_; }
 
   void stop() override {
     const uint64_t one = 1;
@@ -275,7 +277,9 @@ class Server final : public HttpsServer {
 
   const Options options_;
   const int port_;
-  UniqueFd listener_, local_listener_, stop_fd_;
+  UniqueFd listener_;
+  const Status on_socket_;
+  UniqueFd local_listener_, stop_fd_;
   SslContext context_;
   Time renew_at_;  // acceptor's thread
   Protocol protocol_;
@@ -309,14 +313,10 @@ Result<ListenAddress> parse_listen_address(const std::string& text) {
 Result<std::unique_ptr<HttpsServer>> HttpsServer::start(Options options) {
   PINTLE_ASSIGN_OR_RETURN(auto context, make_context(options.identity));
   PINTLE_ASSIGN_OR_RETURN(auto listener, listen_on(options.address));
-  UniqueFd local_listener;
-  if (!options.socket_path.empty()) {
-    PINTLE_ASSIGN_OR_RETURN(local_listener, listen_on(options.socket_path));
-  }
+  auto local = options.socket_path.empty() ? Result<UniqueFd>(UniqueFd()) : listen_on(options.socket_path);
   UniqueFd stop_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop_fd.valid()) return fail_errno(errno, "make an eventfd");
-  return std::make_unique<Server>(std::move(options), std::move(listener), std::move(local_listener), std::move(stop_fd),
-                                  std::move(context));
+  return std::make_unique<Server>(std::move(options), std::move(listener), std::move(local), std::move(stop_fd), std::move(context));
 }
 
 }  // namespace pintle::standalone

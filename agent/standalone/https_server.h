@@ -54,7 +54,8 @@ class HttpsServer {
   virtual ~HttpsServer() = default;
 
   [[nodiscard]] virtual int port() const = 0;
-  virtual void stop() = 0;  // idempotent; returns when every worker has ended
+  [[nodiscard]] virtual Status on_socket() const = 0;  // why it isn't: what else listens goes on without
+  virtual void stop() = 0;                             // idempotent; returns when every worker has ended
 };
 
 }  // namespace pintle::standalone

@@ -208,6 +208,8 @@ TEST_CASE("a folder whose name is too long for a socket has none, and the port s
                                          .clock = &clock});
   REQUIRE(made);
   CHECK((*made)->socket_path().empty());
+  REQUIRE((*made)->warnings().size() == 1);
+  CHECK((*made)->warnings()[0].find("longer than a socket's name may be; the agent reaches its API by TLS instead") != std::string::npos);
   CHECK((*made)->port() != 0);
 }
 
